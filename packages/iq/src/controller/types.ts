@@ -1,0 +1,149 @@
+// Owns the controller's public face: its configuration, the view of its gateways and its procedures (TS 23.334 clause 8).
+import type { Clock, Endpoint, Log, OpenDatagram, Random } from "@sallyport/kit";
+import type { IqContext, IqProfile, IqSide, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
+
+/** PEM texts. */
+export interface IqTlsMaterial {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+
+export interface IqListen {
+  readonly protocol: "tls" | "tcp" | "udp";
+  readonly address: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Needed for `tls`: TLS 1.3 with both certificates. */
+  readonly tls?: IqTlsMaterial;
+}
+
+/** A gateway the controller knows. Nobody else may register. */
+export interface IqGatewayEntry {
+  readonly id: string;
+  /** The message identifier it uses, canonical text: `<gw-a.example>` or `[192.0.2.1]:2944`. */
+  readonly mid: string;
+  /** The DNS name its certificate must carry; without it the host of `mid`. */
+  readonly certificateName?: string;
+  /** The operator vouches that Iq to this gateway is protected below (IPsec, TS 33.328 6.2.1.3). */
+  readonly protectedBelow?: boolean;
+}
+
+export interface IqControllerConfig {
+  /** Our message identifier, canonical text. */
+  readonly mid: string;
+  readonly listen: readonly IqListen[];
+  readonly gateways: readonly IqGatewayEntry[];
+  /** Unprotected loopback may carry keys. For the lab only. */
+  readonly lab?: boolean;
+  /** Default `ETSI_BGF/2`. */
+  readonly profile?: IqProfile;
+  /** Highest H.248 version we speak, default 2. */
+  readonly version?: 1 | 2 | 3;
+  readonly style?: "pretty" | "compact";
+  /** Empty audit of ROOT every `intervalMs` (default 10 000); down after `misses` unanswered ones (default 2). */
+  readonly heartbeat?: { readonly intervalMs: number; readonly misses: number };
+  /** How long a command may take, ms, default 4 000. */
+  readonly commandTimeoutMs?: number;
+  /** How long contexts of a silent gateway are believed in, ms, default 30 000. */
+  readonly keepContextsMs?: number;
+  /** Ask for statistics when a call ends, default true. */
+  readonly statistics?: boolean;
+}
+
+/** `down`: not registered or lost. `leaving`: serves its contexts and takes no new ones. */
+export type GatewayState = "down" | "up" | "leaving";
+
+export interface GatewayStatus {
+  readonly id: string;
+  readonly mid: string;
+  readonly state: GatewayState;
+  /** Keys may be sent to it. */
+  readonly protected: boolean;
+  /** How many contexts the controller holds there. */
+  readonly contexts: number;
+  readonly remote?: Endpoint;
+  readonly protocol?: "udp" | "tcp" | "tls";
+  /** Why it is in this state, for people. */
+  readonly reason?: string;
+}
+
+/** What a gateway reports by itself. */
+export type IqNotification =
+  | {
+      readonly kind: "media-inactivity";
+      readonly gateway: string;
+      readonly context: IqContext;
+      readonly side: IqSide;
+      readonly stream?: number;
+      readonly direction?: "in" | "out" | "both";
+    }
+  /** The gateway does not hold this context any more: the call has no media. */
+  | {
+      readonly kind: "context-lost";
+      readonly gateway: string;
+      readonly context: IqContext;
+      readonly reason: "restart" | "forced" | "audit" | "silence";
+    }
+  /** Any other observed event, `package/event` with its parameters. */
+  | {
+      readonly kind: "event";
+      readonly gateway: string;
+      readonly context: IqContext;
+      readonly termination: string;
+      readonly name: string;
+      readonly stream?: number;
+      readonly parameters: Readonly<Record<string, string>>;
+    };
+
+/** One message on Iq. `octets` may hold keys: pass its text through `redactKeys` before anybody sees it. */
+export interface IqWireEvent {
+  readonly direction: "in" | "out";
+  readonly octets: Buffer;
+  readonly protocol: "udp" | "tcp" | "tls";
+  readonly local?: Endpoint;
+  readonly remote: Endpoint;
+  readonly at: number;
+}
+
+export interface IqControllerOptions {
+  readonly config: IqControllerConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly openDatagram?: OpenDatagram;
+  readonly observe?: (event: IqWireEvent) => void;
+  readonly onNotify: (notification: IqNotification) => void;
+  readonly onGateway: (status: GatewayStatus) => void;
+}
+
+export interface IqListening {
+  readonly protocol: "tls" | "tcp" | "udp";
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface IqController {
+  /** Where it listens, with the bound ports. */
+  readonly listening: readonly IqListening[];
+  gateways(): readonly GatewayStatus[];
+  /** Contexts held, over all gateways. */
+  contexts(): readonly IqContext[];
+  /**
+   * Reserve (and Configure) AGW Connection Point at both sides, one new context. `gateway` undefined: the least loaded that may serve.
+   * Rejects SALLY_IQ_*; nothing is left behind then.
+   */
+  add(
+    gateway: string | undefined,
+    streams: readonly StreamPlan[],
+    options?: { readonly emergency?: boolean },
+  ): Promise<{ readonly context: IqContext } & ReservedEnds>;
+  /** Configure AGW Connection Point and Change Through-Connection; new stream ids are reserved, known ones changed. */
+  modify(context: IqContext, streams: readonly StreamPlan[]): Promise<ReservedEnds>;
+  removeStreams(context: IqContext, streams: readonly number[]): Promise<void>;
+  /** Release AGW Termination, both. Resolves with empty statistics when the gateway is gone: it is cleaned when it comes back. */
+  subtract(context: IqContext): Promise<IqStatistics>;
+  /** The contexts the gateway says it holds. */
+  audit(gateway: string): Promise<{ readonly contexts: readonly number[] }>;
+  close(): Promise<void>;
+}
