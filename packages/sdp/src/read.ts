@@ -1,0 +1,36 @@
+// Owns the questions one asks a section of lines. Knows no attribute's meaning. RFC 4566 5.7 (c=), 5.13 (a=).
+import type { SdpDocument, SdpLine } from "./document.ts";
+
+/** The name of an a= line, lower case, blanks around it dropped; undefined for any other line. */
+export const attributeName = (line: SdpLine): string | undefined => {
+  if (line.type !== "a") return undefined;
+  const colon = line.value.indexOf(":");
+  return (colon === -1 ? line.value : line.value.slice(0, colon)).trim().toLowerCase();
+};
+
+/** The values of `a=name:value`, in order, as written; "" for a flag. The name compares without case. */
+export const attributeValues = (lines: readonly SdpLine[], name: string): readonly string[] => {
+  const wanted = name.toLowerCase();
+  const values: string[] = [];
+  for (const line of lines) {
+    if (attributeName(line) !== wanted) continue;
+    const colon = line.value.indexOf(":");
+    values.push(colon === -1 ? "" : line.value.slice(colon + 1));
+  }
+  return values;
+};
+
+export const hasAttribute = (lines: readonly SdpLine[], name: string): boolean => {
+  const wanted = name.toLowerCase();
+  return lines.some((line) => attributeName(line) === wanted);
+};
+
+/** The address of an m-line: its own c= line, else the session's. Undefined when there is none that can be read. */
+export const connectionOf = (document: SdpDocument, index: number): string | undefined => {
+  const own = document.media[index]?.lines.find((line) => line.type === "c");
+  const line = own ?? document.session.find((each) => each.type === "c");
+  const [network, kind, address] = line?.value.trim().split(/[ \t]+/) ?? [];
+  if (network?.toUpperCase() !== "IN" || kind === undefined || address === undefined) return undefined;
+  // A multicast address carries "/ttl" or "/count" behind it.
+  return address.split("/", 1)[0];
+};
