@@ -1,0 +1,115 @@
+// Owns the sending side of one direction: protects RTP and RTCP and never uses an index twice (RFC 3711 3.3, 3.4, 9.1).
+// Knows no socket. What it refuses it does not send: a caller drops and counts.
+import { srtpErrors } from "./errors.ts";
+import { liveKey, type LiveKey, type SrtpKey } from "./keys.ts";
+import { rtpHeaderLength } from "./packet.ts";
+import { guessIndex, IndexWindow } from "./replay.ts";
+import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
+import type { Suite } from "./suites.ts";
+import { encryptedFlag, rtcpClearLength } from "./transform.ts";
+
+export interface SrtpSenderOptions {
+  readonly suite: Suite;
+  readonly key: SrtpKey;
+  /** SSRCs that may send under this key, default 16. None is ever forgotten: that would allow its indices again. */
+  readonly maxSources?: number;
+  /** Packets under this key; `key.lifetime` or the suite's maximum when left out. */
+  readonly lifetime?: bigint;
+  /** True only where UNENCRYPTED_SRTCP was negotiated: SRTCP goes out authenticated, in clear, with E = 0. */
+  readonly unencryptedSrtcp?: boolean;
+}
+
+export interface SrtpSender {
+  /**
+   * The rule for indices, per SSRC: the index is guessed as a receiver guesses it (RFC 3711 3.3.1), so a sequence
+   * number that wraps advances the ROC. An index above every used one is sent; one up to 127 below the highest is sent
+   * if it was not used (reordering); everything else is refused with `index-reuse`.
+   */
+  protectRtp(packet: Buffer): SrtpResult;
+  /** SRTCP indices are counted per SSRC from 0 (RFC 3711 3.4). */
+  protectRtcp(packet: Buffer): SrtpResult;
+  /** Zeroises and drops the session keys; every later packet is refused with `released`. The master stays the caller's. */
+  release(): void;
+  readonly counters: SrtpCounters;
+}
+
+interface Source {
+  readonly used: IndexWindow;
+  rtcpNext: number;
+}
+
+const reorderWindow = 128;
+const indexEnd = 2 ** 48;
+const rtcpIndexEnd = 2 ** 31;
+
+/** @throws SALLY_SRTP_KEY_LENGTH, SALLY_SRTP_KEYS, SALLY_SRTP_LIFETIME, SALLY_SRTP_LIMIT. */
+export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
+  const { suite, maxSources = 16 } = options;
+  if (!(maxSources >= 1)) throw srtpErrors("SALLY_SRTP_LIMIT", `maxSources is ${maxSources}.`);
+  let key: LiveKey | undefined = liveKey(
+    suite,
+    options.lifetime === undefined ? options.key : { ...options.key, lifetime: options.lifetime },
+  );
+  const flag = options.unencryptedSrtcp === true ? 0 : encryptedFlag;
+  const sources = new Map<number, Source>();
+  const refused = noneRefused();
+  let rtp = 0;
+  let rtcp = 0;
+
+  const sourceFor = (ssrc: number): Source | undefined => {
+    const known = sources.get(ssrc);
+    if (known !== undefined || sources.size >= maxSources) return known;
+    const source = { used: new IndexWindow(reorderWindow), rtcpNext: 0 };
+    sources.set(ssrc, source);
+    return source;
+  };
+  const no = (code: SrtpFailure): SrtpResult => refuse(refused, code);
+
+  return {
+    protectRtp: (packet) => {
+      if (key === undefined) return no("released");
+      if (packet.length < 12) return no("short");
+      const headerLength = rtpHeaderLength(packet, packet.length);
+      if (headerLength < 0) return no("malformed");
+      // RFC 3711 9.2: after the last packet of its lifetime a key must not be used.
+      if (key.srtpUsed >= key.srtpLimit) return no("lifetime");
+      const source = sourceFor(packet.readUInt32BE(8));
+      if (source === undefined) return no("sources");
+      const sequence = packet.readUInt16BE(2);
+      const { used } = source;
+      const index = used.highest < 0 ? sequence : guessIndex(used.highest, sequence);
+      if (index >= indexEnd) return no("lifetime");
+      // RFC 3711 9.1: two packets under one key, SSRC and index are a two-time pad.
+      if (used.check(index) !== "fresh") return no("index-reuse");
+      used.mark(index);
+      key.srtpUsed += 1;
+      rtp += 1;
+      return { ok: true, packet: key.transform.sealRtp(packet, headerLength, Math.floor(index / 65536)), index };
+    },
+
+    protectRtcp: (packet) => {
+      if (key === undefined) return no("released");
+      if (packet.length < rtcpClearLength) return no("short");
+      if ((packet[0] ?? 0) >> 6 !== 2) return no("malformed");
+      if (key.srtcpUsed >= key.srtcpLimit) return no("lifetime");
+      const source = sourceFor(packet.readUInt32BE(4));
+      if (source === undefined) return no("sources");
+      const index = source.rtcpNext;
+      if (index >= rtcpIndexEnd) return no("lifetime");
+      source.rtcpNext = index + 1;
+      key.srtcpUsed += 1;
+      rtcp += 1;
+      return { ok: true, packet: key.transform.sealRtcp(packet, flag + index), index };
+    },
+
+    release: () => {
+      key?.transform.wipe();
+      key = undefined;
+      sources.clear();
+    },
+
+    get counters() {
+      return { rtp, rtcp, sources: sources.size, refused };
+    },
+  };
+};
