@@ -75,12 +75,7 @@ const resolvePaths = (value: unknown, schema: unknown, folder: string): unknown 
 /** What YAML text means under a schema, with relative paths resolved against the file's folder. @throws SALLY_CONFIG_* */
 export const parseConfiguration = <S extends z.ZodType>(file: string, text: string, schema: S): z.output<S> => {
   const counter = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: counter,
-    maxAliasCount: 50,
-    strict: true,
-    uniqueKeys: true,
-  } as never);
+  const document = parseDocument(text, { lineCounter: counter, strict: true, uniqueKeys: true });
   const [syntax] = document.errors;
   if (syntax !== undefined) {
     const { line, col } = counter.linePos(syntax.pos[0]);
@@ -88,7 +83,15 @@ export const parseConfiguration = <S extends z.ZodType>(file: string, text: stri
       where: `${file}:${line}:${col}`,
     });
   }
-  const raw: unknown = document.toJS({ maxAliasCount: 50 });
+  let raw: unknown;
+  try {
+    raw = document.toJS({ maxAliasCount: 50 });
+  } catch (cause) {
+    throw cliErrors("SALLY_CONFIG_SYNTAX", cause instanceof Error ? `${cause.message}.` : "", {
+      where: `${file}:1:1`,
+      cause,
+    });
+  }
   const checked = schema.safeParse(
     resolvePaths(raw, z.toJSONSchema(schema, { unrepresentable: "any", io: "input" }), dirname(resolve(file))),
   );

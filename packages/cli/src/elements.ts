@@ -1,0 +1,83 @@
+// What the command line knows of each element: its schema, how it starts, what it says when it is up.
+import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
+import { coreConfigSchema, createCore } from "@sallyport/ims-core";
+import { systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
+import { createEdge, edgeConfigSchema } from "@sallyport/pcscf";
+import { createUe, runScript, ueConfigSchema } from "@sallyport/ue";
+import type * as z from "zod";
+import { loadConfiguration } from "./config/load.ts";
+
+/** A started element. */
+export interface Running {
+  /** One line for the person who started it: where it listens. */
+  readonly ready: string;
+  /** Settles when the element ends by itself (a script ran to its end), with the process exit code. */
+  readonly ended: Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface ElementKind {
+  readonly summary: string;
+  readonly schema: z.ZodType;
+  /** Loads the file and starts the element. @throws SallyportError */
+  start(file: string, log: Log): Promise<Running>;
+}
+
+const never = new Promise<number>(() => undefined);
+
+const depsOf = (log: Log) => ({ clock: systemClock, random: systemRandom, openDatagram: systemDatagrams, log });
+
+const listening = (
+  points: readonly { readonly protocol: string; readonly address: string; readonly port: number }[],
+): string =>
+  points
+    .map(({ protocol, address, port }) => `${protocol} ${address.includes(":") ? `[${address}]` : address}:${port}`)
+    .join(", ");
+
+export const elementKinds = {
+  edge: {
+    summary: "the P-CSCF (IMS-ALG): SIP edge and controller of the access gateways",
+    schema: edgeConfigSchema,
+    start: async (file, log) => {
+      const config = loadConfiguration(file, edgeConfigSchema);
+      const edge = await createEdge(config, depsOf(log));
+      return {
+        ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}; iq ${listening([edge.iq])}`,
+        ended: never,
+        close: () => edge.close(),
+      };
+    },
+  },
+  gateway: {
+    summary: "the IMS Access Gateway: SRTP outside, RTP inside",
+    schema: gatewayConfigSchema,
+    start: async (file, log) => {
+      const config = loadConfiguration(file, gatewayConfigSchema);
+      const gateway = await createGateway(config, depsOf(log));
+      return { ready: `gateway ${gateway.id}: started`, ended: never, close: () => gateway.close() };
+    },
+  },
+  core: {
+    summary: "a small registrar and S-CSCF for the lab",
+    schema: coreConfigSchema,
+    start: async (file, log) => {
+      const core = await createCore(loadConfiguration(file, coreConfigSchema), depsOf(log));
+      return { ready: `core: ${listening(core.listening)}`, ended: never, close: () => core.close() };
+    },
+  },
+  ue: {
+    summary: "a scriptable IMS UE",
+    schema: ueConfigSchema,
+    start: async (file, log) => {
+      const config = loadConfiguration(file, ueConfigSchema);
+      const ue = await createUe(config, depsOf(log));
+      return {
+        ready: `ue ${config.impu}: started`,
+        ended: runScript(ue, config.script ?? []).then(() => 0),
+        close: () => ue.close(),
+      };
+    },
+  },
+} as const satisfies Record<string, ElementKind>;
+
+export type ElementName = keyof typeof elementKinds;

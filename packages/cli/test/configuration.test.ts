@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import { SallyportError } from "@sallyport/kit";
+import { describe, expect, it } from "vitest";
+import * as z from "zod";
+import { parseConfiguration } from "../src/config/load.ts";
+
+const schema = z.strictObject({
+  name: z.string().min(1),
+  listen: z.array(z.strictObject({ protocol: z.enum(["udp", "tls"]), port: z.int().min(0).max(65_535) })).min(1),
+  tls: z.strictObject({ key: z.string().meta({ path: true }) }).optional(),
+});
+
+const good = [
+  "name: edge-a",
+  "listen:",
+  "  - protocol: tls",
+  "    port: 5061",
+  "tls:",
+  "  key: ../keys/edge.key",
+  "",
+].join("\n");
+
+const complaint = (text: string): string => {
+  try {
+    parseConfiguration("config/edge.yaml", text, schema);
+  } catch (error) {
+    if (error instanceof SallyportError) return error.message;
+    throw error;
+  }
+  return "no complaint";
+};
+
+describe("a configuration file", () => {
+  it("gives its values, with paths taken from its own folder", () => {
+    expect(parseConfiguration("config/edge.yaml", good, schema)).toEqual({
+      name: "edge-a",
+      listen: [{ protocol: "tls", port: 5061 }],
+      tls: { key: resolve("keys/edge.key") },
+    });
+  });
+
+  it("names file, line and column of a wrong value, and what is allowed", () => {
+    const said = complaint(good.replace("protocol: tls", "protocol: tsl"));
+    expect(said).toMatch(/^config\/edge\.yaml:3:15: /);
+    expect(said).toContain("listen[0].protocol");
+    expect(said).toMatch(/"udp".*"tls"/);
+  });
+
+  it("names an unknown key at its place, with the keys that are known there", () => {
+    const said = complaint(good.replace("    port: 5061", "    port: 5061\n    prot: 5"));
+    expect(said).toMatch(/^config\/edge\.yaml:5:5: /);
+    expect(said).toContain("listen[0].prot: this key is not known here. Known keys: protocol, port.");
+  });
+
+  it("names a missing key at the section it belongs to", () => {
+    const said = complaint(good.replace("    port: 5061\n", ""));
+    expect(said).toMatch(/^config\/edge\.yaml:3:5: .*listen\[0\]\.port: is missing/);
+  });
+
+  it("names the place of a YAML mistake", () => {
+    expect(complaint("name: edge-a\nlisten:\n\t- protocol: tls\n")).toMatch(
+      /^config\/edge\.yaml:3:\d+: .*SALLY_CONFIG_SYNTAX/,
+    );
+    expect(complaint("name: a\nname: b\n")).toMatch(/^config\/edge\.yaml:2:\d+: .*unique/);
+  });
+
+  it("lists every complaint, each at its place", () => {
+    const said = complaint("name: ''\nlisten: []\n");
+    expect(said).toMatch(/config\/edge\.yaml:1:7: /);
+    expect(said).toMatch(/config\/edge\.yaml:2:9: /);
+  });
+
+  it("survives an empty file and a bomb of aliases", () => {
+    expect(complaint("")).toContain("SALLY_CONFIG_VALUE");
+    const bomb = `a: &a [${"x,".repeat(9)}x]\n${[..."bcdefghij"].map((key, index) => `${key}: &${key} [${`*${"abcdefghij"[index]},`.repeat(9)}x]`).join("\n")}\n`;
+    expect(complaint(bomb)).toContain("SALLY_CONFIG_");
+  });
+});
