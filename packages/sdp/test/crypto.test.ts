@@ -109,7 +109,8 @@ describe("invariant 7: a key cannot be printed", () => {
 });
 
 describe("writing", () => {
-  const keys: readonly CryptoKey[] = [{ master: Secret.copyOf(Buffer.alloc(30)) }];
+  const master = Secret.copyOf(Buffer.alloc(30));
+  const keys: readonly CryptoKey[] = [{ master }];
   const wrong: readonly [string, CryptoAttribute][] = [
     ["a tag of ten digits", { tag: 1_234_567_890, suite: "X", keys, sessionParams: [] }],
     ["a suite with a line end", { tag: 1, suite: "X\r\na=x", keys, sessionParams: [] }],
@@ -118,7 +119,7 @@ describe("writing", () => {
       "a parameter with a blank",
       { tag: 1, suite: "X", keys, sessionParams: [{ kind: "extension", text: "a b", mayIgnore: true }] },
     ],
-    ["a lifetime that is none", { tag: 1, suite: "X", keys: [{ ...keys[0], lifetimeText: "9 9" }], sessionParams: [] }],
+    ["a lifetime that is none", { tag: 1, suite: "X", keys: [{ master, lifetimeText: "9 9" }], sessionParams: [] }],
   ];
   it.each(wrong)("throws SALLY_SDP_CRYPTO for %s", (_name, crypto) => {
     expect(() => formatCrypto(crypto)).toThrow(/SALLY_SDP_CRYPTO/);

@@ -170,7 +170,7 @@ describe("properties", () => {
   );
   const lines = fc
     .tuple(fc.array(line, { maxLength: 4 }), fc.array(section, { minLength: 1, maxLength: 4 }))
-    .map(([session, media]) => ["v=0", ...session, ...media.flatMap(([first, rest]) => [first, ...rest])]);
+    .map(([session, media]) => ["v=0", ...session].concat(media.flatMap(([first, rest]) => [first].concat(rest))));
   const edit = (index: number): fc.Arbitrary<SdpEdit> =>
     fc.oneof(
       fc.record({ kind: fc.constant("media" as const), index: fc.constant(index), port: fc.nat(65_535) }),
