@@ -1,1 +1,3 @@
-export {};
+// The door of the package: messages, digest, dialogs, transports, transactions.
+export { sipErrors } from "./errors.ts";
+export * from "./message/index.ts";

@@ -1,0 +1,62 @@
+// Owns the cut of a message head into start line and header fields. RFC 3261 7.3.1, 25.1.
+import { skipSpace, skipToken } from "./chars.ts";
+import { unfoldedValue } from "./field.ts";
+import type { HeaderField, SipLimits } from "./message.ts";
+import { canonicalName } from "./names.ts";
+
+export type HeadCode = "header-line" | "header-length" | "header-count";
+
+export interface Head {
+  readonly startLine: string;
+  /** The fields that could be read: those after a bad one included, none beyond `maxHeaders`. */
+  readonly fields: readonly HeaderField[];
+  /** The first field that could not be read; `offset` counts from the start line. */
+  readonly trouble: { readonly code: HeadCode; readonly offset: number } | undefined;
+}
+
+/** The end of the line that starts at `at`: its CR, or the end of the text. */
+const lineEnd = (text: string, at: number): number => {
+  const end = text.indexOf("\r\n", at);
+  return end < 0 ? text.length : end;
+};
+
+const isFold = (code: number): boolean => code === 32 || code === 9;
+
+/** Reads a head given without the CRLF that ends its last line. */
+export const readHead = (text: string, limits: SipLimits): Head => {
+  const startEnd = lineEnd(text, 0);
+  const fields: HeaderField[] = [];
+  let trouble: Head["trouble"];
+  for (let at = startEnd + 2, count = 0; at < text.length; count += 1) {
+    let end = lineEnd(text, at);
+    // RFC 3261 7.3.1: a line that begins with SP or HTAB continues the one before.
+    while (end < text.length && isFold(text.charCodeAt(end + 2))) end = lineEnd(text, end + 2);
+    if (count >= limits.maxHeaders) {
+      trouble ??= { code: "header-count", offset: at };
+      break;
+    }
+    const nameEnd = skipToken(text, at);
+    const colon = skipSpace(text, nameEnd);
+    if (end - at > limits.maxHeaderLine) trouble ??= { code: "header-length", offset: at };
+    else if (nameEnd === at || colon >= end || text.charCodeAt(colon) !== 58) {
+      trouble ??= { code: "header-line", offset: at };
+    } else {
+      const raw = text.slice(at, end);
+      fields.push({ name: canonicalName(text.slice(at, nameEnd)), raw, value: unfoldedValue(raw, colon + 1 - at) });
+    }
+    at = end + 2;
+  }
+  return { startLine: text.slice(0, startEnd), fields, trouble };
+};
+
+/** The first CR without LF or LF without CR: two readers would cut such a head in two ways. -1 when there is none. */
+export const bareLineEnd = (text: string): number => {
+  let cr = text.indexOf("\r");
+  let lf = text.indexOf("\n");
+  while (cr >= 0 && lf === cr + 1) {
+    cr = text.indexOf("\r", lf + 1);
+    lf = text.indexOf("\n", lf + 1);
+  }
+  if (cr < 0) return lf;
+  return lf < 0 ? cr : Math.min(cr, lf);
+};

@@ -1,0 +1,108 @@
+// Owns reading and editing of header fields. Every edit gives a new message that shares the untouched fields, so what
+// was not edited is written back octet for octet. RFC 3261 7.3.1.
+import { createField, replaceFieldValue } from "./field.ts";
+import { splitList } from "./list.ts";
+import type { HeaderField, SipMessage } from "./message.ts";
+import { canonicalName } from "./names.ts";
+
+/** The value of the first field of that name. */
+export const headerValue = (message: SipMessage, name: string): string | undefined => {
+  const wanted = canonicalName(name);
+  for (const field of message.headers) if (field.name === wanted) return field.value;
+  return undefined;
+};
+
+/** The values of all fields of that name, one per field. */
+export const headerValues = (message: SipMessage, name: string): readonly string[] => {
+  const wanted = canonicalName(name);
+  const values: string[] = [];
+  for (const field of message.headers) if (field.name === wanted) values.push(field.value);
+  return values;
+};
+
+/**
+ * The comma separated elements over all fields of that name. Not for headers whose values contain bare commas: Date,
+ * Call-ID, WWW-Authenticate, Authorization and their proxy kin.
+ */
+export const headerList = (message: SipMessage, name: string): readonly string[] => {
+  const wanted = canonicalName(name);
+  const elements: string[] = [];
+  for (const field of message.headers) if (field.name === wanted) elements.push(...splitList(field.value));
+  return elements;
+};
+
+const withHeaders = <M extends SipMessage>(message: M, headers: readonly HeaderField[]): M => ({ ...message, headers });
+
+/** Replaces the first field of that name where it stands and drops the others; adds one at the end when there is none. */
+export const setHeader = <M extends SipMessage>(message: M, name: string, value: string): M =>
+  headerValue(message, name) === undefined ? appendHeader(message, name, value) : replaceHeader(message, name, [value]);
+
+/** Drops every field of that name. */
+export const removeHeader = <M extends SipMessage>(message: M, name: string): M => {
+  const wanted = canonicalName(name);
+  if (!message.headers.some((field) => field.name === wanted)) return message;
+  return withHeaders(
+    message,
+    message.headers.filter((field) => field.name !== wanted),
+  );
+};
+
+/** Adds a field before the first of that name, or before all others when there is none. */
+export const prependHeader = <M extends SipMessage>(message: M, name: string, value: string): M => {
+  const field = createField(name, value);
+  const first = message.headers.findIndex((other) => other.name === field.name);
+  return withHeaders(message, message.headers.toSpliced(Math.max(0, first), 0, field));
+};
+
+/** Adds a field after the last of that name, or at the end when there is none. */
+export const appendHeader = <M extends SipMessage>(message: M, name: string, value: string): M => {
+  const field = createField(name, value);
+  const last = message.headers.findLastIndex((other) => other.name === field.name);
+  return withHeaders(message, message.headers.toSpliced(last < 0 ? message.headers.length : last + 1, 0, field));
+};
+
+/** One field per value at the place of the first field of that name (at the end when there is none); `[]` removes. */
+export const replaceHeader = <M extends SipMessage>(message: M, name: string, values: readonly string[]): M => {
+  const wanted = canonicalName(name);
+  const fields = values.map((value) => createField(name, value));
+  const first = message.headers.findIndex((field) => field.name === wanted);
+  if (first < 0) return fields.length === 0 ? message : withHeaders(message, [...message.headers, ...fields]);
+  const before = message.headers.slice(0, first);
+  const after = message.headers.slice(first + 1).filter((field) => field.name !== wanted);
+  return withHeaders(message, [...before, ...fields, ...after]);
+};
+
+/** Drops the elements `keep` refuses; fields that lose nothing keep their raw text, fields left empty go. */
+export const filterHeaderList = <M extends SipMessage>(
+  message: M,
+  name: string,
+  keep: (element: string) => boolean,
+): M => {
+  const wanted = canonicalName(name);
+  let changed = false;
+  const headers: HeaderField[] = [];
+  for (const field of message.headers) {
+    if (field.name !== wanted) {
+      headers.push(field);
+      continue;
+    }
+    const elements = splitList(field.value);
+    const kept = elements.filter((element) => keep(element));
+    if (kept.length === elements.length) headers.push(field);
+    else {
+      changed = true;
+      if (kept.length > 0) headers.push(replaceFieldValue(field, kept.join(", ")));
+    }
+  }
+  return changed ? withHeaders(message, headers) : message;
+};
+
+/** Drops the first element of that name, the top Via or Route, also where it shares its field with others. */
+export const removeTopListElement = <M extends SipMessage>(message: M, name: string): M => {
+  let top = true;
+  return filterHeaderList(message, name, () => {
+    const keep = !top;
+    top = false;
+    return keep;
+  });
+};

@@ -1,0 +1,53 @@
+// Owns header field names: canonical form, compact forms, how we spell them. RFC 3261 7.3.3, RFC 3515, 3892, 4028, 6665.
+
+const spelled =
+  "Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info Authorization Call-ID Call-Info " +
+  "Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date Error-Info " +
+  "Event Expires Feature-Caps From Geolocation Geolocation-Routing History-Info Identity In-Reply-To Join Max-Forwards " +
+  "MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity P-Associated-URI " +
+  "P-Called-Party-ID P-Charging-Function-Addresses P-Charging-Vector P-Early-Media P-Preferred-Identity " +
+  "P-Preferred-Service P-Visited-Network-ID Path Priority Privacy Proxy-Authenticate Proxy-Authentication-Info Proxy-Authorization " +
+  "Proxy-Require RAck Reason Record-Route Refer-Sub Refer-To Referred-By Reject-Contact Replaces Reply-To Request-Disposition Require " +
+  "Retry-After Route RSeq Security-Client Security-Server Security-Verify Server Service-Route Session-Expires " +
+  "SIP-ETag SIP-If-Match Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning " +
+  "WWW-Authenticate";
+
+const compact: readonly (readonly [string, string])[] = [
+  ["a", "accept-contact"],
+  ["b", "referred-by"],
+  ["c", "content-type"],
+  ["d", "request-disposition"],
+  ["e", "content-encoding"],
+  ["f", "from"],
+  ["i", "call-id"],
+  ["j", "reject-contact"],
+  ["k", "supported"],
+  ["l", "content-length"],
+  ["m", "contact"],
+  ["n", "identity-info"],
+  ["o", "event"],
+  ["r", "refer-to"],
+  ["s", "subject"],
+  ["t", "to"],
+  ["u", "allow-events"],
+  ["v", "via"],
+  ["x", "session-expires"],
+  ["y", "identity"],
+];
+
+const spelling = new Map(spelled.split(" ").map((name) => [name.toLowerCase(), name]));
+// The spellings seen on most wires resolve with one lookup, without lower-casing.
+const canonical = new Map<string, string>();
+for (const [lower, name] of spelling) canonical.set(lower, lower).set(name, lower);
+for (const [short, long] of compact) canonical.set(short, long).set(short.toUpperCase(), long);
+
+/** `v`, `VIA` and `Via` give `via`. */
+export const canonicalName = (name: string): string => {
+  const known = canonical.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  return canonical.get(lower) ?? lower;
+};
+
+/** The name as we write it: the registered spelling where we know one, else as given. */
+export const wireName = (name: string): string => spelling.get(canonicalName(name)) ?? name;

@@ -1,0 +1,169 @@
+// Owns the checks on meaning that every element makes before it acts on a message. RFC 3261 8.2.2, 16.3, 18.1.2 and the
+// outcomes of RFC 4475. Must not know which option tags, body types or methods an element supports.
+import { headerList, headerValue } from "./headers.ts";
+import type { SipRequest, SipResponse } from "./message.ts";
+import { parseNameAddr } from "./name-addr.ts";
+import { parseSipUri, uriScheme } from "./uri.ts";
+import { parseCSeq } from "./values.ts";
+import { parseVia } from "./via.ts";
+import { parseDecimal } from "./chars.ts";
+
+export type SipRole = "user-agent" | "proxy" | "registrar";
+
+export interface ValidationOptions {
+  /** Adds the checks only that role makes: Max-Forwards 0 and broadcast Vias (proxy), the AOR's scheme (registrar). */
+  readonly role?: SipRole;
+  /** Schemes accepted in the Request-URI. Default: sip, sips, tel, urn. */
+  readonly schemes?: readonly string[];
+  /** Methods whose CSeq mismatch is a defect (400) and not a method of the future (501). Default: the registered ones. */
+  readonly methods?: readonly string[];
+}
+
+export type RequestVerdict =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly status: number; readonly reason: string };
+
+export type ResponseVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+const registeredMethods: readonly string[] =
+  "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split(" ");
+const knownSchemes: readonly string[] = ["sip", "sips", "tel", "urn"];
+
+const refuse = (status: number, reason: string): RequestVerdict => ({ ok: false, status, reason });
+
+const mandatory = ["via", "from", "to", "call-id", "cseq"];
+const single = ["from", "to", "call-id", "cseq", "max-forwards", "content-type", "date", "expires"];
+
+const checkCounts = (request: SipRequest): string | undefined => {
+  const counts = new Map<string, number>();
+  for (const field of request.headers) counts.set(field.name, (counts.get(field.name) ?? 0) + 1);
+  const missing = mandatory.find((name) => !counts.has(name));
+  if (missing !== undefined) return `Missing ${missing} Header Field`;
+  const repeated = single.find((name) => (counts.get(name) ?? 0) > 1);
+  return repeated === undefined ? undefined : `Repeated ${repeated} Header Field`;
+};
+
+const checkAddress = (request: SipRequest, name: "from" | "to"): boolean => {
+  const address = parseNameAddr(headerValue(request, name) ?? "");
+  if (address === undefined || !isSoundUri(address.uri)) return false;
+  const tags = address.params.filter(([own]) => own.toLowerCase() === "tag");
+  return tags.length < 2 && tags.every(([, value]) => value !== undefined);
+};
+
+/** Any scheme; a SIP or SIPS URI must also read as one. */
+const isSoundUri = (uri: string): boolean => {
+  const scheme = uriScheme(uri);
+  return (scheme !== "sip" && scheme !== "sips") || parseSipUri(uri) !== undefined;
+};
+
+const isSoundAddress = (element: string): boolean => {
+  const address = parseNameAddr(element);
+  return address !== undefined && isSoundUri(address.uri);
+};
+
+const checkContact = (request: SipRequest): boolean => {
+  const contacts = headerList(request, "contact");
+  // RFC 3261 10.2.2: "*" stands alone, in a REGISTER.
+  if (contacts.includes("*")) return contacts.length === 1 && request.method === "REGISTER";
+  return contacts.every(isSoundAddress);
+};
+
+/** RFC 3261 20.17: the time zone of SIP-date is GMT. */
+const isSipDate = (value: string): boolean =>
+  value.length < 64 && /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/i.test(value);
+
+const checkUri = (request: SipRequest, schemes: readonly string[]): RequestVerdict => {
+  const scheme = uriScheme(request.uri);
+  if (scheme === undefined) return refuse(400, "Malformed Request-URI");
+  // RFC 3261 8.2.2.1, 16.3 step 2; RFC 4475 3.3.2, 3.3.3
+  if (!schemes.includes(scheme)) return refuse(416, "Unsupported URI Scheme");
+  if (scheme !== "sip" && scheme !== "sips") return { ok: true };
+  const uri = parseSipUri(request.uri);
+  if (uri === undefined) return refuse(400, "Malformed Request-URI");
+  // RFC 3261 19.1.1 table 1; RFC 4475 3.1.2.11
+  return uri.headers === undefined ? { ok: true } : refuse(400, "Headers in Request-URI");
+};
+
+const checkSequence = (request: SipRequest, methods: readonly string[]): RequestVerdict => {
+  const cseq = parseCSeq(headerValue(request, "cseq") ?? "");
+  if (cseq === undefined) return refuse(400, "Malformed CSeq");
+  if (cseq.method === request.method) return { ok: true };
+  // RFC 4475 3.1.2.17, 3.1.2.18
+  return methods.includes(request.method) ? refuse(400, "CSeq Method Mismatch") : refuse(501, "Not Implemented");
+};
+
+const checkHops = (request: SipRequest, role: SipRole | undefined): RequestVerdict => {
+  const value = headerValue(request, "max-forwards");
+  // RFC 3261 16.6 step 3: absent is allowed, for RFC 2543 clients.
+  if (value === undefined) return { ok: true };
+  const hops = parseDecimal(value, 255);
+  if (hops === undefined) return refuse(400, "Malformed Max-Forwards");
+  // RFC 3261 16.3 step 3; RFC 4475 3.3.11: an endpoint processes it as usual.
+  return hops === 0 && role === "proxy" ? refuse(483, "Too Many Hops") : { ok: true };
+};
+
+/** The checks of RFC 3261 8.2 and 16.3 that hold for every element. Not 420: the element knows its option tags. */
+export const validateRequest = (request: SipRequest, options: ValidationOptions = {}): RequestVerdict => {
+  const counts = checkCounts(request);
+  if (counts !== undefined) return refuse(400, counts);
+  if (parseVia(headerList(request, "via")[0] ?? "") === undefined) return refuse(400, "Malformed Via");
+  if (!checkAddress(request, "from")) return refuse(400, "Malformed From");
+  if (!checkAddress(request, "to")) return refuse(400, "Malformed To");
+  if (headerValue(request, "call-id") === "") return refuse(400, "Empty Call-ID");
+  const sequence = checkSequence(request, options.methods ?? registeredMethods);
+  if (!sequence.ok) return sequence;
+  const uri = checkUri(request, options.schemes ?? knownSchemes);
+  if (!uri.ok) return uri;
+  const hops = checkHops(request, options.role);
+  if (!hops.ok) return hops;
+  if (!checkContact(request)) return refuse(400, "Malformed Contact");
+  if (!headerList(request, "route").every(isSoundAddress)) return refuse(400, "Malformed Route");
+  const date = headerValue(request, "date");
+  if (date !== undefined && !isSipDate(date)) return refuse(400, "Malformed Date");
+  if (options.role === "registrar" && request.method === "REGISTER") {
+    // RFC 3261 10.2, 10.3 step 5; RFC 4475 3.3.4
+    if (parseSipUri(parseNameAddr(headerValue(request, "to") ?? "")?.uri ?? "") === undefined) {
+      return refuse(400, "Address-of-Record Is Not a SIP URI");
+    }
+  }
+  return { ok: true };
+};
+
+const isBroadcastOrMulticast = (host: string): boolean => {
+  const first = Number.parseInt(host, 10);
+  return host === "255.255.255.255" || (/^\d+\.\d+\.\d+\.\d+$/.test(host) && first >= 224 && first < 240);
+};
+
+/**
+ * Whether a response, as it came from the wire with our own Via on top, may be acted on. A response that may not is
+ * discarded in silence.
+ */
+export const validateResponse = (
+  response: SipResponse,
+  options: Pick<ValidationOptions, "role"> = {},
+): ResponseVerdict => {
+  const discard = (reason: string): ResponseVerdict => ({ ok: false, reason });
+  const missing = mandatory.find((name) => headerValue(response, name) === undefined);
+  if (missing !== undefined) return discard(`missing ${missing}`);
+  // RFC 4475 3.1.2.5: a sequence number beyond 2**31 matches no request of ours.
+  if (parseCSeq(headerValue(response, "cseq") ?? "") === undefined) return discard("malformed cseq");
+  const [top, next] = headerList(response, "via");
+  if (parseVia(top ?? "") === undefined) return discard("malformed via");
+  if (next === undefined) return { ok: true };
+  // RFC 3261 8.1.3.3: more than one Via means the response is not for this user agent.
+  if (options.role === "user-agent") return discard("more than one via");
+  // RFC 4475 3.3.12: forwarding by such a Via would shower a network.
+  const via = parseVia(next);
+  if (options.role === "proxy" && (via === undefined || isBroadcastOrMulticast(via.host))) return discard("next via");
+  return { ok: true };
+};
+
+/** The option tags of Require or Proxy-Require that are not in `supported`: the Unsupported header of a 420. RFC 3261 8.2.2.3. */
+export const unsupportedOptionTags = (
+  request: SipRequest,
+  header: "require" | "proxy-require",
+  supported: readonly string[],
+): readonly string[] => {
+  const known = new Set(supported.map((tag) => tag.toLowerCase()));
+  return headerList(request, header).filter((tag) => !known.has(tag.toLowerCase()));
+};
