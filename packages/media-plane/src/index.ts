@@ -1,1 +1,16 @@
-export {};
+// The public door: the MediaPlane port and the portable engine.
+export { mediaPlaneErrors } from "./errors.ts";
+export type {
+  LatchRule,
+  LegChange,
+  LegCounters,
+  LegPlan,
+  LegRemote,
+  MediaPlane,
+  OpenedLeg,
+  PlaneAlarm,
+  PlaneEvent,
+  PlaneKey,
+  PlaneMode,
+  Protection,
+} from "./plane.ts";

@@ -3,7 +3,7 @@
 import { srtpErrors } from "./errors.ts";
 import { keyAt, liveKeys, type LiveKey, type SrtpKey } from "./keys.ts";
 import { rtpHeaderLength } from "./packet.ts";
-import { guessIndex, IndexWindow } from "./replay.ts";
+import { guessIndex, IndexWindow, type SrtpIndices } from "./replay.ts";
 import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
 import type { Suite } from "./suites.ts";
 import { encryptedFlag, rtcpClearLength } from "./transform.ts";
@@ -19,10 +19,12 @@ export interface SrtpReceiverOptions {
   /** True only where UNENCRYPTED_SRTCP was negotiated: SRTCP is then accepted with E = 0 and with nothing else. */
   readonly unencryptedSrtcp?: boolean;
   /**
-   * The receiver of the key that this one replaces. RFC 3711 3.3.1 keeps the ROC over a re-key, many peers start again
-   * at 0: the first packet of an SSRC known there is tried with both, and the one that verifies is adopted.
+   * What was verified under the key that this one replaces. RFC 3711 3.3.1 keeps the ROC over a re-key, many peers start
+   * again at 0: until an SSRC known there has verified here, both are tried and the one that verifies is adopted.
    */
-  readonly predecessor?: SrtpReceiver;
+  readonly predecessor?: SrtpIndices;
+  /** What an earlier receiver verified under this very key, from its `indices()`: those and all before are replays. */
+  readonly resume?: SrtpIndices;
 }
 
 export interface SrtpReceiver {
@@ -30,8 +32,8 @@ export interface SrtpReceiver {
   unprotectRtcp(packet: Buffer): SrtpResult;
   /** Zeroises and drops the session keys; every later packet is refused with `released`. The masters stay the caller's. */
   release(): void;
-  /** The highest SRTP index verified for each SSRC. */
-  highestIndices(): ReadonlyMap<number, number>;
+  /** The highest index verified, by SSRC; to be read before `release`. */
+  indices(): SrtpIndices;
   readonly counters: SrtpCounters;
 }
 
@@ -57,8 +59,10 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
   const rtcpMkiFromEnd = suite.aead ? mkiLength : mkiLength + suite.srtcpTagLength;
   const wordFromEnd = rtcpMkiFromEnd + 4;
   const encryption = options.unencryptedSrtcp !== true;
-  const before = options.predecessor?.highestIndices();
   const sources = new Map<number, Source>();
+  for (const [ssrc, highest] of options.resume ?? []) {
+    sources.set(ssrc, { rtp: new IndexWindow(window, highest.rtp), rtcp: new IndexWindow(window, highest.rtcp) });
+  }
   const refused = noneRefused();
   let rtp = 0;
   let rtcp = 0;
@@ -87,7 +91,7 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       if (known === undefined && sources.size >= maxSources) return no("sources");
       const highest = known?.rtp.highest ?? -1;
       // Without an index of our own the sender's ROC is unknown: it starts at 0, or goes on where the old key ended.
-      const earlier = highest < 0 ? before?.get(ssrc) : undefined;
+      const earlier = highest < 0 ? (options.predecessor?.get(ssrc)?.rtp ?? -1) : -1;
       let index = highest < 0 ? sequence : guessIndex(highest, sequence);
       const seen = known?.rtp.check(index) ?? "fresh";
       if (seen !== "fresh") return no(seen);
@@ -96,7 +100,7 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       if (key === undefined) return no("mki");
       if (key.srtpUsed >= key.srtpLimit) return no("lifetime");
       let opened: Buffer | undefined;
-      if (earlier !== undefined) {
+      if (earlier >= 0) {
         const continued = guessIndex(earlier, sequence);
         opened = open(key, packet, headerLength, continued);
         if (opened !== undefined) index = continued;
@@ -142,11 +146,8 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       sources.clear();
     },
 
-    highestIndices: () => {
-      const highest = new Map<number, number>();
-      for (const [ssrc, source] of sources) if (source.rtp.highest >= 0) highest.set(ssrc, source.rtp.highest);
-      return highest;
-    },
+    indices: () =>
+      new Map(Array.from(sources, ([ssrc, source]) => [ssrc, { rtp: source.rtp.highest, rtcp: source.rtcp.highest }])),
 
     get counters() {
       return { rtp, rtcp, sources: sources.size, refused };

@@ -12,16 +12,27 @@ export const guessIndex = (highest: number, sequence: number): number => {
   return last - 32768 > sequence ? base + 65536 + sequence : base + sequence;
 };
 
+/** The highest SRTP and SRTCP index used or verified under one key for one SSRC; -1 where there was none. */
+export interface HighestIndices {
+  readonly rtp: number;
+  readonly rtcp: number;
+}
+
+/** Highest indices by SSRC: what must outlive a key's contexts so that no index is taken twice under that key. */
+export type SrtpIndices = ReadonlyMap<number, HighestIndices>;
+
 /** The indices seen below and up to the highest one, `size` of them (RFC 3711 3.3.2: at least 64). */
 export class IndexWindow {
   readonly #size: number;
   readonly #seen: Uint32Array;
-  #highest = -1;
+  #highest: number;
 
-  /** `size` is rounded up to a multiple of 32. */
-  constructor(size: number) {
+  /** `size` is rounded up to a multiple of 32. With `resumeAt`, that index and all before it count as seen. */
+  constructor(size: number, resumeAt = -1) {
     this.#seen = new Uint32Array(Math.ceil(size / 32));
     this.#size = this.#seen.length * 32;
+    this.#highest = resumeAt;
+    if (resumeAt >= 0) this.#seen.fill(0xffff_ffff);
   }
 
   /** The highest index marked, or -1 before the first. */

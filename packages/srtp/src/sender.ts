@@ -3,7 +3,7 @@
 import { srtpErrors } from "./errors.ts";
 import { liveKey, type LiveKey, type SrtpKey } from "./keys.ts";
 import { rtpHeaderLength } from "./packet.ts";
-import { guessIndex, IndexWindow } from "./replay.ts";
+import { guessIndex, IndexWindow, type SrtpIndices } from "./replay.ts";
 import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
 import type { Suite } from "./suites.ts";
 import { encryptedFlag, rtcpClearLength } from "./transform.ts";
@@ -17,6 +17,8 @@ export interface SrtpSenderOptions {
   readonly lifetime?: bigint;
   /** True only where UNENCRYPTED_SRTCP was negotiated: SRTCP goes out authenticated, in clear, with E = 0. */
   readonly unencryptedSrtcp?: boolean;
+  /** What an earlier sender used under this very key, from its `indices()`: those and all before them are never sent again. */
+  readonly resume?: SrtpIndices;
 }
 
 export interface SrtpSender {
@@ -30,6 +32,8 @@ export interface SrtpSender {
   protectRtcp(packet: Buffer): SrtpResult;
   /** Zeroises and drops the session keys; every later packet is refused with `released`. The master stays the caller's. */
   release(): void;
+  /** The highest index used, by SSRC; to be read before `release`. */
+  indices(): SrtpIndices;
   readonly counters: SrtpCounters;
 }
 
@@ -52,6 +56,9 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
   );
   const flag = options.unencryptedSrtcp === true ? 0 : encryptedFlag;
   const sources = new Map<number, Source>();
+  for (const [ssrc, highest] of options.resume ?? []) {
+    sources.set(ssrc, { used: new IndexWindow(reorderWindow, highest.rtp), rtcpNext: highest.rtcp + 1 });
+  }
   const refused = noneRefused();
   let rtp = 0;
   let rtcp = 0;
@@ -107,6 +114,9 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
       key = undefined;
       sources.clear();
     },
+
+    indices: () =>
+      new Map(Array.from(sources, ([ssrc, { used, rtcpNext }]) => [ssrc, { rtp: used.highest, rtcp: rtcpNext - 1 }])),
 
     get counters() {
       return { rtp, rtcp, sources: sources.size, refused };

@@ -1,0 +1,47 @@
+// Owns the catalogue of what a media plane throws; the H.248 codes are those of iq's table for the same trouble.
+import { defineErrors } from "@sallyport/kit";
+
+export const mediaPlaneErrors = defineErrors({
+  SALLY_PLANE_PORTS: {
+    summary: "No pair of media ports is free.",
+    action: "Widen the media port range, or look for calls that do not end.",
+    sipStatus: 503,
+    h248Error: 510,
+  },
+  SALLY_PLANE_RANGE: {
+    summary: "The media port range holds no even and odd pair.",
+    action: "Give first and last between 1 and 65535 with at least one even port followed by an odd one.",
+    sipStatus: 500,
+    h248Error: 500,
+  },
+  SALLY_PLANE_ADDRESS: {
+    summary: "The media address cannot be bound.",
+    action: "Use an address of this machine, as an IP literal.",
+    sipStatus: 500,
+    h248Error: 500,
+  },
+  SALLY_PLANE_LEG: {
+    summary: "There is no such leg.",
+    action: "It was closed, or never opened: check the order of commands.",
+    sipStatus: 500,
+    h248Error: 430,
+  },
+  SALLY_PLANE_KEY_IN_USE: {
+    summary: "The send key already protects another stream or the other direction.",
+    action: "Give every stream and direction its own fresh key (RFC 3711 9.1, RFC 4568 6.1).",
+    sipStatus: 488,
+    h248Error: 449,
+  },
+  SALLY_PLANE_REKEYS: {
+    summary: "The leg has used as many keys as it may remember.",
+    action: "Keep the keys in re-offers, or set the stream up anew.",
+    sipStatus: 500,
+    h248Error: 510,
+  },
+  SALLY_PLANE_CLOSED: {
+    summary: "The media plane was shut down.",
+    action: "Start the gateway again.",
+    sipStatus: 503,
+    h248Error: 502,
+  },
+});
