@@ -71,3 +71,7 @@ export const sipErrors = defineErrors({
     sipStatus: 503,
   },
 });
+
+/** The system's code of an error (`ECONNREFUSED`), else its message. */
+export const reasonOf = (error: Error): string =>
+  "code" in error && typeof error.code === "string" ? error.code : error.message;

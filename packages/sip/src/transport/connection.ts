@@ -1,0 +1,145 @@
+// Owns one open TCP or TLS connection: framing, keep-alives, time limits and the bound on what waits to be sent
+// (RFC 3261 18.3, RFC 5626 4.4.1). Must not know what a message says.
+import type { Socket } from "node:net";
+import type { Clock, Timer } from "@sallyport/kit";
+import { sipErrors } from "../errors.ts";
+import type { Flow, TransportLimits } from "./flow.ts";
+import { hostPort } from "./flow.ts";
+import { createFramer } from "./framing.ts";
+import type { FramingCode } from "./framing.ts";
+
+export interface Connection {
+  readonly flow: Flow;
+  readonly open: boolean;
+  /** Resolves when the octets are with the kernel. Rejects SALLY_SIP_FLOW_GONE, SALLY_SIP_BACKLOG. */
+  write(octets: Buffer): Promise<void>;
+  /** RFC 5626 4.4.1: CRLF CRLF; resolves with the answering CRLF, else the connection is closed and it rejects. */
+  ping(): Promise<void>;
+  /** Sends what is still to be sent, then closes. */
+  close(): void;
+  destroy(): void;
+}
+
+export interface ConnectionHandlers {
+  onMessage(octets: Buffer): void;
+  onBroken(code: FramingCode, head: Buffer | undefined): void;
+  onClose(): void;
+}
+
+export const createConnection = (
+  socket: Socket,
+  flow: Flow,
+  options: { readonly clock: Clock; readonly limits: TransportLimits; /** We opened it. */ readonly ours: boolean },
+  handlers: ConnectionHandlers,
+): Connection => {
+  const { clock, limits } = options;
+  const framer = createFramer(limits);
+  let open = true;
+  let crlfs = 0;
+  let proven = options.ours; // a stranger has to deliver a message before it may be silent for long
+  let lastUse = clock.now();
+  let messageTimer: Timer | undefined;
+  let closeTimer: Timer | undefined;
+  let waiting: { resolve(): void; reject(error: Error): void; timer: Timer } | undefined;
+
+  const gone = (): Error =>
+    sipErrors("SALLY_SIP_FLOW_GONE", `${flow.protocol} ${hostPort(flow.remote.address, flow.remote.port)}.`);
+
+  // One lazy timer: it looks at the last use when it fires, so that a message costs no timer.
+  const idleLeft = (): number => lastUse + (proven ? limits.idleMs : limits.firstMessageMs) - clock.now();
+  const watch = (): Timer =>
+    clock.after(Math.max(1, idleLeft()), () => {
+      if (idleLeft() <= 0) socket.destroy();
+      else idleTimer = watch();
+    });
+  let idleTimer = watch();
+
+  const settlePong = (): void => {
+    waiting?.timer.cancel();
+    waiting?.resolve();
+    waiting = undefined;
+  };
+
+  const onData = (chunk: Buffer): void => {
+    let completed = false;
+    let pings = 0;
+    framer.push(chunk, (frame) => {
+      if (!open) return;
+      if (frame.kind === "crlf") {
+        if (proven) lastUse = clock.now();
+        // RFC 5626 4.4.1: a single CRLF is a pong, two are a ping.
+        if (waiting !== undefined) settlePong();
+        else if (++crlfs === 2) {
+          crlfs = 0;
+          pings++;
+        }
+        return;
+      }
+      crlfs = 0;
+      completed = true;
+      if (frame.kind === "broken") return handlers.onBroken(frame.code, frame.head);
+      proven = true;
+      lastUse = clock.now();
+      handlers.onMessage(frame.octets);
+    });
+    if (!open) return;
+    // One answer for all pings of a chunk, and none to a peer that does not read them.
+    if (pings > 0 && socket.writableLength === 0) socket.write("\r\n");
+    if (completed || framer.held === 0) {
+      messageTimer?.cancel();
+      messageTimer = undefined;
+    }
+    if (framer.held > 0) messageTimer ??= clock.after(limits.messageMs, () => socket.destroy());
+  };
+
+  const onClose = (): void => {
+    if (!open) return;
+    open = false;
+    idleTimer.cancel();
+    messageTimer?.cancel();
+    closeTimer?.cancel();
+    waiting?.timer.cancel();
+    waiting?.reject(gone());
+    waiting = undefined;
+    handlers.onClose();
+  };
+
+  socket.setNoDelay(true);
+  socket.on("data", onData);
+  // The error of a broken connection is told by its close; writes in flight get it through their callbacks.
+  socket.on("error", () => undefined);
+  socket.on("close", onClose);
+  // A socket that ended before we listened tells nobody any more.
+  if (socket.destroyed) queueMicrotask(onClose);
+
+  const connection: Connection = {
+    flow,
+    get open() {
+      return open && !socket.destroyed && socket.writable;
+    },
+    write: (octets) =>
+      new Promise((resolve, reject) => {
+        if (!connection.open) return reject(gone());
+        if (socket.writableLength + octets.length > limits.maxUnsent) {
+          socket.destroy();
+          return reject(sipErrors("SALLY_SIP_BACKLOG", `${hostPort(flow.remote.address, flow.remote.port)}.`));
+        }
+        lastUse = clock.now();
+        socket.write(octets, (error) => (error === null || error === undefined ? resolve() : reject(gone())));
+      }),
+    ping: () =>
+      new Promise((resolve, reject) => {
+        if (!connection.open) return reject(gone());
+        if (waiting !== undefined) return resolve();
+        waiting = { resolve, reject, timer: clock.after(limits.pongMs, () => socket.destroy()) };
+        socket.write("\r\n\r\n");
+      }),
+    close: () => {
+      if (!open) return;
+      socket.destroySoon();
+      closeTimer ??= clock.after(1_000, () => socket.destroy());
+    },
+    destroy: () => void socket.destroy(),
+  };
+  return connection;
+};
