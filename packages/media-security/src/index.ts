@@ -1,1 +1,39 @@
-export {};
+// The public door: registration (7.1), negotiation (7.2.1, 7.3.1) and the SDES rules that edge and UE share.
+export { choosePolicy } from "./registration/policy.ts";
+export type { MediaPolicy, MediaPolicyRule, PolicyFacts } from "./registration/policy.ts";
+export { decideRegistration, noIndications } from "./registration/indications.ts";
+export type {
+  Dialect,
+  MediaSecurityIndications,
+  RegistrationDecision,
+  RegistrationFacts,
+} from "./registration/indications.ts";
+export { checkSecurityVerify } from "./registration/verify.ts";
+export type { VerifyFacts, VerifyResult } from "./registration/verify.ts";
+export { readMechanisms } from "./registration/mechanism.ts";
+export type { MediaMechanism } from "./registration/mechanism.ts";
+export { checkAnswer, createAnswer, createOffer, sameKeys, selectCrypto } from "./sdes/offer-answer.ts";
+export type { AnswerFault, CheckResult, SelectResult } from "./sdes/offer-answer.ts";
+export type { CryptoRefusal, SkippedCrypto, UsableCrypto } from "./sdes/accept.ts";
+export { parse3ge2ae } from "./sdes/indication.ts";
+export type { Indication } from "./sdes/indication.ts";
+export { isBusy, openNegotiation } from "./negotiation/state.ts";
+export type { Negotiation } from "./negotiation/state.ts";
+export type {
+  Carrier,
+  Decision,
+  Effect,
+  GatewayPlan,
+  GatewayStream,
+  LegAddress,
+  LegMode,
+  LegWish,
+  NegotiationEvent,
+  NegotiationFacts,
+  NegotiationSummary,
+  RemoteAddress,
+  Side,
+  StreamSummary,
+} from "./negotiation/model.ts";
+export type { Evidence, Origin, ReasonCode } from "./reason.ts";
+export { mediaSecurityErrors } from "./errors.ts";

@@ -1,0 +1,156 @@
+// Owns the state of one negotiation as plain immutable values. Knows no rule.
+// One negotiation per dialog leg; a stream is an m-line of the session, counted from 1.
+import type { CryptoAttribute, SdpDocument } from "@sallyport/sdp";
+import type { SuiteName } from "@sallyport/srtp";
+import type { ReasonCode } from "../reason.ts";
+import type {
+  Carrier,
+  GatewayPlan,
+  GatewayStream,
+  LegAddress,
+  NegotiationFacts,
+  RemoteAddress,
+  Side,
+} from "./model.ts";
+
+/** A document that JSON and inspect cannot show: e2e keys of others may stand in it. */
+export interface HeldDocument {
+  readonly document: () => SdpDocument;
+}
+
+export const hold = (document: SdpDocument): HeldDocument => ({ document: () => document });
+
+/** Which way a party wants media: of its a=sendrecv and so on, and of an unspecified c= address. */
+export interface Direction {
+  readonly send: boolean;
+  readonly receive: boolean;
+}
+
+/** What one party said about its own end of a line. */
+export interface PartyEnd {
+  /** Absent: the unspecified address (RFC 3264 8.4, hold of RFC 2543). */
+  readonly remote?: RemoteAddress;
+  readonly direction: Direction;
+  readonly rtcpMux: boolean;
+}
+
+export interface Sides<T> {
+  readonly access: T;
+  readonly core: T;
+}
+
+/** One m-line of an open offer, as decided. */
+export type OfferedLine =
+  | {
+      readonly fate: "secured";
+      readonly media: string;
+      /** RTP/SAVP with RTP/AVP, or RTP/SAVPF with RTP/AVPF. */
+      readonly profiles: Sides<string>;
+      readonly offerer: PartyEnd;
+      /** rtcp-mux in the offer we make. */
+      readonly offersMux: boolean;
+      /** The offerer's marker was there; a re-offer of a secured line is treated alike without it. */
+      readonly keys:
+        | { readonly kind: "ue-offered"; readonly chosen: CryptoAttribute; readonly suite: SuiteName }
+        | { readonly kind: "we-offer"; readonly candidates: readonly CryptoAttribute[] };
+    }
+  /** Left alone: plain media, e2e SRTP, or no RTP at all. */
+  | { readonly fate: "passed"; readonly security: "e2e" | "none"; readonly media: string; readonly reason: ReasonCode }
+  /** Kept in its place with port 0 on both sides; `profile` is what the offerer wrote. */
+  | { readonly fate: "off"; readonly media: string; readonly profiles: Sides<string>; readonly reason: ReasonCode };
+
+/** One m-line of a completed offer/answer. */
+export type AgreedLine =
+  | {
+      readonly kind: "secured";
+      readonly media: string;
+      readonly profiles: Sides<string>;
+      readonly suite: SuiteName;
+      readonly fromUe: CryptoAttribute;
+      readonly towardsUe: CryptoAttribute;
+      readonly ends: Sides<PartyEnd>;
+    }
+  | { readonly kind: "passed"; readonly security: "e2e" | "none"; readonly media: string; readonly reason: ReasonCode }
+  | { readonly kind: "off"; readonly media: string; readonly profiles: Sides<string>; readonly reason: ReasonCode };
+
+/** What one dialog agreed on. */
+export interface Session {
+  readonly branch: string;
+  readonly lines: readonly AgreedLine[];
+  /** A later exchange of the same early dialog replaced the first answer: repeats of that answer change nothing. */
+  readonly renewed: boolean;
+}
+
+export interface Exchange {
+  readonly offerer: Side;
+  readonly carrier: Carrier;
+  /** The early dialog an UPDATE belongs to; "" for none. */
+  readonly branch: string;
+  readonly lines: readonly OfferedLine[];
+  /** The dialogs that answered early, one each. */
+  readonly answers: readonly Session[];
+  /** The exchange of the INVITE, already answered early, that an UPDATE overtook. */
+  readonly outer?: Exchange;
+}
+
+/** A stream as the gateway has it. */
+export interface InstalledStream {
+  readonly wish: GatewayStream;
+  readonly access?: LegAddress;
+  readonly core?: LegAddress;
+}
+
+/** What to do when the gateway's reply is there. */
+export type Continuation =
+  | { readonly kind: "forward-offer"; readonly exchange: Exchange; readonly held: HeldDocument }
+  | {
+      readonly kind: "forward-answer";
+      readonly session: Session;
+      readonly held: HeldDocument;
+      readonly final: boolean;
+      readonly answerer: Side;
+    }
+  | { readonly kind: "settle"; readonly session: Session }
+  | { readonly kind: "restored" };
+
+export interface PendingRequest {
+  readonly request: number;
+  readonly plan: GatewayPlan;
+  readonly then: Continuation;
+  /** What arrived meanwhile and is carried out after the reply. */
+  readonly after?: "failed" | "ended";
+}
+
+/** Bookkeeping of the o= line of one direction (RFC 3264 8): version follows content. */
+export interface OriginMark {
+  readonly session: string;
+  readonly version: bigint;
+  readonly offset: bigint;
+  readonly digest: string;
+}
+
+export interface Negotiation {
+  readonly facts: NegotiationFacts;
+  readonly phase: "open" | "ended";
+  /** In force by a final answer. */
+  readonly agreed?: Session;
+  readonly exchange?: Exchange;
+  readonly pending?: PendingRequest;
+  /** Streams the gateway holds; a context exists while there is one. */
+  readonly installed: readonly InstalledStream[];
+  /** Requests made so far: the number of the next. */
+  readonly requests: number;
+  readonly origins: { readonly access?: OriginMark; readonly core?: OriginMark };
+}
+
+/** A negotiation before its first offer. */
+export const openNegotiation = (facts: NegotiationFacts): Negotiation => ({
+  facts,
+  phase: "open",
+  installed: [],
+  requests: 1,
+  origins: {},
+});
+
+/** A gateway request is under way: offers and answers handed in now come back as `defer` or a refusal. */
+export const isBusy = (state: Negotiation): boolean => state.pending !== undefined;
