@@ -12,6 +12,10 @@ export const sipErrors = defineErrors({
     action: "Give a token as method, a Request-URI without white space, and a status from 100 to 699.",
     sipStatus: 500,
   },
+  SALLY_SIP_DIGEST_UNSUPPORTED: {
+    summary: "A digest challenge cannot be answered.",
+    action: "Let the server offer MD5 or SHA-256 with qop auth; `chooseChallenge` picks one that can be answered.",
+  },
   SALLY_SIP_LISTEN: {
     summary: "A SIP listening point could not be opened.",
     action: "Check that the address is one of this machine's and that no other program holds the port.",

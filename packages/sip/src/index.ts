@@ -2,3 +2,5 @@
 export { sipErrors } from "./errors.ts";
 export * from "./message/index.ts";
 export * from "./transport/index.ts";
+export * from "./digest/index.ts";
+export * from "./dialog/index.ts";

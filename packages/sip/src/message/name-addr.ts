@@ -18,7 +18,7 @@ const skipDisplayTokens = (text: string, at: number): number => {
   for (let here = at; here < text.length; here += 1) {
     const code = text.charCodeAt(here);
     if (code === 60) return here;
-    // *( token LWS ); octets above ASCII are let through, as peers send UTF-8 names bare. RFC 4475 3.1.2.14: no comma.
+    // *( token LWS ); octets above ASCII are let through, as peers send UTF-8 names bare. RFC 4475 3.1.2.15: no comma.
     if (!isTokenChar(code) && !isSpace(code) && code < 128) return -1;
   }
   return -1;

@@ -95,7 +95,7 @@ export const parseSipUri = (text: string): SipUri | undefined => {
   const scheme = uriScheme(text);
   if ((scheme !== "sip" && scheme !== "sips") || !isSipUriText(text)) return undefined;
   const start = scheme.length + 1;
-  // userinfo may hold ";", "?" and "/", but no bare "@": the only one there is ends it. RFC 4475 3.1.1.2, 3.1.1.10.
+  // userinfo may hold ";", "?" and "/", but no bare "@": the only one there is ends it. RFC 4475 3.1.1.2, 3.1.1.9.
   const at = text.indexOf("@", start);
   if (at >= 0 && text.includes("@", at + 1)) return undefined;
   const hostStart = at < 0 ? start : at + 1;

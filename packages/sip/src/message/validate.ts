@@ -152,7 +152,7 @@ export const validateResponse = (
   if (next === undefined) return { ok: true };
   // RFC 3261 8.1.3.3: more than one Via means the response is not for this user agent.
   if (options.role === "user-agent") return discard("more than one via");
-  // RFC 4475 3.3.12: forwarding by such a Via would shower a network.
+  // RFC 4475 3.3.10: forwarding by such a Via would shower a network.
   const via = parseVia(next);
   if (options.role === "proxy" && (via === undefined || isBroadcastOrMulticast(via.host))) return discard("next via");
   return { ok: true };
