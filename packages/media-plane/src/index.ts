@@ -1,5 +1,7 @@
 // The public door: the MediaPlane port and the portable engine.
 export { mediaPlaneErrors } from "./errors.ts";
+export { createPortablePlane } from "./portable/portable-plane.ts";
+export type { PortablePlaneOptions } from "./portable/portable-plane.ts";
 export type {
   LatchRule,
   LegChange,

@@ -1,0 +1,275 @@
+// Owns one leg: its sockets, plan, contexts and counters, and the path of a packet through it:
+// classify -> source -> unprotect -> learn -> mode -> the joined leg -> protect -> send (invariants 3, 4, 9).
+import type { Clock, Datagram, Endpoint } from "@sallyport/kit";
+import { classifyPacket, rtpHeaderLength, type PacketKind, type SrtpFailure, type SrtpResult } from "@sallyport/srtp";
+import type { LegChange, LegCounters, LegPlan, LegRemote } from "../plane.ts";
+import { looksClearRtcp, looksClearRtp } from "./clear.ts";
+import { LegContexts } from "./contexts.ts";
+import { newTally, type Tally } from "./counters.ts";
+import { LegAlarms, type EventQueue } from "./events.ts";
+import { InactivityWatch } from "./inactivity.ts";
+import { applyLatch, canonicalAddress, hears, learn, movedRemote, noLatch, type LatchState } from "./latch.ts";
+import type { SendKeys } from "./send-keys.ts";
+import type { SocketPair } from "./sockets.ts";
+
+/** A flow has its own port and its own latch; with rtcp-mux RTCP is in the RTP flow. */
+type FlowName = "rtp" | "rtcp";
+
+interface Flow {
+  socket: Datagram | undefined;
+  latch: LatchState;
+  /** The signalled destination. */
+  remote: Endpoint | undefined;
+}
+
+export interface LegShare {
+  readonly clock: Clock;
+  readonly queue: EventQueue;
+  readonly sendKeys: SendKeys;
+}
+
+type MediaKind = "rtp" | "rtcp";
+
+const receives = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.mode === "receive-only";
+const sends = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.mode === "send-only";
+
+const sameRemote = (a: LegRemote | undefined, b: LegRemote | undefined): boolean =>
+  a?.address === b?.address && a?.rtpPort === b?.rtpPort && a?.rtcpPort === b?.rtcpPort;
+
+export class Leg {
+  readonly id: number;
+  peer: Leg | undefined;
+  readonly #clock: Clock;
+  readonly #contexts: LegContexts;
+  readonly #alarms: LegAlarms;
+  readonly #watch: InactivityWatch;
+  readonly #tally: Tally = newTally();
+  readonly #flows: Readonly<Record<FlowName, Flow>> = {
+    rtp: { socket: undefined, latch: noLatch, remote: undefined },
+    rtcp: { socket: undefined, latch: noLatch, remote: undefined },
+  };
+  #plan: LegPlan;
+
+  /** @throws as `MediaPlane.open` for keys; nothing is bound yet. */
+  constructor(id: number, plan: LegPlan, share: LegShare) {
+    this.id = id;
+    this.#clock = share.clock;
+    this.#contexts = new LegContexts(share.clock, id, share.sendKeys);
+    this.#alarms = new LegAlarms(share.clock, id, share.queue);
+    this.#watch = new InactivityWatch(share.clock, (direction) =>
+      share.queue.push({ kind: "inactive", leg: id, direction }),
+    );
+    this.#plan = plan;
+    this.#point(plan);
+    this.#latch(plan);
+    this.#contexts.apply(plan.protection);
+  }
+
+  /** From here on packets flow. */
+  start(sockets: SocketPair): void {
+    this.#flows.rtp.socket = sockets.rtp;
+    this.#flows.rtcp.socket = sockets.rtcp;
+    this.#listenForSilence();
+  }
+
+  get plan(): LegPlan {
+    return this.#plan;
+  }
+
+  /** @throws as `MediaPlane.update`; nothing has changed then. */
+  update(change: LegChange): void {
+    if (change.protection !== undefined) this.#contexts.apply(change.protection);
+    const before = this.#plan;
+    this.#plan = { ...before, ...change };
+    if ("remote" in change && !sameRemote(before.remote, change.remote)) {
+      this.#point(this.#plan);
+      for (const flow of [this.#flows.rtp, this.#flows.rtcp]) flow.latch = movedRemote(flow.latch);
+    }
+    if (change.latch !== undefined) this.#latch(this.#plan);
+    if ("mode" in change || "inactivityMs" in change) this.#listenForSilence();
+  }
+
+  counters(): LegCounters {
+    return { ...this.#tally, keyChanges: this.#contexts.changes, sources: this.#contexts.sources };
+  }
+
+  sendError(): void {
+    this.#tally.sendErrors += 1;
+  }
+
+  /** One datagram from a socket; `octets` is lent. */
+  receive(flowName: FlowName, octets: Buffer, from: Endpoint): void {
+    const flow = this.#flows[flowName];
+    if (flow.socket === undefined) return;
+    const kind = classifyPacket(octets);
+    if (this.#plan.protection.kind === "transparent")
+      return this.#receiveTransparent(flow, flowName, kind, octets, from);
+    // RFC 7983: what is not RTP or RTCP must never come to the SRTP check, nor to the other side.
+    if (kind === "stun") return this.#drop("stunDropped");
+    if (kind === "dtls") return this.#drop("dtlsDropped");
+    if (kind === "unknown") return this.#drop("malformed");
+    // Without mux each protocol has its port; with mux nothing is due on the odd one (RFC 5761 4).
+    const due = this.#plan.rtcp === "mux" ? flowName === "rtp" : kind === flowName;
+    if (!due) return this.#drop("otherDropped");
+    switch (this.#plan.protection.kind) {
+      case "awaiting-keys":
+        return this.#drop("awaitingKeysDropped");
+      case "srtp":
+        return this.#receiveProtected(flow, kind, octets, from);
+      case "clear":
+        return this.#receiveClear(flow, kind, octets, from);
+    }
+  }
+
+  /** Closes sockets and timers and drops every key; gives the final counters. */
+  async close(): Promise<LegCounters> {
+    const counters = this.counters();
+    const { rtp, rtcp } = this.#flows;
+    const sockets = [rtp.socket, rtcp.socket].filter((socket) => socket !== undefined);
+    rtp.socket = undefined;
+    rtcp.socket = undefined;
+    if (this.peer !== undefined) this.peer.peer = undefined;
+    this.peer = undefined;
+    this.#watch.close();
+    this.#contexts.close();
+    await Promise.all(sockets.map((socket) => socket.close()));
+    return counters;
+  }
+
+  #receiveTransparent(flow: Flow, flowName: FlowName, kind: PacketKind, octets: Buffer, from: Endpoint): void {
+    if (!hears(flow.latch, flow.remote?.address, from)) return this.#drop("sourceDropped");
+    flow.latch = learn(flow.latch, from);
+    const media = kind === "rtp" || kind === "rtcp" ? kind : undefined;
+    this.#accept(media, octets.length);
+    const peer = this.peer;
+    if (peer === undefined || peer.#plan.protection.kind !== "transparent") return this.#drop("otherDropped");
+    if (!this.#passes(peer, media)) return this.#drop("modeDropped");
+    peer.#send(media, media ?? flowName, octets);
+  }
+
+  #receiveProtected(flow: Flow, kind: MediaKind, octets: Buffer, from: Endpoint): void {
+    const result = this.#contexts.unprotect(kind, octets);
+    if (result === undefined) return this.#drop("awaitingKeysDropped");
+    if (!result.ok) return this.#refused(kind, octets, result.code);
+    // Invariant 3: only here, after the tag, may the source be learned.
+    flow.latch = learn(flow.latch, from);
+    this.#accept(kind, octets.length);
+    this.#handOver(kind, result.packet);
+  }
+
+  #receiveClear(flow: Flow, kind: MediaKind, octets: Buffer, from: Endpoint): void {
+    if (kind === "rtp" && rtpHeaderLength(octets, octets.length) < 0) return this.#drop("malformed");
+    if (!hears(flow.latch, flow.remote?.address, from)) return this.#drop("sourceDropped");
+    flow.latch = learn(flow.latch, from);
+    this.#accept(kind, octets.length);
+    this.#handOver(kind, octets);
+  }
+
+  /** A clear packet on its way to the joined leg. */
+  #handOver(kind: MediaKind, packet: Buffer): void {
+    const peer = this.peer;
+    if (peer === undefined) return this.#drop("otherDropped");
+    if (!this.#passes(peer, kind)) return this.#drop("modeDropped");
+    switch (peer.#plan.protection.kind) {
+      case "clear":
+        return peer.#send(kind, kind, packet);
+      case "srtp":
+        return peer.#sendProtected(kind, packet);
+      case "awaiting-keys":
+        return peer.#drop("awaitingKeysDropped");
+      case "transparent":
+        return peer.#drop("otherDropped");
+    }
+  }
+
+  #sendProtected(kind: MediaKind, packet: Buffer): void {
+    const result: SrtpResult | undefined = this.#contexts.protect(kind, packet);
+    if (result === undefined) return this.#drop("awaitingKeysDropped");
+    if (!result.ok) return this.#refused(kind, packet, result.code);
+    this.#send(kind, kind, result.packet);
+  }
+
+  #send(kind: MediaKind | undefined, flowName: FlowName, octets: Buffer): void {
+    const flow = this.#flows[this.#plan.rtcp === "mux" ? "rtp" : flowName];
+    const to = flow.latch.learned ?? flow.remote;
+    if (to === undefined || flow.socket === undefined) return this.#drop("otherDropped");
+    flow.socket.send(octets, to);
+    if (kind === "rtp") this.#tally.rtpOut += 1;
+    else if (kind === "rtcp") this.#tally.rtcpOut += 1;
+    else this.#tally.otherOut += 1;
+    this.#tally.octetsOut += octets.length;
+    this.#watch.touched("out", this.#clock.now());
+  }
+
+  #accept(kind: MediaKind | undefined, octets: number): void {
+    const now = this.#clock.now();
+    if (kind === "rtp") this.#tally.rtpIn += 1;
+    else if (kind === "rtcp") this.#tally.rtcpIn += 1;
+    else this.#tally.otherIn += 1;
+    this.#tally.octetsIn += octets;
+    this.#tally.lastPacketAt = now;
+    this.#watch.touched("in", now);
+  }
+
+  #passes(peer: Leg, kind: MediaKind | undefined): boolean {
+    if (this.#plan.mode === "inactive" || peer.#plan.mode === "inactive") return false;
+    return kind === "rtcp" || (receives(this.#plan) && sends(peer.#plan));
+  }
+
+  #drop(counter: keyof Tally): void {
+    this.#tally[counter] += 1;
+  }
+
+  #refused(kind: MediaKind, packet: Buffer, code: SrtpFailure): void {
+    switch (code) {
+      case "replay":
+      case "too-old":
+        return this.#drop("replays");
+      case "short":
+      case "malformed":
+      case "mki":
+      case "unencrypted":
+      case "authentication":
+        return this.#unverified(kind, packet, code);
+      case "sources":
+        return this.#drop("sourcesRefused");
+      case "lifetime":
+        this.#alarms.raise("lifetime");
+        return this.#drop("lifetimeDropped");
+      case "index-reuse":
+        this.#alarms.raise("index-reuse");
+        return this.#drop("indexReuse");
+      case "released":
+        return this.#drop("awaitingKeysDropped");
+    }
+  }
+
+  #unverified(kind: MediaKind, packet: Buffer, code: SrtpFailure): void {
+    const clear =
+      kind === "rtcp"
+        ? looksClearRtcp(packet)
+        : looksClearRtp(packet, rtpHeaderLength(packet, packet.length), this.#contexts.shortest);
+    if (clear) {
+      this.#alarms.raise("clear-on-protected");
+      return this.#drop("clearDropped");
+    }
+    if (code === "short" || code === "malformed") return this.#drop("malformed");
+    this.#alarms.raise("authentication");
+    this.#drop("authenticationFailures");
+  }
+
+  #point(plan: LegPlan): void {
+    const { remote } = plan;
+    const address = remote === undefined ? "" : canonicalAddress(remote.address);
+    this.#flows.rtp.remote = remote === undefined ? undefined : { address, port: remote.rtpPort };
+    this.#flows.rtcp.remote = remote === undefined ? undefined : { address, port: remote.rtcpPort };
+  }
+
+  #latch(plan: LegPlan): void {
+    for (const flow of [this.#flows.rtp, this.#flows.rtcp]) flow.latch = applyLatch(flow.latch, plan.latch);
+  }
+
+  #listenForSilence(): void {
+    this.#watch.watch(this.#plan.inactivityMs, { in: receives(this.#plan), out: sends(this.#plan) });
+  }
+}

@@ -1,0 +1,65 @@
+// Owns which pairs of media ports of one address are taken. Even for RTP, the odd one above for RTCP (RFC 3550 11).
+// Round robin, and a freed pair rests for a while: late packets of the old call must not reach the next one.
+import type { Clock } from "@sallyport/kit";
+import { mediaPlaneErrors } from "../errors.ts";
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export class PortPairs {
+  readonly #clock: Clock;
+  readonly #quarantineMs: number;
+  readonly #firstEven: number;
+  readonly #count: number;
+  readonly #taken = new Set<number>();
+  /** Freed RTP ports with the time they may be used again, oldest first. */
+  readonly #resting = new Map<number, number>();
+  #next = 0;
+
+  /** @throws SALLY_PLANE_RANGE. */
+  constructor(clock: Clock, range: PortRange, quarantineMs: number) {
+    this.#clock = clock;
+    this.#quarantineMs = quarantineMs;
+    this.#firstEven = range.first + (range.first % 2);
+    this.#count = Math.floor((range.last - this.#firstEven + 1) / 2);
+    const whole = Number.isInteger(range.first) && Number.isInteger(range.last);
+    if (!whole || range.first < 1 || range.last > 65535 || this.#count < 1) {
+      throw mediaPlaneErrors("SALLY_PLANE_RANGE", `It says ${range.first} to ${range.last}.`);
+    }
+  }
+
+  /** Pairs in use or resting. */
+  get taken(): number {
+    return this.#taken.size;
+  }
+
+  /** How many pairs the range has. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The even port of a free pair, or `undefined`. */
+  take(): number | undefined {
+    const now = this.#clock.now();
+    for (const [port, until] of this.#resting) {
+      if (until > now) break;
+      this.#resting.delete(port);
+    }
+    if (this.#taken.size + this.#resting.size >= this.#count) return undefined;
+    for (let tried = 0; tried < this.#count; tried++) {
+      const port = this.#firstEven + 2 * this.#next;
+      this.#next = (this.#next + 1) % this.#count;
+      if (this.#taken.has(port) || this.#resting.has(port)) continue;
+      this.#taken.add(port);
+      return port;
+    }
+    return undefined;
+  }
+
+  give(port: number): void {
+    if (!this.#taken.delete(port)) return;
+    this.#resting.set(port, this.#clock.now() + this.#quarantineMs);
+  }
+}
