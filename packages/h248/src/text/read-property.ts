@@ -1,0 +1,69 @@
+// Owns properties, parameters, statistics and error descriptors (H.248.1 Annex B.2: propertyParm, parmValue, errorDescriptor).
+import { type Cursor, uint16 } from "./cursor.ts";
+import type { Value } from "./cursor.ts";
+import type { H248Error, PackageVersion, Property, Relation } from "./descriptor.ts";
+import { decimal } from "./cursor.ts";
+
+const property = (name: string, relation: Relation, values: readonly Value[]): Property => ({
+  name,
+  relation,
+  values: values.map((value) => value.text),
+  ...(values.some((value) => value.quoted) ? { quoted: true } : {}),
+});
+
+/** What follows a property's name. */
+export const readCondition = (cursor: Cursor, name: string): Property => {
+  for (const relation of ["#", "<", ">"] as const) {
+    if (cursor.take(relation)) return property(name, relation, [cursor.value()]);
+  }
+  cursor.expect("=");
+  const next = cursor.peek();
+  if (next === "{")
+    return property(
+      name,
+      "any",
+      cursor.list(() => cursor.value()),
+    );
+  if (next !== "[") return property(name, "=", [cursor.value()]);
+  cursor.expect("[");
+  const values: Value[] = [cursor.value()];
+  if (cursor.take(":")) {
+    values.push(cursor.value());
+    cursor.expect("]");
+    return property(name, "range", values);
+  }
+  while (cursor.take(",")) {
+    cursor.count();
+    values.push(cursor.value());
+  }
+  cursor.expect("]");
+  return property(name, "all", values);
+};
+
+export const readProperty = (cursor: Cursor): Property => readCondition(cursor, cursor.name());
+
+/** A statistic: with one value, a version 3 list, or just named. */
+export const readStatistic = (cursor: Cursor): Property => {
+  const name = cursor.name();
+  return cursor.peek() === "=" ? readCondition(cursor, name) : property(name, "=", []);
+};
+
+/** What follows the Error token: `= 449 { "text" }`. */
+export const readError = (cursor: Cursor): H248Error => {
+  const code = cursor.assignedInteger(9999);
+  cursor.expect("{");
+  const text = cursor.peek() === '"' ? cursor.quoted() : "";
+  cursor.expect("}");
+  return { code, text };
+};
+
+/** `name-version`; the name itself holds no hyphen. */
+export const readPackage = (cursor: Cursor): PackageVersion => {
+  cursor.skip();
+  const start = cursor.at;
+  const item = cursor.name();
+  const hyphen = item.lastIndexOf("-");
+  const version = decimal(item.slice(hyphen + 1), uint16);
+  if (hyphen < 1 || version === undefined) cursor.fail("syntax", start);
+  return { name: item.slice(0, Math.max(0, hyphen)), version: version ?? 0 };
+};
