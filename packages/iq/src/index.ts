@@ -26,3 +26,31 @@ export type {
   IqTlsMaterial,
   IqWireEvent,
 } from "./controller/types.ts";
+export type {
+  AddRequest,
+  AddedTermination,
+  ChosenStream,
+  ContextView,
+  DescriptionOrder,
+  InactivityOrder,
+  IqControllerAddress,
+  IqGateway,
+  IqGatewayConfig,
+  IqGatewayEvent,
+  IqGatewayHandler,
+  IqGatewayOptions,
+  IqGatewayState,
+  LatchOrder,
+  ModifyRequest,
+  StreamCounts,
+  StreamOrder,
+  SubtractedTermination,
+  TerminationOrder,
+  TerminationView,
+  WatchOrder,
+} from "./gateway/types.ts";
+export { errorText, h248Error, refusal } from "./profile/error-text.ts";
+export { matchesName, readChoosePattern, terminationName } from "./profile/names.ts";
+export type { NamePattern } from "./profile/names.ts";
+export { readSessionText, writeSessionText } from "./profile/session-text.ts";
+export type { Chosen, SessionText } from "./profile/session-text.ts";

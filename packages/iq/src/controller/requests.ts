@@ -1,0 +1,237 @@
+// Owns the mapping of TS 23.334 procedures onto H.248 actions, controller's side: plans in, actions out, nothing sent.
+// Must not know sockets, suites or SIP. TS 29.334 5.8 (commands), 5.14 (packages); TS 33.328 6.2.1.3 (two keys a stream).
+import type {
+  ActionRequest,
+  CommandRequest,
+  Descriptor,
+  Property,
+  RequestedEvent,
+  Signal,
+  StreamDescriptor,
+} from "@sallyport/h248";
+import { choosePattern, root } from "../profile/names.ts";
+import { choose, given, none, writeSessionText } from "../profile/session-text.ts";
+import type { CallEndPlan, IqContext, IqSide, StreamMode, StreamPlan } from "../types.ts";
+import type { HeldContext, HeldEnd } from "./held.ts";
+import { heldEnd, sides } from "./held.ts";
+
+const modes = {
+  inactive: "Inactive",
+  "send-only": "SendOnly",
+  "receive-only": "ReceiveOnly",
+  "send-receive": "SendReceive",
+} as const satisfies Record<StreamMode, string>;
+
+const property = (name: string, value: string): Property => ({ name, relation: "=", values: [value] });
+
+/** Local is what we say towards the far end in the gateway's name: its key is the one the gateway encrypts with. */
+const localText = (plan: CallEndPlan, held: HeldEnd | undefined): string => {
+  const own = held?.reserved;
+  const mux = plan.rtcpMux ?? false;
+  return writeSessionText({
+    address: own === undefined ? choose : given(own.address),
+    port: own === undefined ? choose : given(own.port),
+    media: plan.media,
+    protocol: plan.protocol,
+    formats: plan.formats,
+    rtcpMux: mux,
+    ...(own === undefined || mux || own.rtcpPort === own.port + 1 ? {} : { rtcp: { port: given(own.rtcpPort) } }),
+    ...(plan.localCrypto === undefined ? {} : { crypto: plan.localCrypto }),
+  });
+};
+
+/** Remote is what the far end said: its key is the one the gateway decrypts with. */
+const remoteText = (plan: CallEndPlan): string | undefined => {
+  const { remote, remoteCrypto } = plan;
+  if (remote === undefined && remoteCrypto === undefined) return undefined;
+  const mux = plan.rtcpMux ?? false;
+  const rtcp = remote?.rtcpPort;
+  return writeSessionText({
+    address: remote === undefined ? none : given(remote.address),
+    port: remote === undefined ? none : given(remote.port),
+    media: plan.media,
+    protocol: plan.protocol,
+    formats: plan.formats,
+    rtcpMux: mux,
+    // RFC 3605: said only where it is not port + 1.
+    ...(mux || rtcp === undefined || rtcp === (remote?.port ?? 0) + 1 ? {} : { rtcp: { port: given(rtcp) } }),
+    ...(remoteCrypto === undefined ? {} : { crypto: remoteCrypto }),
+  });
+};
+
+const streamDescriptor = (stream: number, plan: CallEndPlan, held: HeldEnd | undefined): StreamDescriptor => {
+  const remote = remoteText(plan);
+  const fresh = held === undefined;
+  return {
+    id: stream,
+    localControl: {
+      mode: modes[plan.mode],
+      properties: [
+        // H.248.41: the realm is set when the termination is added. H.248.57: so is the RTCP port.
+        ...(fresh && plan.realm !== undefined ? [property("ipdc/realm", plan.realm)] : []),
+        ...(fresh ? [property("rtcph/rsb", "ON")] : []),
+        ...(plan.dscp === undefined ? [] : [property("ds/dscp", plan.dscp.toString(16).padStart(2, "0"))]),
+      ],
+    },
+    local: localText(plan, held),
+    ...(remote === undefined ? {} : { remote }),
+  };
+};
+
+// H.248.37: latching is a signal; RELATCH where the far end has moved and the learnt address is of yesterday.
+const latchSignal = (stream: number, plan: CallEndPlan, held: HeldEnd | undefined): Signal | undefined => {
+  const wanted = plan.latch ?? false;
+  const before = held?.latch ?? false;
+  const moved =
+    held?.remote !== undefined &&
+    plan.remote !== undefined &&
+    (held.remote.address !== plan.remote.address || held.remote.port !== plan.remote.port);
+  const napt = wanted ? (before ? (moved ? "RELATCH" : undefined) : "LATCH") : before ? "OFF" : undefined;
+  if (napt === undefined) return undefined;
+  return { kind: "signal", name: "ipnapt/latch", stream, properties: [property("napt", napt)] };
+};
+
+// H.248.40: one ipstop event a stream, detection time in seconds, packets that arrive.
+const watchEvent = (stream: number, afterMs: number): RequestedEvent => ({
+  name: "adid/ipstop",
+  stream,
+  properties: [property("dt", String(Math.max(1, Math.ceil(afterMs / 1000)))), property("dir", "IN")],
+});
+
+/** The events the termination shall report after this plan; undefined when nothing changes. */
+const watchDescriptor = (
+  streams: readonly StreamPlan[],
+  side: IqSide,
+  held: HeldContext | undefined,
+): Descriptor | undefined => {
+  const before = new Map<number, number>();
+  for (const [stream, ends] of held?.streams ?? []) {
+    const afterMs = ends[side]?.inactivityMs;
+    if (afterMs !== undefined) before.set(stream, afterMs);
+  }
+  const after = new Map(before);
+  for (const plan of streams) {
+    const wanted = plan[side];
+    if (wanted === undefined) continue;
+    if (wanted.inactivityMs === undefined) after.delete(plan.stream);
+    else after.set(plan.stream, wanted.inactivityMs);
+  }
+  const unchanged = after.size === before.size && [...after].every(([stream, ms]) => before.get(stream) === ms);
+  if (unchanged) return undefined;
+  if (after.size === 0) return { kind: "events", events: [] };
+  return { kind: "events", requestId: 1, events: [...after].map(([stream, ms]) => watchEvent(stream, ms)) };
+};
+
+const command = (
+  name: "Add" | "Modify",
+  termination: string,
+  streams: readonly StreamPlan[],
+  side: IqSide,
+  held: HeldContext | undefined,
+): CommandRequest | undefined => {
+  const wanted = streams.flatMap((plan) => {
+    const end = plan[side];
+    return end === undefined ? [] : [{ stream: plan.stream, plan: end, held: heldEnd(held, plan.stream, side) }];
+  });
+  if (wanted.length === 0) return undefined;
+  const signals = wanted.flatMap(({ stream, plan, held }) => latchSignal(stream, plan, held) ?? []);
+  const events = watchDescriptor(streams, side, held);
+  return {
+    command: name,
+    termination,
+    descriptors: [
+      { kind: "media", streams: wanted.map(({ stream, plan, held }) => streamDescriptor(stream, plan, held)) },
+      ...(events === undefined ? [] : [events]),
+      ...(signals.length === 0 ? [] : [{ kind: "signals", signals } as const]),
+    ],
+  };
+};
+
+/** Reserve (and Configure) AGW Connection Point: one new context, one termination for each side the plans name. */
+export const addRequest = (
+  streams: readonly StreamPlan[],
+  options: { readonly emergency?: boolean } = {},
+): readonly ActionRequest[] => [
+  {
+    context: "$",
+    ...(options.emergency === true ? { emergency: true } : {}),
+    commands: sides.flatMap((side) => command("Add", choosePattern(side), streams, side, undefined) ?? []),
+  },
+];
+
+/** Configure AGW Connection Point, Change Through-Connection, and Reserve for streams not held yet. */
+export const modifyRequest = (held: HeldContext, streams: readonly StreamPlan[]): readonly ActionRequest[] => [
+  {
+    context: held.context.context,
+    commands: sides.flatMap((side) => command("Modify", held.context[side], streams, side, held) ?? []),
+  },
+];
+
+/** H.248.1 7.1.6: empty Local and Remote give up what the stream had reserved. */
+export const removeStreamsRequest = (held: HeldContext, streams: readonly number[]): readonly ActionRequest[] => [
+  {
+    context: held.context.context,
+    commands: sides.flatMap((side): CommandRequest[] => {
+      const known = streams.filter((stream) => heldEnd(held, stream, side) !== undefined);
+      if (known.length === 0) return [];
+      const left = [...held.streams].filter(([stream]) => !known.includes(stream));
+      const watched = known.some((stream) => heldEnd(held, stream, side)?.inactivityMs !== undefined);
+      const events = left.flatMap(([stream, ends]) => {
+        const afterMs = ends[side]?.inactivityMs;
+        return afterMs === undefined ? [] : [watchEvent(stream, afterMs)];
+      });
+      return [
+        {
+          command: "Modify",
+          termination: held.context[side],
+          descriptors: [
+            {
+              kind: "media",
+              streams: known.map((id) => ({
+                id,
+                localControl: { mode: "Inactive", properties: [] },
+                local: "",
+                remote: "",
+              })),
+            },
+            ...(watched ? [{ kind: "events", ...(events.length === 0 ? {} : { requestId: 1 }), events } as const] : []),
+          ],
+        },
+      ];
+    }),
+  },
+];
+
+/**
+ * Release AGW Termination, all of the context at once. With statistics each termination answers for itself;
+ * without, one wildcarded answer and an empty Audit: no statistics (TS 29.334 5.8.3).
+ */
+export const subtractRequest = (
+  context: IqContext | number,
+  options: { readonly statistics: boolean },
+): readonly ActionRequest[] => [
+  {
+    context: typeof context === "number" ? context : context.context,
+    commands: [
+      options.statistics
+        ? { command: "Subtract", termination: "*", descriptors: [] }
+        : { command: "Subtract", wildcarded: true, termination: "*", descriptors: [{ kind: "audit", items: [] }] },
+    ],
+  },
+];
+
+/** The list of all contexts (H.248.1 7.2.5: ROOT in the ALL context). */
+export const auditContextsRequest: readonly ActionRequest[] = [
+  {
+    context: "*",
+    commands: [{ command: "AuditValue", termination: root, descriptors: [{ kind: "audit", items: [] }] }],
+  },
+];
+
+/** The empty audit of ROOT: the heartbeat. */
+export const heartbeatRequest: readonly ActionRequest[] = [
+  {
+    context: "-",
+    commands: [{ command: "AuditValue", termination: root, descriptors: [{ kind: "audit", items: [] }] }],
+  },
+];

@@ -1,0 +1,193 @@
+// Owns the running of a transaction's actions on a gateway: order, errors, optional commands, what a failure leaves behind.
+// H.248.1 8.2 and 8.3; knows the handler, not what is behind it.
+import type { ActionReply, ActionRequest, CommandReply, CommandRequest, ContextId, H248Error } from "@sallyport/h248";
+import type { Result } from "@sallyport/kit";
+import { fail, ok } from "@sallyport/kit";
+import { h248Error, refusal } from "../profile/error-text.ts";
+import { readChoosePattern, root } from "../profile/names.ts";
+import { auditValue } from "./audit.ts";
+import { decodeOrder, releaseOrder } from "./decode.ts";
+import { chosenReply, errorReply, subtractReplies } from "./encode.ts";
+import type { IqGatewayHandler } from "./types.ts";
+
+export interface Execution {
+  readonly handler: IqGatewayHandler;
+  /** The association is protected, or declared to be. */
+  readonly keysAllowed: boolean;
+  /** The agreed protocol version. */
+  readonly version: number;
+  /** The controller orders a new registration. Answers the error when it can not be followed. */
+  readonly serviceChange: (command: CommandRequest) => H248Error | undefined;
+}
+
+interface Running {
+  /** The context commands of this action go to: what was chosen, once something was. */
+  context: ContextId;
+  /** This action made it. */
+  made: boolean;
+}
+
+type Replies = Result<readonly ActionReply[], H248Error>;
+
+const inContext = (running: Running, ...commands: readonly CommandReply[]): Replies =>
+  ok([{ context: running.context, commands }]);
+
+const add = async (
+  run: Execution,
+  action: ActionRequest,
+  command: CommandRequest,
+  running: Running,
+): Promise<Replies> => {
+  const { context } = running;
+  // H.248.1 7.2.1: Add makes or enlarges a context; it has no place in the null context or in all of them.
+  if (context === "-" || context === "*") return refusal(421, `Add in context ${context}`);
+  const name = readChoosePattern(command.termination);
+  if (name === undefined) return refusal(430, command.termination);
+  const order = decodeOrder(command, run.keysAllowed);
+  if (!order.ok) return order;
+  const bare = order.value.streams.find((stream) => stream.local?.kind !== "describe");
+  if (bare !== undefined || order.value.streams.length === 0) {
+    releaseOrder(order.value);
+    return refusal(441, `Local of stream ${bare?.stream ?? 1}`);
+  }
+  const added = await run.handler.add({
+    ...order.value,
+    context: context === "$" ? "new" : context,
+    emergency: action.emergency ?? false,
+    name,
+  });
+  if (!added.ok) {
+    releaseOrder(order.value);
+    return added;
+  }
+  if (context === "$") running.made = true;
+  running.context = added.value.context;
+  return inContext(running, chosenReply(command, added.value.termination, added.value.chosen));
+};
+
+const modify = async (run: Execution, command: CommandRequest, running: Running): Promise<Replies> => {
+  const { context } = running;
+  if (typeof context !== "number") {
+    // ROOT has nothing to modify in this profile; ephemeral terminations live in numbered contexts.
+    const isRoot = command.termination.toUpperCase() === root;
+    return isRoot ? refusal(501, "Modify of ROOT") : refusal(421, `Modify in context ${context}`);
+  }
+  if (/[$*]/.test(command.termination)) return refusal(501, `Modify of ${command.termination}`);
+  const order = decodeOrder(command, run.keysAllowed);
+  if (!order.ok) return order;
+  const chosen = await run.handler.modify({ ...order.value, context, termination: command.termination });
+  if (!chosen.ok) {
+    releaseOrder(order.value);
+    return chosen;
+  }
+  return inContext(running, chosenReply(command, command.termination, chosen.value));
+};
+
+const subtract = async (run: Execution, command: CommandRequest, running: Running): Promise<Replies> => {
+  const { context } = running;
+  if (context === "-" || context === "$") return refusal(421, `Subtract in context ${context}`);
+  if (command.termination.includes("$") || command.termination.toUpperCase() === root) {
+    return refusal(430, command.termination);
+  }
+  const all = context === "*" ? run.handler.contexts().map((view) => view.context) : [context];
+  const replies: ActionReply[] = [];
+  for (const one of all) {
+    const subtracted = await run.handler.subtract({ context: one, termination: command.termination });
+    if (subtracted.ok) {
+      replies.push({ context: one, commands: subtractReplies(command, subtracted.value, run.version) });
+    } else if (typeof context === "number") {
+      return subtracted;
+    }
+  }
+  return replies.length > 0 ? ok(replies) : fail(h248Error(431, command.termination));
+};
+
+const runCommand = async (
+  run: Execution,
+  action: ActionRequest,
+  command: CommandRequest,
+  running: Running,
+): Promise<Replies> => {
+  switch (command.command) {
+    case "Add":
+      return add(run, action, command, running);
+    case "Modify":
+      return modify(run, command, running);
+    case "Subtract":
+      return subtract(run, command, running);
+    case "AuditValue":
+      return auditValue({ ...action, context: running.context }, command, run.handler.contexts(), run.version);
+    case "ServiceChange": {
+      if (command.termination.toUpperCase() !== root) return refusal(501, `ServiceChange of ${command.termination}`);
+      const error = run.serviceChange(command);
+      if (error !== undefined) return fail(error);
+      return inContext(running, { command: "ServiceChange", termination: root, descriptors: [] });
+    }
+    // Move has no place in a profile of two terminations; Notify goes the other way.
+    case "Move":
+    case "AuditCapability":
+    case "Notify":
+      return refusal(501, command.command);
+  }
+};
+
+/** Appends, keeping the replies of one context in one action. */
+const append = (replies: ActionReply[], more: readonly ActionReply[]): void => {
+  for (const reply of more) {
+    const last = replies.at(-1);
+    if (last !== undefined && last.context === reply.context) {
+      replies[replies.length - 1] = { ...last, commands: [...last.commands, ...reply.commands] };
+    } else replies.push(reply);
+  }
+};
+
+interface ActionOutcome {
+  readonly replies: readonly ActionReply[];
+  readonly failed: boolean;
+}
+
+const runAction = async (run: Execution, action: ActionRequest): Promise<ActionOutcome> => {
+  const replies: ActionReply[] = [];
+  const running: Running = { context: action.context, made: false };
+  const refuse = (error: H248Error): ActionOutcome => ({
+    replies: [{ context: action.context, commands: [], error }],
+    failed: true,
+  });
+  // Two terminations need no topology (TS 29.334 5.8).
+  if (action.topology !== undefined) return refuse(h248Error(444, "Topology"));
+  if (action.contextAudit !== undefined) return refuse(h248Error(501, "ContextAudit"));
+  for (const command of action.commands) {
+    const outcome = await runCommand(run, action, command, running);
+    if (outcome.ok) {
+      append(replies, outcome.value);
+      continue;
+    }
+    const failure = errorReply(command, outcome.error);
+    if (command.optional === true) {
+      append(replies, [{ context: running.context, commands: [failure] }]);
+      continue;
+    }
+    // A context this action made does not outlive its failure (invariant 10): what was done in it is undone.
+    if (running.made && typeof running.context === "number") {
+      await run.handler.subtract({ context: running.context, termination: "*" });
+      return { replies: [{ context: "$", commands: [failure] }], failed: true };
+    }
+    append(replies, [{ context: running.context, commands: [failure] }]);
+    return { replies, failed: true };
+  }
+  return { replies, failed: false };
+};
+
+/** H.248.1 8.3: actions in order; the first error of a command that is not optional ends the transaction. */
+export const runActions = async (
+  run: Execution,
+  actions: readonly ActionRequest[],
+): Promise<readonly ActionReply[]> => {
+  const replies: ActionReply[] = [];
+  for (const action of actions) {
+    const outcome = await runAction(run, action);
+    replies.push(...outcome.replies);
+    if (outcome.failed) break;
+  }
+  return replies;
+};

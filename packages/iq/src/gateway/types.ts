@@ -1,0 +1,180 @@
+// Owns the gateway's face of Iq: commands as typed requests, what the gateway answers, and how it is wired.
+// TS 23.334 clause 8 on the receiving side; nothing here knows a media plane.
+import type { H248Error } from "@sallyport/h248";
+import type { Clock, Log, OpenDatagram, Random, Result } from "@sallyport/kit";
+import type { IqTlsMaterial, IqWireEvent } from "../controller/types.ts";
+import type { NamePattern } from "../profile/names.ts";
+import type { SessionText } from "../profile/session-text.ts";
+import type { IqProfile, StreamMode } from "../types.ts";
+
+/** Local or Remote as it came: a description, or the order to give up what the old one reserved (H.248.1 7.1.6). */
+export type DescriptionOrder = { readonly kind: "describe"; readonly text: SessionText } | { readonly kind: "release" };
+
+/** What a command says about one stream; what is missing stays as it is. */
+export interface StreamOrder {
+  readonly stream: number;
+  readonly mode?: StreamMode;
+  readonly local?: DescriptionOrder;
+  readonly remote?: DescriptionOrder;
+  /** `ipdc/realm` */
+  readonly realm?: string;
+  /** `rtcph/rsb`: false when no RTCP port shall be reserved. */
+  readonly rtcp?: boolean;
+}
+
+/** `ipnapt/latch`; without `stream` it is for all streams of the termination. */
+export interface LatchOrder {
+  readonly stream?: number;
+  readonly napt: "off" | "latch" | "relatch";
+}
+
+/** `adid/ipstop`. */
+export interface InactivityOrder {
+  readonly stream?: number;
+  readonly afterMs: number;
+  readonly direction: "in" | "out" | "both";
+}
+
+/** The Events descriptor: it replaces the one before; an empty list stops all reports. */
+export interface WatchOrder {
+  readonly request: number;
+  readonly inactivity: readonly InactivityOrder[];
+}
+
+export interface TerminationOrder {
+  readonly streams: readonly StreamOrder[];
+  readonly latch: readonly LatchOrder[];
+  readonly watch?: WatchOrder;
+}
+
+export interface AddRequest extends TerminationOrder {
+  readonly context: number | "new";
+  readonly emergency: boolean;
+  readonly name: NamePattern;
+}
+
+export interface ModifyRequest extends TerminationOrder {
+  readonly context: number;
+  readonly termination: string;
+}
+
+/** What was chosen for one stream: the only thing a reply carries. Never with a crypto attribute. */
+export interface ChosenStream {
+  readonly stream: number;
+  readonly local: SessionText;
+}
+
+export interface AddedTermination {
+  readonly context: number;
+  readonly termination: string;
+  readonly chosen: readonly ChosenStream[];
+}
+
+export interface StreamCounts {
+  readonly stream: number;
+  /** `package/item` to value. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
+export interface TerminationView {
+  readonly termination: string;
+  readonly streams: readonly {
+    readonly stream: number;
+    readonly mode: StreamMode;
+    readonly local: SessionText;
+    readonly remote?: SessionText;
+    readonly counts: StreamCounts;
+  }[];
+}
+
+export interface ContextView {
+  readonly context: number;
+  readonly terminations: readonly TerminationView[];
+}
+
+export interface SubtractedTermination {
+  readonly termination: string;
+  readonly counts: readonly StreamCounts[];
+}
+
+/** Carries the commands out. Commands on one context never overlap. An error means that nothing was changed. */
+export interface IqGatewayHandler {
+  add(request: AddRequest): Promise<Result<AddedTermination, H248Error>>;
+  modify(request: ModifyRequest): Promise<Result<readonly ChosenStream[], H248Error>>;
+  /** `termination` is a name or a pattern with `*`. The context ends with its last termination. */
+  subtract(request: {
+    readonly context: number;
+    readonly termination: string;
+  }): Promise<Result<readonly SubtractedTermination[], H248Error>>;
+  contexts(): readonly ContextView[];
+  /** Everything goes: we restart in the eyes of the controller. */
+  clear(): Promise<void>;
+}
+
+export interface IqControllerAddress {
+  readonly protocol: "tls" | "tcp" | "udp";
+  readonly address: string;
+  readonly port: number;
+  readonly tls?: IqTlsMaterial;
+  /** The DNS name its certificate must carry; needed for `tls`. */
+  readonly certificateName?: string;
+  /** The operator vouches that this path is protected below (IPsec). */
+  readonly protectedBelow?: boolean;
+}
+
+export interface IqGatewayConfig {
+  /** Our message identifier, canonical text. */
+  readonly mid: string;
+  /** Tried in turn. */
+  readonly controllers: readonly IqControllerAddress[];
+  readonly profile?: IqProfile;
+  readonly version?: 1 | 2 | 3;
+  readonly style?: "pretty" | "compact";
+  /** Unprotected loopback may carry keys. For the lab only. */
+  readonly lab?: boolean;
+  /** The wait before the first registration is random below this, ms, default 0. */
+  readonly avalancheMs?: number;
+  readonly firstRetryMs?: number;
+  readonly longestRetryMs?: number;
+  /** Contexts without a controller are kept this long, ms, default 30 000. */
+  readonly keepContextsMs?: number;
+  /** A controller silent for this long is lost, ms, default 35 000; 0 = never (its connection tells). */
+  readonly silenceMs?: number;
+}
+
+export interface IqGatewayOptions {
+  readonly config: IqGatewayConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly openDatagram?: OpenDatagram;
+  readonly observe?: (event: IqWireEvent) => void;
+  readonly handler: IqGatewayHandler;
+  readonly onState?: (state: IqGatewayState) => void;
+}
+
+export interface IqGatewayState {
+  readonly registered: boolean;
+  readonly controller: number;
+  readonly reason: string;
+}
+
+/** An event of a termination for its controller. */
+export interface IqGatewayEvent {
+  readonly context: number;
+  readonly termination: string;
+  /** RequestID of the Events descriptor that asked for it. */
+  readonly request: number;
+  /** `package/event`. */
+  readonly name: string;
+  readonly stream?: number;
+  readonly parameters?: Readonly<Record<string, string>>;
+}
+
+export interface IqGateway {
+  state(): IqGatewayState;
+  /** Resolves when the controller has confirmed it. Rejects SALLY_IQ_* or SALLY_H248_* when it could not be told. */
+  notify(event: IqGatewayEvent): Promise<void>;
+  /** Takes itself out of service (ServiceChange Forced), then lets go of everything. */
+  close(): Promise<void>;
+}

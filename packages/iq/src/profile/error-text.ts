@@ -1,0 +1,22 @@
+// Owns what may stand in an H.248 error text: the offending value, quotable, short, never a key (TS 29.334 5.17.1).
+import type { H248Error } from "@sallyport/h248";
+import { redactKeys } from "@sallyport/kit";
+
+const longest = 120;
+
+/** Makes text fit for a quoted string (H.248.1 annex B: no line break, no quote) with every key redacted. */
+export const errorText = (text: string): string => {
+  let out = "";
+  for (const character of redactKeys(text.slice(0, 4 * longest))) {
+    out += character < " " || character > "~" || character === '"' ? " " : character;
+    if (out.length === longest) break;
+  }
+  return out.trim();
+};
+
+export const h248Error = (code: number, text: string): H248Error => ({ code, text: errorText(text) });
+
+export const refusal = (code: number, text: string): { readonly ok: false; readonly error: H248Error } => ({
+  ok: false,
+  error: h248Error(code, text),
+});

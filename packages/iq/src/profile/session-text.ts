@@ -1,0 +1,173 @@
+// Owns the session description of Local and Remote: what the controller writes into it and what the gateway reads from it.
+// Knows no suite and no policy. H.248.1 7.1.8 (`$` chooses, `-` is not given), RFC 4566, RFC 3605, RFC 5761, RFC 4568.
+import { isIPv4, isIPv6 } from "node:net";
+import type { H248Error } from "@sallyport/h248";
+import type { Result } from "@sallyport/kit";
+import { ok } from "@sallyport/kit";
+import type { CryptoAttribute } from "@sallyport/sdp";
+import { formatCrypto, parseCrypto } from "@sallyport/sdp";
+import { refusal } from "./error-text.ts";
+
+/** `$`: the gateway chooses. `-`: not given. */
+export type Chosen<T> =
+  | { readonly kind: "choose" }
+  | { readonly kind: "none" }
+  | { readonly kind: "given"; readonly value: T };
+
+/** One media line of Local or Remote. */
+export interface SessionText {
+  readonly address: Chosen<string>;
+  readonly port: Chosen<number>;
+  readonly media: string;
+  readonly protocol: string;
+  readonly formats: readonly string[];
+  /** RFC 3605 `a=rtcp`. */
+  readonly rtcp?: { readonly port: Chosen<number>; readonly address?: string };
+  readonly rtcpMux: boolean;
+  readonly crypto?: CryptoAttribute;
+}
+
+export const choose = { kind: "choose" } as const;
+export const none = { kind: "none" } as const;
+export const given = <T>(value: T): { readonly kind: "given"; readonly value: T } => ({ kind: "given", value });
+
+const maxText = 8192;
+const maxLines = 64;
+
+const show = <T>(value: Chosen<T>): string =>
+  value.kind === "choose" ? "$" : value.kind === "none" ? "-" : String(value.value);
+
+const connection = (address: Chosen<string>): string =>
+  `IN ${address.kind === "given" && isIPv6(address.value) ? "IP6" : "IP4"} ${show(address)}`;
+
+/** The text, lines ended by CR LF. The one place where Iq writes a key. */
+export const writeSessionText = (text: SessionText): string => {
+  const formats = text.formats.length === 0 ? "-" : text.formats.join(" ");
+  const lines = [
+    "v=0",
+    `c=${connection(text.address)}`,
+    `m=${text.media} ${show(text.port)} ${text.protocol} ${formats}`,
+  ];
+  if (text.rtcp !== undefined) {
+    const at = text.rtcp.address === undefined ? "" : ` ${connection(given(text.rtcp.address))}`;
+    lines.push(`a=rtcp:${show(text.rtcp.port)}${at}`);
+  }
+  if (text.rtcpMux) lines.push("a=rtcp-mux");
+  if (text.crypto !== undefined) lines.push(`a=crypto:${formatCrypto(text.crypto)}`);
+  return `${lines.join("\r\n")}\r\n`;
+};
+
+const readAddress = (value: string): Chosen<string> | undefined => {
+  const [network, family, address, ...more] = value.split(" ");
+  if (network === undefined || family === undefined || address === undefined || more.length > 0) return undefined;
+  if ((network !== "IN" && network !== "$") || !["IP4", "IP6", "$"].includes(family)) return undefined;
+  if (address === "$") return choose;
+  if (address === "-") return none;
+  if (family !== "IP6" && isIPv4(address)) return given(address);
+  return family !== "IP4" && isIPv6(address) ? given(address) : undefined;
+};
+
+const readPort = (value: string): Chosen<number> | undefined => {
+  if (value === "$") return choose;
+  if (value === "-") return none;
+  if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) return undefined;
+  return given(Number(value));
+};
+
+const readRtcp = (value: string): SessionText["rtcp"] => {
+  const blank = value.indexOf(" ");
+  const port = readPort(blank === -1 ? value : value.slice(0, blank));
+  if (port === undefined) return undefined;
+  if (blank === -1) return { port };
+  const address = readAddress(value.slice(blank + 1));
+  return address?.kind === "given" ? { port, address: address.value } : undefined;
+};
+
+interface Draft {
+  address?: Chosen<string>;
+  media?: Pick<SessionText, "media" | "protocol" | "formats" | "port">;
+  rtcp?: NonNullable<SessionText["rtcp"]>;
+  rtcpMux: boolean;
+  crypto?: CryptoAttribute;
+}
+
+const readMediaLine = (draft: Draft, value: string): H248Error | undefined => {
+  const [media, portText, protocol, ...formats] = value.split(" ").filter((word) => word !== "");
+  const port = portText === undefined ? undefined : readPort(portText);
+  if (media === undefined || port === undefined || protocol === undefined || formats.length === 0) {
+    return refusal(474, `m=${value}`).error;
+  }
+  // TS 23.334 8.2: `-` where the gateway need not know the formats.
+  draft.media = { media, port, protocol, formats: formats.length === 1 && formats[0] === "-" ? [] : formats };
+  return undefined;
+};
+
+const readAttribute = (draft: Draft, value: string): H248Error | undefined => {
+  const colon = value.indexOf(":");
+  const name = (colon === -1 ? value : value.slice(0, colon)).toLowerCase();
+  const rest = colon === -1 ? "" : value.slice(colon + 1);
+  if (name === "rtcp-mux") {
+    draft.rtcpMux = true;
+  } else if (name === "rtcp") {
+    const rtcp = readRtcp(rest);
+    if (rtcp === undefined) return refusal(474, `a=rtcp:${rest}`).error;
+    draft.rtcp = rtcp;
+  } else if (name === "crypto") {
+    // TS 33.328 6.2.1.3: exactly one SDES crypto attribute for each direction of a stream.
+    if (draft.crypto !== undefined) return refusal(473, "more than one a=crypto in a descriptor").error;
+    const crypto = parseCrypto(rest);
+    if (!crypto.ok) return refusal(474, `a=crypto: ${crypto.code} at ${crypto.offset}`).error;
+    draft.crypto = crypto.crypto;
+  }
+  return undefined;
+};
+
+const readLine = (draft: Draft, line: string): H248Error | undefined => {
+  const value = line.slice(2).trim();
+  switch (line[0]) {
+    case "c": {
+      const address = readAddress(value);
+      if (address === undefined) return refusal(474, `c=${value}`).error;
+      draft.address = address;
+      return undefined;
+    }
+    case "m":
+      // TS 29.334 5.7: one stream for each media component.
+      if (draft.media !== undefined) return refusal(501, "more than one m= line in a stream").error;
+      return readMediaLine(draft, value);
+    case "a":
+      return readAttribute(draft, value);
+    default:
+      return undefined;
+  }
+};
+
+/**
+ * Reads Local or Remote of one stream. Errors: 474 bad syntax, 473 two a=crypto, 501 several descriptions or media lines.
+ * Lines that do not concern the gateway are passed over.
+ */
+export const readSessionText = (text: string): Result<SessionText, H248Error> => {
+  if (text.length > maxText) return refusal(474, "session description too long");
+  const lines = text.split(/\r\n|\r|\n/);
+  if (lines.length > maxLines) return refusal(474, "session description has too many lines");
+  const draft: Draft = { rtcpMux: false };
+  let versions = 0;
+  for (const [index, untrimmed] of lines.entries()) {
+    const line = untrimmed.trim();
+    if (line === "") continue;
+    if (line.length < 2 || line[1] !== "=") return refusal(474, `session description line ${index + 1}`);
+    if (line.startsWith("v=") && ++versions > 1) return refusal(501, "alternative session descriptions");
+    if (versions === 0) return refusal(474, "session description without v=");
+    const error = readLine(draft, line);
+    if (error !== undefined) return { ok: false, error };
+  }
+  if (draft.media === undefined) return refusal(474, "session description without m=");
+  if (draft.address === undefined) return refusal(474, "session description without c=");
+  return ok({
+    address: draft.address,
+    ...draft.media,
+    rtcpMux: draft.rtcpMux,
+    ...(draft.rtcp === undefined ? {} : { rtcp: draft.rtcp }),
+    ...(draft.crypto === undefined ? {} : { crypto: draft.crypto }),
+  });
+};
