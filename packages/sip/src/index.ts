@@ -4,3 +4,4 @@ export * from "./message/index.ts";
 export * from "./transport/index.ts";
 export * from "./digest/index.ts";
 export * from "./dialog/index.ts";
+export * from "./transaction/index.ts";

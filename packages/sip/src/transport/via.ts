@@ -1,33 +1,19 @@
 // Owns what a server does to the top Via and how a response finds its way back (RFC 3261 18.2.1, 18.2.2, RFC 3581 4).
 // Must not know sockets.
 import type { Endpoint } from "@sallyport/kit";
-import { headerList, param, parseVia, prependHeader, removeTopListElement } from "../message/index.ts";
+import {
+  formatVia,
+  headerList,
+  param,
+  parseVia,
+  prependHeader,
+  removeTopListElement,
+  withParam,
+  withoutParam,
+} from "../message/index.ts";
 import type { SipMessage, SipRequest } from "../message/index.ts";
 import { defaultPort } from "./flow.ts";
 import type { SipProtocol } from "./flow.ts";
-
-/** Splits at semicolons outside quoted strings. */
-const parts = (element: string): string[] => {
-  const out: string[] = [];
-  let start = 0;
-  let quoted = false;
-  for (let at = 0; at < element.length; at++) {
-    const char = element[at];
-    if (quoted && char === "\\") at++;
-    else if (char === '"') quoted = !quoted;
-    else if (char === ";" && !quoted) {
-      out.push(element.slice(start, at));
-      start = at + 1;
-    }
-  }
-  out.push(element.slice(start));
-  return out;
-};
-
-const nameOf = (part: string): string => {
-  const equals = part.indexOf("=");
-  return (equals === -1 ? part : part.slice(0, equals)).trim().toLowerCase();
-};
 
 /**
  * The request as the layers above see it: the top Via says where it really came from. Whatever `received` the sender wrote
@@ -36,17 +22,16 @@ const nameOf = (part: string): string => {
 export const stampVia = (request: SipRequest, from: Endpoint): SipRequest => {
   const element = headerList(request, "via")[0];
   const via = element === undefined ? undefined : parseVia(element);
-  if (element === undefined || via === undefined) return request;
+  if (via === undefined) return request;
   const asksPort = param(via.params, "rport") !== undefined;
   const claims = param(via.params, "received") !== undefined;
   // RFC 3261 18.2.1; RFC 3581 4 wants `received` beside every filled `rport`.
   const needsReceived = asksPort || via.host.toLowerCase() !== from.address.toLowerCase();
   if (!asksPort && !claims && !needsReceived) return request;
-  const stamped = parts(element)
-    .filter((part) => nameOf(part) !== "received")
-    .map((part) => (nameOf(part) === "rport" ? `rport=${from.port}` : part));
-  if (needsReceived) stamped.push(`received=${from.address}`);
-  return prependHeader(removeTopListElement(request, "via"), "Via", stamped.join(";"));
+  let params = withoutParam(via.params, "received");
+  if (asksPort) params = withParam(params, "rport", String(from.port));
+  if (needsReceived) params = withParam(params, "received", from.address);
+  return prependHeader(removeTopListElement(request, "via"), "Via", formatVia({ ...via, params }));
 };
 
 /** Where a response goes over UDP, or over a new connection when the one of the request is gone. `maddr` is not followed. */

@@ -1,0 +1,233 @@
+// Owns the transactions of one element: matching, the shells around the pure tables, the bound on their number, and what
+// the layer answers by itself: CANCEL (RFC 3261 9.2), malformed requests (8.2), overload. RFC 3261 17, RFC 6026.
+// Must not know dialogs, routing or bodies.
+import { token } from "@sallyport/kit";
+import type { Clock, Log, Random } from "@sallyport/kit";
+import { sipErrors } from "../errors.ts";
+import {
+  createResponse,
+  formatVia,
+  prependHeader,
+  removeTopListElement,
+  validateRequest,
+  validateResponse,
+} from "../message/index.ts";
+import type { Params, SipMessage, SipRequest, SipResponse, ValidationOptions } from "../message/index.ts";
+import type { Flow, SipTarget } from "../transport/flow.ts";
+import type { SipTransport } from "../transport/transport.ts";
+import { createClientTransaction } from "./client-shell.ts";
+import type { ClientHandlers, ClientShell, ClientTransaction } from "./client-shell.ts";
+import { defaultTimers } from "./machine.ts";
+import type { TransactionTimers } from "./machine.ts";
+import { clientKey, responseKey, sameSentBy, serverMatch, topVia } from "./match.ts";
+import { createServerTransaction } from "./server-shell.ts";
+import type { ServerShell, ServerTransaction } from "./server-shell.ts";
+
+export interface TransactionLimits {
+  readonly maxServer: number;
+  readonly maxClient: number;
+}
+
+export const defaultTransactionLimits: TransactionLimits = { maxServer: 20_000, maxClient: 20_000 };
+
+/** What the layer needs of a transport. */
+export type TransactionTransport = Pick<SipTransport, "send" | "viaFor">;
+
+export interface TransactionsOptions {
+  readonly transport: TransactionTransport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly limits?: Partial<TransactionLimits>;
+  readonly timers?: Partial<TransactionTimers>;
+  /** The role, methods and URI schemes new requests are checked against before anybody sees them. */
+  readonly validation?: ValidationOptions;
+  /** Every new request but ACK and CANCEL. When it throws, the request is answered 500. */
+  onRequest(transaction: ServerTransaction): void;
+  /** An ACK that belongs to no transaction here: that of a 2xx. */
+  onAck(request: SipRequest, flow: Flow): void;
+  /** RFC 6026 8.9: to be counted, never to be forwarded. */
+  onStrayResponse?(response: SipResponse, flow: Flow): void;
+}
+
+export interface RequestOptions {
+  readonly viaParams?: Params;
+  /** Must begin with z9hG4bK and be unique; default: a random one. */
+  readonly branch?: string;
+}
+
+export interface Transactions {
+  /** Takes what the transport received. */
+  receive(message: SipMessage, flow: Flow): void;
+  /** Sends a request that does not have our Via yet. Handlers are never called before it returns. */
+  request(
+    request: SipRequest,
+    to: Flow | SipTarget,
+    handlers: ClientHandlers,
+    options?: RequestOptions,
+  ): ClientTransaction;
+  /** Sends the ACK of a 2xx, our Via added. Rejects with the transport's errors. */
+  sendAck(ack: SipRequest, to: Flow | SipTarget, options?: RequestOptions): Promise<void>;
+  readonly counts: { readonly client: number; readonly server: number };
+  /** Forgets every transaction, timers included, and calls nobody. */
+  close(): void;
+}
+
+/** Nobody waits for the answer to a CANCEL: the INVITE's own final response tells (RFC 3261 9.1). */
+const silent: ClientHandlers = {
+  onResponse: () => undefined,
+  onTimeout: () => undefined,
+  onTransportError: () => undefined,
+};
+
+export const createTransactions = (options: TransactionsOptions): Transactions => {
+  const { transport, clock, random, log } = options;
+  const timers: TransactionTimers = { ...defaultTimers, ...options.timers };
+  const limits = { ...defaultTransactionLimits, ...options.limits };
+  const clients = new Map<string, ClientShell>();
+  const servers = new Map<string, ServerShell>();
+  let closed = false;
+
+  const sendStateless = (response: SipResponse, flow: Flow): void => {
+    transport.send(response, flow).catch((error: Error) => log.debug("response not sent", { error: error.message }));
+  };
+
+  const withVia = (request: SipRequest, to: Flow | SipTarget, given: RequestOptions | undefined) => {
+    const { protocol, host, port } = transport.viaFor(to);
+    const branch = given?.branch ?? `z9hG4bK${token(random, 24)}`;
+    // RFC 3581 3: ask for the way back our packets really took.
+    const params: Params = [["branch", branch], ["rport", undefined], ...(given?.viaParams ?? [])];
+    return { branch, request: prependHeader(request, "Via", formatVia({ transport: protocol, host, port, params })) };
+  };
+
+  const receiveResponse = (response: SipResponse, flow: Flow): void => {
+    const key = responseKey(response);
+    const found = key === undefined ? undefined : clients.get(key);
+    if (found === undefined) return options.onStrayResponse?.(response, flow);
+    const via = topVia(response);
+    const verdict = validateResponse(response, options.validation);
+    // RFC 3261 18.1.2: silently discarded.
+    const ours = topVia(found.transaction.request);
+    if (via === undefined || ours === undefined || !sameSentBy(via, ours) || !verdict.ok) {
+      return log.debug("response discarded", { reason: verdict.ok ? "sent-by" : verdict.reason });
+    }
+    found.receive(removeTopListElement(response, "via"), flow);
+  };
+
+  const openServer = (request: SipRequest, flow: Flow, key: string): ServerShell | undefined => {
+    if (servers.size >= limits.maxServer) {
+      sendStateless(createResponse(request, 503, undefined, { headers: [["Retry-After", "10"]] }), flow);
+      return undefined;
+    }
+    const shell = createServerTransaction({
+      request,
+      flow,
+      id: key,
+      clock,
+      timers,
+      toTag: token(random, 16),
+      send: (response) => transport.send(response, flow),
+      onAckOf2xx: (ack) => options.onAck(ack, flow),
+      onEnd: () => servers.delete(key),
+    });
+    servers.set(key, shell);
+    shell.begin();
+    return shell;
+  };
+
+  /** RFC 3261 9.2: answered 200 whatever becomes of it; it has an effect only on an INVITE not finally answered. */
+  const receiveCancel = (cancel: SipRequest, flow: Flow, key: string): void => {
+    const target = serverMatch(cancel, flow.remote.address, "INVITE");
+    const invite = target === undefined ? undefined : servers.get(target.key);
+    const shell = openServer(cancel, flow, key);
+    if (shell === undefined) return;
+    const toTag = invite?.transaction.toTag ?? shell.transaction.toTag;
+    shell.transaction.respond(createResponse(cancel, invite === undefined ? 481 : 200, undefined, { toTag }));
+    invite?.cancel(cancel);
+  };
+
+  const receiveRequest = (request: SipRequest, flow: Flow): void => {
+    const match = serverMatch(request, flow.remote.address);
+    if (match === undefined) {
+      if (request.method !== "ACK") sendStateless(createResponse(request, 400), flow);
+      return;
+    }
+    const found = servers.get(match.key);
+    if (request.method === "ACK") {
+      if (found?.acknowledges(request, match.old) === true) return found.receive(request);
+      if (validateRequest(request, options.validation).ok) options.onAck(request, flow);
+      return;
+    }
+    if (found !== undefined) return found.receive(request);
+    const verdict = validateRequest(request, options.validation);
+    if (verdict.ok && request.method === "CANCEL") return receiveCancel(request, flow, match.key);
+    const shell = openServer(request, flow, match.key);
+    if (shell === undefined) return;
+    const { transaction } = shell;
+    if (!verdict.ok) {
+      return transaction.respond(createResponse(request, verdict.status, verdict.reason, { toTag: transaction.toTag }));
+    }
+    try {
+      options.onRequest(transaction);
+    } catch (error) {
+      log.error("request handler failed", { method: request.method, error: String(error) });
+      transaction.respond(createResponse(request, 500, undefined, { toTag: transaction.toTag }));
+    }
+  };
+
+  /** Starts a client transaction for a request that has its Via. */
+  const launch = (
+    request: SipRequest,
+    branch: string,
+    to: Flow | SipTarget,
+    handlers: ClientHandlers,
+  ): ClientTransaction => {
+    const key = clientKey(branch, request.method);
+    let refused: Error | undefined;
+    if (closed) refused = sipErrors("SALLY_SIP_CLOSED");
+    else if (clients.size >= limits.maxClient) refused = sipErrors("SALLY_SIP_LIMIT", `${clients.size} transactions.`);
+    else if (clients.has(key)) refused = sipErrors("SALLY_SIP_LIMIT", "The branch is in use.");
+    const shell = createClientTransaction({
+      request,
+      id: key,
+      clock,
+      timers,
+      reliable: to.protocol !== "udp",
+      handlers,
+      send: (message) => (refused === undefined ? transport.send(message, to) : Promise.reject(refused)),
+      // RFC 3261 9.1: a transaction of its own, with the branch of the request it cancels.
+      sendCancel: (cancel) => void launch(cancel, branch, to, silent),
+      onEnd: () => {
+        if (clients.get(key) === shell) clients.delete(key);
+      },
+    });
+    if (refused === undefined) clients.set(key, shell);
+    shell.begin();
+    return shell.transaction;
+  };
+
+  return {
+    receive: (message, flow) => {
+      if (closed) return;
+      if (message.kind === "response") receiveResponse(message, flow);
+      else receiveRequest(message, flow);
+    },
+    request: (request, to, handlers, given) => {
+      const own = withVia(request, to, given);
+      return launch(own.request, own.branch, to, handlers);
+    },
+    sendAck: async (ack, to, given) => {
+      await transport.send(withVia(ack, to, given).request, to);
+    },
+    get counts() {
+      return { client: clients.size, server: servers.size };
+    },
+    close: () => {
+      closed = true;
+      for (const shell of clients.values()) shell.drop();
+      for (const shell of servers.values()) shell.drop();
+      clients.clear();
+      servers.clear();
+    },
+  };
+};
