@@ -58,8 +58,10 @@ const isHostChar = (code: number): boolean =>
 export const readHost = (text: string, at: number): { readonly host: string; readonly end: number } | undefined => {
   if (text.charCodeAt(at) === 91) {
     const close = text.indexOf("]", at);
-    const literal = text.slice(at + 1, close);
-    if (close < 0 || literal.length > 45 || literal.includes("%") || !isIPv6(literal)) return undefined;
+    if (close < 0 || close - at > 48) return undefined;
+    // RFC 5118 4.10: a third colon before an embedded IPv4 address, which the grammar of RFC 3261 allowed, is tolerated.
+    const literal = text.slice(at + 1, close).replace(/:::(?=[0-9.]+$)/, "::");
+    if (literal.includes("%") || !isIPv6(literal)) return undefined;
     return { host: literal, end: close + 1 };
   }
   let end = at;
