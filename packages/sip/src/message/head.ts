@@ -1,5 +1,5 @@
 // Owns the cut of a message head into start line and header fields. RFC 3261 7.3.1, 25.1.
-import { skipSpace, skipToken } from "./chars.ts";
+import { skipToken } from "./chars.ts";
 import { unfoldedValue } from "./field.ts";
 import type { HeaderField, SipLimits } from "./message.ts";
 import { canonicalName } from "./names.ts";
@@ -20,7 +20,14 @@ const lineEnd = (text: string, at: number): number => {
   return end < 0 ? text.length : end;
 };
 
-const isFold = (code: number): boolean => code === 32 || code === 9;
+const isBlank = (code: number): boolean => code === 32 || code === 9;
+
+/** HCOLON: SP and HTAB may come before the colon, a fold may not. The colon's position, or -1. */
+const colonAt = (text: string, at: number): number => {
+  let here = at;
+  while (isBlank(text.charCodeAt(here))) here += 1;
+  return text.charCodeAt(here) === 58 ? here : -1;
+};
 
 /** Reads a head given without the CRLF that ends its last line. */
 export const readHead = (text: string, limits: SipLimits): Head => {
@@ -30,15 +37,15 @@ export const readHead = (text: string, limits: SipLimits): Head => {
   for (let at = startEnd + 2, count = 0; at < text.length; count += 1) {
     let end = lineEnd(text, at);
     // RFC 3261 7.3.1: a line that begins with SP or HTAB continues the one before.
-    while (end < text.length && isFold(text.charCodeAt(end + 2))) end = lineEnd(text, end + 2);
+    while (end < text.length && isBlank(text.charCodeAt(end + 2))) end = lineEnd(text, end + 2);
     if (count >= limits.maxHeaders) {
       trouble ??= { code: "header-count", offset: at };
       break;
     }
     const nameEnd = skipToken(text, at);
-    const colon = skipSpace(text, nameEnd);
+    const colon = colonAt(text, nameEnd);
     if (end - at > limits.maxHeaderLine) trouble ??= { code: "header-length", offset: at };
-    else if (nameEnd === at || colon >= end || text.charCodeAt(colon) !== 58) {
+    else if (nameEnd === at || colon < 0) {
       trouble ??= { code: "header-line", offset: at };
     } else {
       const raw = text.slice(at, end);

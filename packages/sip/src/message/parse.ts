@@ -112,11 +112,13 @@ export const parseMessage = (octets: Uint8Array, options: { readonly limits?: Si
   // Of a head that has no end, only whole lines are believed.
   const headEnd = blank < 0 ? Math.max(base, whole.lastIndexOf("\r\n", undefined, "latin1")) : blank;
   const text = whole.toString("latin1", base, headEnd);
-  const head = readHead(text, limits);
+  const bare = bareLineEnd(text);
+  const read = readHead(text, limits);
+  // A field with a bare CR or LF must not come back in the answer either.
+  const head = bare < 0 ? read : { ...read, fields: read.fields.filter((field) => bareLineEnd(field.raw) < 0) };
   const start = parseStartLine(head.startLine);
   const method = start.ok ? (start.line.kind === "request" ? start.line.method : undefined) : start.method;
   const uri = start.ok && start.line.kind === "request" ? start.line.uri : "";
-  const bare = bareLineEnd(text);
 
   let trouble: Trouble | undefined;
   if (octets.length > limits.maxMessage) trouble = { code: "message-size", offset: limits.maxMessage };
