@@ -1,0 +1,217 @@
+import { describe, expect, it } from "vitest";
+import { codeOf, keyFor, packetOf, receiverOf, rtcp, rtp, senderOf, suiteNames } from "./support.ts";
+
+const name = "AES_CM_128_HMAC_SHA1_80";
+
+describe.each(suiteNames)("receiver, %s", (suite) => {
+  it("RFC 3711 3.3, 3.4: what was protected comes back, header extension and CSRC included", () => {
+    const sender = senderOf(suite);
+    const receiver = receiverOf(suite);
+    const long = Buffer.from("b2080005000000a0cafebabe0000000100000002bede00011122334400ff0102030405", "hex");
+    for (const packet of [rtp(1), rtp(2, ""), rtp(3, Buffer.alloc(1400, 7)), long]) {
+      expect(packetOf(receiver.unprotectRtp(packetOf(sender.protectRtp(packet))))).toEqual(packet);
+    }
+    for (const packet of [rtcp(), rtcp(0xcafebabe, "a longer name"), rtcp().subarray(0, 8)]) {
+      expect(packetOf(receiver.unprotectRtcp(packetOf(sender.protectRtcp(packet))))).toEqual(packet);
+    }
+  });
+
+  it("RFC 3711 3.3 step 5, 4.2: one changed bit anywhere, and the packet is refused; then the true one is taken", () => {
+    const sender = senderOf(suite);
+    const receiver = receiverOf(suite);
+    const sealed = packetOf(sender.protectRtp(rtp(9)));
+    const report = packetOf(sender.protectRtcp(rtcp()));
+    for (let at = 0; at < sealed.length; at++) {
+      const forged = Buffer.from(sealed);
+      forged[at] = (forged[at] ?? 0) ^ (1 << (at % 8));
+      expect(receiver.unprotectRtp(forged).ok).toBe(false);
+    }
+    for (let at = 0; at < report.length; at++) {
+      const forged = Buffer.from(report);
+      forged[at] = (forged[at] ?? 0) ^ (1 << (at % 8));
+      expect(receiver.unprotectRtcp(forged).ok).toBe(false);
+    }
+    expect(receiver.counters).toMatchObject({ rtp: 0, rtcp: 0, sources: 0 });
+    expect([codeOf(receiver.unprotectRtp(sealed)), codeOf(receiver.unprotectRtcp(report))]).toEqual(["ok", "ok"]);
+    expect([codeOf(receiver.unprotectRtp(sealed)), codeOf(receiver.unprotectRtcp(report))]).toEqual([
+      "replay",
+      "replay",
+    ]);
+  });
+
+  it("RFC 3711 3.1: the right key is found by its MKI, one unknown is refused", () => {
+    const keyed = (seed: string, mki: number) => ({ ...keyFor(suite, seed), mki: Buffer.from([0, mki]) });
+    const receiver = receiverOf(suite, { keys: [keyed("one", 1), keyed("two", 2)] });
+    const senders = [keyed("one", 1), keyed("two", 2), keyed("two", 3)].map((key) => senderOf(suite, { key }));
+    const results = senders.flatMap((sender, at) => [
+      codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(at))))),
+      codeOf(receiver.unprotectRtcp(packetOf(sender.protectRtcp(rtcp(at))))),
+    ]);
+    expect(results).toEqual(["ok", "ok", "ok", "ok", "mki", "mki"]);
+    // RFC 3711 3.3.1: keys of one session share an SSRC's index space; an index taken under one is a replay under the other.
+    expect(codeOf(receiver.unprotectRtp(packetOf(senderOf(suite, { key: keyed("two", 2) }).protectRtp(rtp(0)))))).toBe(
+      "replay",
+    );
+  });
+});
+
+describe("receiver", () => {
+  it("RFC 3711 3.3.2: window of 128, at least 64; below it a packet is too old", () => {
+    const sender = senderOf(name);
+    const sealed = Array.from({ length: 200 }, (_, at) => packetOf(sender.protectRtp(rtp(at))));
+    const at = (receiver: ReturnType<typeof receiverOf>, index: number) =>
+      codeOf(receiver.unprotectRtp(sealed[index] ?? Buffer.alloc(0)));
+    const wide = receiverOf(name);
+    expect([199, 72, 71, 72].map((index) => at(wide, index))).toEqual(["ok", "ok", "too-old", "replay"]);
+    const least = receiverOf(name, { window: 64 });
+    expect([199, 136, 135].map((index) => at(least, index))).toEqual(["ok", "ok", "too-old"]);
+    for (const window of [63, 40_000, Number.NaN]) {
+      expect(() => receiverOf(name, { window })).toThrow(expect.objectContaining({ code: "SALLY_SRTP_LIMIT" }));
+    }
+  });
+
+  it("RFC 3711 3.3.1: the ROC is followed over wraps with loss and reordering on both sides of them", () => {
+    const sender = senderOf(name);
+    const receiver = receiverOf(name);
+    const wire: Buffer[] = [];
+    for (let index = 65_000; index < 4 * 65536; index += 300)
+      wire.push(packetOf(sender.protectRtp(rtp(index % 65536))));
+    for (const packet of wire.filter((_, at) => at % 7 !== 0)) expect(codeOf(receiver.unprotectRtp(packet))).toBe("ok");
+    expect(receiver.indices().get(0xcafebabe)?.rtp).toBe(65_000 + 300 * (wire.length - 1));
+  });
+
+  it("RFC 3711 3.3.1: packets that cross a wrap out of order are each taken once", () => {
+    const sender = senderOf(name);
+    const wire = [65533, 65534, 65535, 0, 1, 2].map((sequence) => packetOf(sender.protectRtp(rtp(sequence))));
+    const receiver = receiverOf(name);
+    const order = [0, 3, 1, 5, 2, 4, 3, 0];
+    expect(order.map((at) => codeOf(receiver.unprotectRtp(wire[at] ?? Buffer.alloc(0))))).toEqual([
+      "ok",
+      "ok",
+      "ok",
+      "ok",
+      "ok",
+      "ok",
+      "replay",
+      "replay",
+    ]);
+  });
+
+  it("invariant 3: a forged jump of the sequence number does not move the ROC", () => {
+    const sender = senderOf(name);
+    const receiver = receiverOf(name);
+    expect(codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(40_000)))))).toBe("ok");
+    for (const sequence of [100, 65_535, 0]) {
+      const forged = Buffer.concat([rtp(sequence), Buffer.alloc(10)]);
+      expect(codeOf(receiver.unprotectRtp(forged))).toBe("authentication");
+    }
+    expect(receiver.indices().get(0xcafebabe)?.rtp).toBe(40_000);
+    expect(codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(40_001)))))).toBe("ok");
+  });
+
+  it("invariant 3: contexts are made by verified packets only, and are bounded", () => {
+    const receiver = receiverOf(name, { maxSources: 2 });
+    for (let ssrc = 0; ssrc < 100; ssrc++) {
+      expect(codeOf(receiver.unprotectRtp(Buffer.concat([rtp(1, "x", ssrc), Buffer.alloc(10)])))).toBe(
+        "authentication",
+      );
+    }
+    expect(receiver.counters.sources).toBe(0);
+    const sender = senderOf(name);
+    const codes = [1, 2, 3, 1].map((ssrc, at) =>
+      codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(at, "x", ssrc))))),
+    );
+    expect(codes).toEqual(["ok", "ok", "sources", "ok"]);
+    expect(codeOf(receiver.unprotectRtcp(packetOf(sender.protectRtcp(rtcp(9)))))).toBe("sources");
+  });
+
+  it("RFC 3711 3.4: SRTCP with an E bit other than agreed is refused", () => {
+    const clear = packetOf(senderOf(name, { unencryptedSrtcp: true }).protectRtcp(rtcp()));
+    expect(codeOf(receiverOf(name).unprotectRtcp(clear))).toBe("unencrypted");
+    const encrypted = packetOf(senderOf(name).protectRtcp(rtcp()));
+    expect(codeOf(receiverOf(name, { unencryptedSrtcp: true }).unprotectRtcp(encrypted))).toBe("unencrypted");
+  });
+
+  it("RFC 3711 9.2: only verified packets count towards the lifetime of a receive key", () => {
+    const sender = senderOf(name);
+    const receiver = receiverOf(name, { keys: [{ ...keyFor(name), lifetime: 2n }] });
+    expect(codeOf(receiver.unprotectRtp(Buffer.concat([rtp(1), Buffer.alloc(10)])))).toBe("authentication");
+    const codes = [1, 2, 3].map((sequence) =>
+      codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(sequence))))),
+    );
+    expect(codes).toEqual(["ok", "ok", "lifetime"]);
+  });
+
+  it("RFC 3711 3.3.1: after a re-key the peer's ROC is found whether it went on or began again", () => {
+    const old = receiverOf(name);
+    const oldSender = senderOf(name);
+    for (const sequence of [65_000, 10, 30_000])
+      packetOf(old.unprotectRtp(packetOf(oldSender.protectRtp(rtp(sequence)))));
+    const key = keyFor(name, "new");
+    const predecessor = old.indices();
+    const keeps = senderOf(name, { key, resume: new Map([[0xcafebabe, { rtp: 65536 + 30_000, rtcp: -1 }]]) });
+    const resets = senderOf(name, { key });
+    for (const sender of [keeps, resets]) {
+      const receiver = receiverOf(name, { keys: [key], predecessor });
+      const sealed = packetOf(sender.protectRtp(rtp(30_001)));
+      expect(codeOf(receiver.unprotectRtp(Buffer.concat([sealed.subarray(0, -1), Buffer.from([0])])))).toBe(
+        "authentication",
+      );
+      expect(codeOf(receiver.unprotectRtp(sealed))).toBe("ok");
+      expect(codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(30_002)))))).toBe("ok");
+    }
+  });
+
+  it("RFC 3711 3.3.2: a receiver that takes up a key again knows what was received", () => {
+    const sender = senderOf(name);
+    const first = receiverOf(name);
+    const [early, late] = [packetOf(sender.protectRtp(rtp(500))), packetOf(sender.protectRtp(rtp(501)))];
+    const report = packetOf(sender.protectRtcp(rtcp()));
+    packetOf(first.unprotectRtp(early));
+    packetOf(first.unprotectRtcp(report));
+    const second = receiverOf(name, { resume: first.indices() });
+    expect([early, late].map((packet) => codeOf(second.unprotectRtp(packet)))).toEqual(["replay", "ok"]);
+    expect(codeOf(second.unprotectRtcp(report))).toBe("replay");
+  });
+
+  it("RFC 4568 6.1: keys that could not be told apart are refused", () => {
+    const [one, two] = [keyFor(name, "one"), keyFor(name, "two")];
+    const mki = (length: number, value: number) => Buffer.alloc(length, value);
+    const refused = expect.objectContaining({ code: "SALLY_SRTP_KEYS" });
+    expect(() => receiverOf(name, { keys: [] })).toThrow(refused);
+    expect(() => receiverOf(name, { keys: [one, two] })).toThrow(refused);
+    expect(() =>
+      receiverOf(name, {
+        keys: [
+          { ...one, mki: mki(1, 1) },
+          { ...two, mki: mki(1, 1) },
+        ],
+      }),
+    ).toThrow(refused);
+    expect(() =>
+      receiverOf(name, {
+        keys: [
+          { ...one, mki: mki(1, 1) },
+          { ...two, mki: mki(2, 2) },
+        ],
+      }),
+    ).toThrow(refused);
+    expect(() =>
+      receiverOf(name, {
+        keys: [
+          { ...one, mki: mki(1, 1) },
+          { ...keyFor("AEAD_AES_128_GCM"), mki: mki(1, 2) },
+        ],
+      }),
+    ).toThrow(expect.objectContaining({ code: "SALLY_SRTP_KEY_LENGTH" }));
+  });
+
+  it("invariant 7: after release nothing is opened", () => {
+    const receiver = receiverOf(name);
+    receiver.release();
+    const sender = senderOf(name);
+    expect(codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp(1)))))).toBe("released");
+    expect(codeOf(receiver.unprotectRtcp(packetOf(sender.protectRtcp(rtcp()))))).toBe("released");
+    expect(receiver.indices().size).toBe(0);
+  });
+});

@@ -1,0 +1,150 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Secret } from "@sallyport/kit";
+import { createSrtpSender, suites } from "../src/index.ts";
+import { codeOf, keyFor, packetOf, receiverOf, rtcp, rtp, senderOf, suiteNames } from "./support.ts";
+
+const name = "AES_CM_128_HMAC_SHA1_80";
+
+describe("sender", () => {
+  it.each(suiteNames)("RFC 3711 3.1, 3.4: %s adds its SRTP tag, and for SRTCP the index and its own tag", (suite) => {
+    const sender = senderOf(suite);
+    const { srtpTagLength, srtcpTagLength } = suites[suite];
+    expect(packetOf(sender.protectRtp(rtp(1))).length).toBe(rtp(1).length + srtpTagLength);
+    const sealed = packetOf(sender.protectRtcp(rtcp()));
+    expect(sealed.length).toBe(rtcp().length + 4 + srtcpTagLength);
+    expect(sealed.subarray(0, 8)).toEqual(rtcp().subarray(0, 8));
+    expect(sealed.subarray(8, 20)).not.toEqual(rtcp().subarray(8, 20));
+  });
+
+  it("RFC 3711 9.1, invariant 4: an index goes out once; an unused one within 127 below may still go; a wrap advances the ROC", () => {
+    const sender = senderOf(name);
+    const send = (sequence: number) => {
+      const result = sender.protectRtp(rtp(sequence));
+      return result.ok ? result.index : result.code;
+    };
+    expect([65530, 65531, 65531, 65533, 65532, 65532].map(send)).toEqual([
+      65530,
+      65531,
+      "index-reuse",
+      65533,
+      65532,
+      "index-reuse",
+    ]);
+    expect([65535, 1, 65534, 0].map(send)).toEqual([65535, 65537, 65534, 65536]);
+    // A source that starts again lower down: refused until it is past what was used.
+    expect(send(20_000)).toBe(65536 + 20_000);
+    expect([1000, 1001, 19_873].map(send)).toEqual(["index-reuse", "index-reuse", 65536 + 19_873]);
+    expect(send(19_872)).toBe("index-reuse");
+    expect(sender.counters.refused["index-reuse"]).toBe(5);
+  });
+
+  it("invariant 4: no script of sequence numbers makes one (SSRC, index) protect two packets", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(
+            fc.constantFrom(1, 2),
+            fc.oneof(
+              fc.integer({ min: 0, max: 65535 }),
+              fc.integer({ min: 65500, max: 65535 }),
+              fc.integer({ min: 0, max: 40 }),
+            ),
+          ),
+          {
+            maxLength: 80,
+          },
+        ),
+        (script) => {
+          const sender = senderOf(name);
+          const used = new Set<string>();
+          for (const [ssrc, sequence] of script) {
+            const result = sender.protectRtp(rtp(sequence, "x", ssrc));
+            if (!result.ok) continue;
+            const place = `${ssrc}/${result.index}`;
+            expect(used.has(place)).toBe(false);
+            expect(result.index % 65536).toBe(sequence);
+            used.add(place);
+          }
+          expect(sender.counters.rtp).toBe(used.size);
+        },
+      ),
+      { seed: 91, numRuns: 150 },
+    );
+  });
+
+  it("invariant 4: a sender that takes up a key again goes on above what was used", () => {
+    const first = senderOf(name);
+    packetOf(first.protectRtp(rtp(500)));
+    packetOf(first.protectRtcp(rtcp()));
+    const second = senderOf(name, { resume: first.indices() });
+    expect(codeOf(second.protectRtp(rtp(500)))).toBe("index-reuse");
+    expect(codeOf(second.protectRtp(rtp(499)))).toBe("index-reuse");
+    expect(second.protectRtp(rtp(501))).toMatchObject({ ok: true, index: 501 });
+    expect(second.protectRtcp(rtcp())).toMatchObject({ ok: true, index: 1 });
+  });
+
+  it("RFC 3711 9.2: a key is spent after its lifetime, SRTP and SRTCP counted apart", () => {
+    const sender = senderOf(name, { lifetime: 2n });
+    expect([1, 2, 3].map((sequence) => codeOf(sender.protectRtp(rtp(sequence))))).toEqual(["ok", "ok", "lifetime"]);
+    expect([1, 2, 3].map(() => codeOf(sender.protectRtcp(rtcp())))).toEqual(["ok", "ok", "lifetime"]);
+    const nearEnd = senderOf(name, { resume: new Map([[0xcafebabe, { rtp: 2 ** 48 - 2, rtcp: 2 ** 31 - 2 }]]) });
+    expect(nearEnd.protectRtp(rtp(65535))).toMatchObject({ ok: true, index: 2 ** 48 - 1 });
+    expect(codeOf(nearEnd.protectRtp(rtp(0)))).toBe("lifetime");
+    expect(nearEnd.protectRtcp(rtcp())).toMatchObject({ ok: true, index: 2 ** 31 - 1 });
+    expect(codeOf(nearEnd.protectRtcp(rtcp()))).toBe("lifetime");
+  });
+
+  it("contexts are bounded in number and none is forgotten", () => {
+    const sender = senderOf(name, { maxSources: 2 });
+    const codes = [1, 2, 3, 1].map((ssrc, at) => codeOf(sender.protectRtp(rtp(at, "x", ssrc))));
+    expect(codes).toEqual(["ok", "ok", "sources", "ok"]);
+    expect(codeOf(sender.protectRtcp(rtcp(4)))).toBe("sources");
+    expect(sender.counters.sources).toBe(2);
+  });
+
+  it("RFC 3711 3.4: SRTCP goes out with E = 0 and in clear only when told", () => {
+    const sealed = packetOf(senderOf(name, { unencryptedSrtcp: true }).protectRtcp(rtcp()));
+    expect(sealed.subarray(0, rtcp().length)).toEqual(rtcp());
+    expect(sealed.readUInt32BE(rtcp().length)).toBe(0);
+    expect(codeOf(receiverOf(name, { unencryptedSrtcp: true }).unprotectRtcp(sealed))).toBe("ok");
+  });
+
+  it("the input is left as it was", () => {
+    for (const suite of suiteNames) {
+      const packet = rtp(7);
+      const report = rtcp();
+      const sender = senderOf(suite);
+      packetOf(sender.protectRtp(packet));
+      packetOf(sender.protectRtcp(report));
+      expect([packet, report]).toEqual([rtp(7), rtcp()]);
+    }
+  });
+
+  it("invariant 7: after release nothing is protected, and the caller's master is untouched", () => {
+    const key = keyFor(name);
+    const sender = senderOf(name, { key });
+    packetOf(sender.protectRtp(rtp(1)));
+    sender.release();
+    sender.release();
+    expect([codeOf(sender.protectRtp(rtp(2))), codeOf(sender.protectRtcp(rtcp()))]).toEqual(["released", "released"]);
+    expect(key.master.released).toBe(false);
+  });
+
+  it("RFC 4568 6.1, 6.2: keys that do not fit are refused with their code, never shown", () => {
+    const master = Secret.take(Buffer.from("just28octetsofkeymaterial!!!"));
+    const suite = suites[name];
+    expect(() => createSrtpSender({ suite, key: { master } })).toThrow(
+      expect.objectContaining({ code: "SALLY_SRTP_KEY_LENGTH", message: expect.not.stringContaining("octetsof") }),
+    );
+    for (const mki of [Buffer.alloc(0), Buffer.alloc(129)]) {
+      expect(() => senderOf(name, { key: { ...keyFor(name), mki } })).toThrow(
+        expect.objectContaining({ code: "SALLY_SRTP_KEYS" }),
+      );
+    }
+    for (const lifetime of [0n, 2n ** 48n + 1n]) {
+      expect(() => senderOf(name, { lifetime })).toThrow(expect.objectContaining({ code: "SALLY_SRTP_LIFETIME" }));
+    }
+    expect(() => senderOf(name, { maxSources: 0 })).toThrow(expect.objectContaining({ code: "SALLY_SRTP_LIMIT" }));
+  });
+});
