@@ -22,6 +22,7 @@ import {
   withParam,
   withoutParam,
 } from "@sallyport/sip";
+import { must } from "./must.ts";
 
 describe("SIP URIs", () => {
   const whole = "sips:al%69ce;x=1:pw@[2001:db8::10]:5071;transport=tcp;lr?Subject=hi&to=bob";
@@ -40,7 +41,7 @@ describe("SIP URIs", () => {
       ],
       headers: "Subject=hi&to=bob",
     });
-    expect(formatSipUri(uri!)).toBe(whole);
+    expect(formatSipUri(must(uri))).toBe(whole);
     expect(parseSipUri("SIP:example.com")).toEqual({ scheme: "sip", host: "example.com", params: [] });
   });
 
@@ -162,7 +163,7 @@ describe("name-addr", () => {
 
   it("RFC 3261 7.3.1: UTF-8 names are carried as their octets", () => {
     const address = parseNameAddr(utf8('"Алиса" <sip:a@b>'));
-    expect(fromUtf8(address!.display!)).toBe("Алиса");
+    expect(fromUtf8(must(address?.display))).toBe("Алиса");
   });
 });
 
@@ -179,11 +180,11 @@ describe("Via, CSeq and parameters", () => {
         ["received", "2001:db8::2"],
       ],
     });
-    expect(formatVia(via!)).toBe("SIP/2.0/TLS [2001:db8::9:1]:5061;branch=z9hG4bKa;rport;received=2001:db8::2");
+    expect(formatVia(must(via))).toBe("SIP/2.0/TLS [2001:db8::9:1]:5061;branch=z9hG4bKa;rport;received=2001:db8::2");
   });
 
   it("RFC 5118 4.5: received with and without brackets", () => {
-    const received = (text: string) => param(parseVia(`SIP/2.0/UDP h;received=${text}`)!.params, "received");
+    const received = (text: string) => param(must(parseVia(`SIP/2.0/UDP h;received=${text}`)).params, "received");
     expect(received("[2001:db8::9:255]")).toBe("[2001:db8::9:255]");
     expect(received("2001:db8::9:255")).toBe("2001:db8::9:255");
   });

@@ -9,6 +9,7 @@ import {
   writeMessage,
 } from "@sallyport/sip";
 import type { SipLimits, SipMessage } from "@sallyport/sip";
+import { must } from "./must.ts";
 
 const octetsOf = (text: string): Buffer => Buffer.from(text.replaceAll("\n", "\r\n"), "latin1");
 
@@ -135,15 +136,15 @@ describe("refusing a message", () => {
     const result = refused(octets);
     expect(result).toMatchObject({ code, status: 400 });
     if (code !== "body-length") expect(result.offset).toBeGreaterThanOrEqual(octetsOf(head).length);
-    const response = createResponse(result.answerable!, result.status!, result.reason);
+    const response = createResponse(must(result.answerable), must(result.status), result.reason);
     expect(headerValue(response, "call-id")).toBe("1@192.0.2.1");
   });
 
   it.each(["\r", "\n"])("RFC 3261 25.1: a bare %j in the head is no line end to anyone", (bare) => {
-    const octets = octetsOf(`${head}X: a${"\u0001"}b: c\n\n`);
+    const octets = octetsOf(`${head}X: a\u0001b: c\n\n`);
     octets[octets.indexOf(1)] = bare.charCodeAt(0);
     expect(refused(octets)).toMatchObject({ code: "line-end", offset: octets.indexOf("X: a") + 4, status: 400 });
-    expect(headerValue(refused(octets).answerable!, "x"), "nor is it echoed").toBeUndefined();
+    expect(headerValue(must(refused(octets).answerable), "x"), "nor is it echoed").toBeUndefined();
   });
 
   it("RFC 3261 7.3.1: a first header line cannot be a continuation", () => {
@@ -154,8 +155,8 @@ describe("refusing a message", () => {
   it("RFC 3261 18.3: a head without its end is not believed", () => {
     const result = refused(octetsOf(`${head}X: cut`));
     expect(result).toMatchObject({ code: "header-end", status: 400 });
-    expect(headerValue(result.answerable!, "x")).toBeUndefined();
-    expect(headerValue(result.answerable!, "cseq")).toBe("1 OPTIONS");
+    expect(headerValue(must(result.answerable), "x")).toBeUndefined();
+    expect(headerValue(must(result.answerable), "cseq")).toBe("1 OPTIONS");
   });
 
   it("RFC 3261 17.1.1.3: an ACK is never answered, nor is a request without Via, nor a response", () => {
@@ -190,7 +191,7 @@ describe("refusing a message", () => {
   it("RFC 3261 26.3.2.4: fields beyond the limit are not kept, the offender is still answered", () => {
     const result = refused(octetsOf(`${head}${"a: b\n".repeat(10_000)}\n`));
     expect(result.code).toBe("header-count");
-    expect(result.answerable!.headers.length).toBe(defaultSipLimits.maxHeaders);
+    expect(must(result.answerable).headers.length).toBe(defaultSipLimits.maxHeaders);
     const lines = refused(octetsOf(`${head}${"::\n".repeat(10_000)}\n`));
     expect(lines.code).toBe("header-line");
   });

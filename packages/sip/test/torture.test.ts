@@ -14,6 +14,7 @@ import {
   writeMessage,
 } from "@sallyport/sip";
 import type { SipRequest, SipRole } from "@sallyport/sip";
+import { must } from "./must.ts";
 import { hasPublished, published } from "./published.ts";
 
 interface Case {
@@ -59,12 +60,14 @@ const isDiscarded = (octets: Buffer, role: SipRole): boolean => {
 const checkRefusal = (octets: Buffer, role: SipRole, status: number): void => {
   const answer = answerOf(octets, role);
   expect(answer.status, role).toBe(status);
-  const response = createResponse(answer.request!, status, undefined, { toTag: "torture" });
+  const response = createResponse(must(answer.request), status, undefined, { toTag: "torture" });
   const again = parseMessage(writeMessage(response));
   expect(again.ok && again.message.kind === "response" && again.message.status).toBe(status);
-  expect(headerValues(response, "via")).toEqual(headerValues(answer.request!, "via"));
+  expect(headerValues(response, "via")).toEqual(headerValues(must(answer.request), "via"));
   for (const name of ["from", "to", "call-id", "cseq"]) {
-    expect(headerValues(response, name).length, name).toBe(Math.min(1, headerValues(answer.request!, name).length));
+    expect(headerValues(response, name).length, name).toBe(
+      Math.min(1, headerValues(must(answer.request), name).length),
+    );
   }
 };
 
@@ -108,7 +111,10 @@ const checkLeftToElement = (entry: Case, octets: Buffer): void => {
   if (entry.contentType !== undefined) expect(headerValue(request, "content-type")).toBe(entry.contentType);
   if (entry.accept !== undefined) expect(headerList(request, "accept")).toEqual(entry.accept);
   if (entry.authorization !== undefined) {
-    expect(parseCredentials(headerValue(request, "authorization")!)).toEqual({ ok: false, error: entry.authorization });
+    expect(parseCredentials(must(headerValue(request, "authorization")))).toEqual({
+      ok: false,
+      error: entry.authorization,
+    });
   }
 };
 
