@@ -17,6 +17,8 @@ export type { AnswerFault, CheckResult, SelectResult } from "./sdes/offer-answer
 export type { CryptoRefusal, SkippedCrypto, UsableCrypto } from "./sdes/accept.ts";
 export { parse3ge2ae } from "./sdes/indication.ts";
 export type { Indication } from "./sdes/indication.ts";
+export { decide } from "./negotiation/decide.ts";
+export { summarise } from "./negotiation/summary.ts";
 export { isBusy, openNegotiation } from "./negotiation/state.ts";
 export type { Negotiation } from "./negotiation/state.ts";
 export type {

@@ -82,6 +82,8 @@ export type NegotiationEvent =
       readonly carrier: Carrier;
       /** The dialog that answers: its To tag. */
       readonly branch?: string;
+      /** What a response answers. Told where an UPDATE and the INVITE are open at once; else the innermost is meant. */
+      readonly request?: "INVITE" | "UPDATE" | "PRACK";
     }
   /** A 2xx without SDP confirmed the early dialog `branch`, whose early answer now stands. */
   | { readonly kind: "confirmed"; readonly branch?: string }

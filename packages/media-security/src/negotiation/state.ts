@@ -9,6 +9,7 @@ import type {
   GatewayStream,
   LegAddress,
   NegotiationFacts,
+  NegotiationSummary,
   RemoteAddress,
   Side,
 } from "./model.ts";
@@ -76,6 +77,8 @@ export type AgreedLine =
 /** What one dialog agreed on. */
 export interface Session {
   readonly branch: string;
+  /** Whose SDP was the answer. */
+  readonly answerer: Side;
   readonly lines: readonly AgreedLine[];
   /** A later exchange of the same early dialog replaced the first answer: repeats of that answer change nothing. */
   readonly renewed: boolean;
@@ -108,15 +111,15 @@ export type Continuation =
       readonly session: Session;
       readonly held: HeldDocument;
       readonly final: boolean;
-      readonly answerer: Side;
     }
-  | { readonly kind: "settle"; readonly session: Session }
+  /** `held`: the 2xx repeats the answer and is sent on. */
+  | { readonly kind: "settle"; readonly session: Session; readonly held?: HeldDocument }
   | { readonly kind: "restored" };
 
 export interface PendingRequest {
   readonly request: number;
   readonly plan: GatewayPlan;
-  readonly then: Continuation;
+  readonly next: Continuation;
   /** What arrived meanwhile and is carried out after the reply. */
   readonly after?: "failed" | "ended";
 }
@@ -124,8 +127,10 @@ export interface PendingRequest {
 /** Bookkeeping of the o= line of one direction (RFC 3264 8): version follows content. */
 export interface OriginMark {
   readonly session: string;
-  readonly version: bigint;
-  readonly offset: bigint;
+  /** The version last sent, decimal. */
+  readonly version: string;
+  /** What was added to the author's version, decimal. */
+  readonly offset: string;
   readonly digest: string;
 }
 
@@ -140,7 +145,12 @@ export interface Negotiation {
   readonly installed: readonly InstalledStream[];
   /** Requests made so far: the number of the next. */
   readonly requests: number;
+  /** By the side a body was sent to. */
   readonly origins: { readonly access?: OriginMark; readonly core?: OriginMark };
+  /** Why the last offer was refused. */
+  readonly refused?: ReasonCode;
+  /** What there was when the call ended. */
+  readonly closing?: NegotiationSummary;
 }
 
 /** A negotiation before its first offer. */

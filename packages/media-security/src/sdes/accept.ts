@@ -54,10 +54,7 @@ const harmless = (param: SessionParam): boolean => {
       return param.value === "FEC_SRTP";
     case "extension":
       return param.mayIgnore;
-    case "UNENCRYPTED_SRTP":
-    case "UNENCRYPTED_SRTCP":
-    case "UNAUTHENTICATED_SRTP":
-    case "FEC_KEY":
+    default:
       return false;
   }
 };

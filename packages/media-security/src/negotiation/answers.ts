@@ -1,0 +1,84 @@
+// Owns answers as they come in: early, forked, final, repeated, late. RFC 3261 13.2.1 and 13.2.2.4, RFC 3264 6;
+// TS 33.328 7.2.1 steps 5 to 8 and 7.3.1 steps 5 to 7 by the direction of the SDP, whatever SIP message carries it.
+import { decideAnswer } from "./answer.ts";
+import { close } from "./ending.ts";
+import type { NegotiationEvent } from "./model.ts";
+import { answeredOn, baseOf, dropBranch, refuse, type Outcome } from "./outcome.ts";
+import { install, settle } from "./progress.ts";
+import { hold, type Exchange, type Negotiation } from "./state.ts";
+import type { Step } from "./step.ts";
+import { writeAnswer } from "./write.ts";
+
+type Answer = NegotiationEvent & { readonly kind: "answer" };
+
+/** Early dialogs of one INVITE that are kept apart; a stranger could make any number. */
+const maxBranches = 16;
+
+export const onAnswer = (state: Negotiation, event: Answer, step: Step): Outcome => {
+  if (state.pending !== undefined) return { state, effects: [{ kind: "defer" }] };
+  const { exchange } = state;
+  if (exchange === undefined) return lateAnswer(state, event, step);
+  const { outer } = exchange;
+  if (outer !== undefined && (event.request === "INVITE" || event.from === exchange.offerer)) {
+    return answerBelow(state, exchange, outer, event, step);
+  }
+  return answerTo(state, exchange, event, step);
+};
+
+const answerTo = (state: Negotiation, exchange: Exchange, event: Answer, step: Step): Outcome => {
+  if (event.from === exchange.offerer) return refuse(state, 500, "no-offer");
+  const final = event.carrier !== "18x";
+  const branch = event.branch ?? "";
+  const held = hold(event.sdp);
+  const earlier = answeredOn(exchange, branch);
+  if (earlier?.renewed === true) {
+    // RFC 3261 13.2.1: what repeats the first answer after an UPDATE changes nothing.
+    return install(state, earlier, final, { kind: "forward-answer", session: earlier, held, final }, step);
+  }
+  if (earlier === undefined && !final && exchange.answers.length >= maxBranches) {
+    return dropBranch(state, event.branch, "branch-lost");
+  }
+  const base = baseOf(state, exchange);
+  const session = decideAnswer(exchange, base, { document: event.sdp, answerer: event.from, branch }, step);
+  if (session === undefined) {
+    return close(state, { kind: "end-call", reason: "answer-invalid", coreStatus: 488, from: event.from });
+  }
+  return install(state, session, final, { kind: "forward-answer", session, held, final }, step);
+};
+
+/** The INVITE is answered (again) while an UPDATE of an early dialog is open above it. */
+const answerBelow = (state: Negotiation, update: Exchange, invite: Exchange, event: Answer, step: Step): Outcome => {
+  if (event.from === invite.offerer) return refuse(state, 500, "no-offer");
+  const branch = event.branch ?? update.branch;
+  const session = answeredOn(invite, branch);
+  const final = event.carrier !== "18x";
+  // Another dialog won: the UPDATE goes with its own.
+  if (final && branch !== update.branch) return answerTo({ ...state, exchange: invite }, invite, event, step);
+  // A further early dialog waits until the UPDATE is through: the gateway can follow one at a time.
+  if (session === undefined) return { state, effects: [{ kind: "defer" }] };
+  if (final) return settle(state, { kind: "settle", session, held: hold(event.sdp) }, step);
+  const written = writeAnswer(state, session, event.sdp, step);
+  return { state: written.state, effects: [written.effect] };
+};
+
+/** An answer to no open offer: a 2xx said again, or an early dialog that lost. Nothing about the session changes. */
+const lateAnswer = (state: Negotiation, event: Answer, step: Step): Outcome => {
+  const { agreed } = state;
+  const branch = event.branch ?? "";
+  if (agreed?.answerer === event.from && agreed.branch === branch && agreed.lines.length === event.sdp.media.length) {
+    const written = writeAnswer(state, agreed, event.sdp, step);
+    return { state: written.state, effects: [written.effect] };
+  }
+  return dropBranch(state, event.branch, agreed?.answerer === event.from ? "branch-lost" : "no-offer");
+};
+
+/** A 2xx to the INVITE without SDP: the early answer of its dialog is the one in force. */
+export const onConfirmed = (state: Negotiation, branch: string | undefined, step: Step): Outcome => {
+  if (state.pending !== undefined) return { state, effects: [{ kind: "defer" }] };
+  const invite = state.exchange?.outer ?? state.exchange;
+  if (invite === undefined) return { state, effects: [] };
+  const session = branch === undefined ? invite.answers.at(-1) : answeredOn(invite, branch);
+  // An offer answered by nothing: RFC 3261 13.2.1 asks for the answer in the 2xx at the latest.
+  if (session === undefined) return close(state, { kind: "end-call", reason: "answer-invalid", coreStatus: 488 });
+  return settle(state, { kind: "settle", session }, step);
+};

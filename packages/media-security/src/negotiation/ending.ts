@@ -1,0 +1,57 @@
+// Owns how an exchange fails and how a call ends: what was before is put back, or everything is let go.
+// Invariant 5 (a failed re-offer puts back what was, RFC 3261 14.1) and invariant 10 (nothing is left behind).
+import type { Effect } from "./model.ts";
+import { baseOf, request, type Outcome } from "./outcome.ts";
+import { planTowards, sessionStreams } from "./plan.ts";
+import type { Negotiation } from "./state.ts";
+import { summarise } from "./summary.ts";
+
+/** Lets everything go. Keys follow as `zeroise`, since no state refers to them any more. */
+export const close = (state: Negotiation, effect?: Effect): Outcome => {
+  const { facts, requests, origins, refused } = state;
+  const release: readonly Effect[] = state.installed.length > 0 ? [{ kind: "release-gateway" }] : [];
+  const reason = effect?.kind === "end-call" ? effect.reason : refused;
+  return {
+    state: {
+      facts,
+      phase: "ended",
+      installed: [],
+      requests,
+      origins,
+      closing: summarise(state),
+      ...(reason === undefined ? {} : { refused: reason }),
+    },
+    effects: [...(effect === undefined ? [] : [effect]), ...release],
+  };
+};
+
+/** BYE, final failure, timeout, lost flow. A gateway request under way is waited for: its context must be known to go. */
+export const onEnded = (state: Negotiation): Outcome => {
+  const { pending } = state;
+  if (pending === undefined) return close(state);
+  return { state: { ...state, pending: { ...pending, after: "ended" } }, effects: [] };
+};
+
+/** The carrier of the open offer ended without an answer. */
+export const onExchangeFailed = (state: Negotiation): Outcome => {
+  const { pending, exchange } = state;
+  if (pending !== undefined) {
+    if (pending.after !== undefined || pending.next.kind === "restored") return { state, effects: [] };
+    return { state: { ...state, pending: { ...pending, after: "failed" } }, effects: [] };
+  }
+  if (exchange === undefined) return { state, effects: [] };
+  const base = baseOf(state, exchange);
+  const { exchange: _failed, ...rest } = state;
+  const { outer } = exchange;
+  const back: Negotiation = outer === undefined ? rest : { ...rest, exchange: outer };
+  const wanted = base === undefined ? [] : sessionStreams(base);
+  if (state.installed.length > 0 && wanted.length === 0 && outer === undefined) {
+    return { state: { ...back, installed: [] }, effects: [{ kind: "release-gateway" }] };
+  }
+  // What other early dialogs reserved stays theirs: only what nobody below this exchange needs is taken away.
+  const needed = new Set(outer?.lines.flatMap((line, index) => (line.fate === "secured" ? [index + 1] : [])));
+  const keep = state.installed.map(({ wish }) => wish).filter(({ stream }) => needed.has(stream));
+  const target = [...wanted, ...keep.filter(({ stream }) => !wanted.some((wish) => wish.stream === stream))];
+  const plan = planTowards(state.installed, target, { removeOthers: true });
+  return plan === undefined ? { state: back, effects: [] } : request(back, plan, { kind: "restored" });
+};

@@ -1,0 +1,32 @@
+// Owns the shape of an outcome and the few ways to make one. Knows no rule of 7.2.1 or 7.3.1.
+import type { ReasonCode } from "../reason.ts";
+import type { Effect, GatewayPlan } from "./model.ts";
+import type { Continuation, Exchange, Negotiation, Session } from "./state.ts";
+
+export interface Outcome {
+  readonly state: Negotiation;
+  readonly effects: readonly Effect[];
+}
+
+export const refuse = (state: Negotiation, status: 488 | 491 | 500 | 503, reason: ReasonCode): Outcome => ({
+  state: { ...state, refused: reason },
+  effects: [{ kind: "refuse", status, reason }],
+});
+
+export const dropBranch = (state: Negotiation, branch: string | undefined, reason: ReasonCode): Outcome => ({
+  state,
+  effects: [{ kind: "drop-branch", ...(branch === undefined ? {} : { branch }), reason }],
+});
+
+export const answeredOn = (exchange: Exchange | undefined, branch: string): Session | undefined =>
+  exchange?.answers.find((session) => session.branch === branch);
+
+/** What is in force below an exchange: for an UPDATE in an early dialog, what that dialog answered. */
+export const baseOf = (state: Negotiation, exchange: Exchange | undefined): Session | undefined =>
+  exchange?.outer === undefined ? state.agreed : answeredOn(exchange.outer, exchange.branch);
+
+/** Asks the gateway; the rest happens when its reply is there. */
+export const request = (state: Negotiation, plan: GatewayPlan, next: Continuation): Outcome => ({
+  state: { ...state, requests: state.requests + 1, pending: { request: state.requests, plan, next } },
+  effects: [{ kind: "gateway", request: state.requests, plan }],
+});

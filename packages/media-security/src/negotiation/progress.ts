@@ -1,0 +1,110 @@
+// Owns how an answer takes hold: the gateway first, then the state, then the body on its way.
+// Invariant 6: both keys reach the gateway before the SDP that makes the peer use them is sent on. RFC 3261 13.2.1.
+import { request, type Outcome } from "./outcome.ts";
+import { planTowards, sessionStreams } from "./plan.ts";
+import type { Continuation, Negotiation, Session } from "./state.ts";
+import type { Step } from "./step.ts";
+import { writeAnswer, writeOffer } from "./write.ts";
+
+/** The state once an answer stands: early beside others, final instead of everything before. */
+export const accept = (state: Negotiation, session: Session, final: boolean): Negotiation => {
+  const { exchange, agreed, ...rest } = state;
+  if (exchange === undefined) return state;
+  const others = exchange.answers.filter((each) => each.branch !== session.branch);
+  const keptAgreed = agreed === undefined ? {} : { agreed };
+  if (!final) return { ...rest, ...keptAgreed, exchange: { ...exchange, answers: [...others, session] } };
+  const { outer } = exchange;
+  if (outer === undefined) return { ...rest, agreed: session };
+  // An UPDATE renewed the session of its early dialog; the INVITE below is still open.
+  const answers = outer.answers.map((each) =>
+    each.branch === exchange.branch
+      ? { ...session, branch: exchange.branch, answerer: each.answerer, renewed: true }
+      : each,
+  );
+  return { ...rest, ...keptAgreed, exchange: { ...outer, answers } };
+};
+
+/** Gives up what has no secured stream left: the gateway is in the path only for those. */
+const releaseIfIdle = (state: Negotiation, session: Session, final: boolean): Outcome => {
+  const idle = final && state.installed.length > 0 && sessionStreams(session).length === 0;
+  if (!idle) return { state, effects: [] };
+  return { state: { ...state, installed: [] }, effects: [{ kind: "release-gateway" }] };
+};
+
+/** Brings the gateway to `session`, then goes on with `next`; at once where nothing has to change. */
+export const install = (
+  state: Negotiation,
+  session: Session,
+  final: boolean,
+  next: Continuation,
+  step: Step,
+): Outcome => {
+  const wanted = sessionStreams(session);
+  const nested = state.exchange?.outer !== undefined;
+  const plan =
+    final && !nested && wanted.length === 0
+      ? undefined
+      : planTowards(state.installed, wanted, { removeOthers: final && !nested });
+  return plan === undefined ? proceed(state, next, step) : request(state, plan, next);
+};
+
+/** What was to happen when the gateway is as it should be. */
+export const proceed = (state: Negotiation, next: Continuation, step: Step): Outcome => {
+  switch (next.kind) {
+    case "forward-offer": {
+      const written = writeOffer({ ...state, exchange: next.exchange }, next.exchange, next.held.document(), step);
+      return { state: written.state, effects: [written.effect] };
+    }
+    case "forward-answer": {
+      const nested = state.exchange?.outer !== undefined;
+      const written = writeAnswer(accept(state, next.session, next.final), next.session, next.held.document(), step);
+      noteMedia(next.session, next.final, step);
+      const rest = releaseIfIdle(written.state, next.session, next.final && !nested);
+      return { state: rest.state, effects: [written.effect, ...rest.effects] };
+    }
+    case "settle": {
+      const confirmed = confirm(state, next.session);
+      noteMedia(next.session, true, step);
+      if (next.held === undefined) return releaseIfIdle(confirmed, next.session, true);
+      const written = writeAnswer(confirmed, next.session, next.held.document(), step);
+      const rest = releaseIfIdle(written.state, next.session, true);
+      return { state: rest.state, effects: [written.effect, ...rest.effects] };
+    }
+    default:
+      return { state, effects: [] };
+  }
+};
+
+/** 7.2.1 step 9, 7.3.1 step 9: both keys are where they belong and media can be sent. */
+const noteMedia = (session: Session, final: boolean, step: Step): void => {
+  if (!final) return;
+  for (const [index, line] of session.lines.entries()) {
+    if (line.kind !== "secured") continue;
+    step.evidence.push({
+      clause: session.answerer === "core" ? "7.2.1" : "7.3.1",
+      step: "9",
+      found: `${line.media} with ${line.suite}`,
+      changed: ["protected media between UE and IMS Access Gateway"],
+      origin: "gateway",
+      stream: index + 1,
+      reason: "secured",
+    });
+  }
+};
+
+/** The INVITE's 2xx made `session` the one in force; an UPDATE still open goes on above it. */
+const confirm = (state: Negotiation, session: Session): Negotiation => {
+  const { exchange, ...rest } = state;
+  // The UPDATE of a dialog that lost is of no interest any more.
+  if (exchange?.outer === undefined || exchange.branch !== session.branch) return { ...rest, agreed: session };
+  const { outer: _outer, ...update } = exchange;
+  return { ...rest, agreed: session, exchange: update };
+};
+
+/** Makes `session`, an early answer of the INVITE, the one in force; forwards `held` where its 2xx carries SDP. */
+export const settle = (state: Negotiation, next: Continuation & { readonly kind: "settle" }, step: Step): Outcome => {
+  const open = state.exchange?.outer !== undefined && state.exchange.branch === next.session.branch;
+  const wanted = sessionStreams(next.session);
+  const plan = wanted.length === 0 ? undefined : planTowards(state.installed, wanted, { removeOthers: !open });
+  return plan === undefined ? proceed(state, next, step) : request(state, plan, next);
+};

@@ -1,0 +1,73 @@
+// Owns the questions a decision asks of one m-line. Changes nothing, decides nothing.
+// RFC 3264 5.1 and 8.4 (direction, hold), RFC 3605 (a=rtcp), RFC 5761 (rtcp-mux), RFC 3551 and RFC 5124 (profiles).
+import { isIP } from "node:net";
+import { attributeValues, connectionOf, hasAttribute, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
+import { parse3ge2ae } from "../sdes/indication.ts";
+import type { Direction, PartyEnd, Sides } from "./state.ts";
+
+/** `secure` and `clear` are the pair AVP/SAVP or AVPF/SAVPF, never crossed. */
+export interface Profile {
+  readonly is: "secure" | "clear";
+  readonly sides: Sides<string>;
+}
+
+/** The profile of an m-line; undefined for anything but RTP/AVP(F) and RTP/SAVP(F). */
+export const profileOf = (protocol: string): Profile | undefined => {
+  switch (protocol.toUpperCase()) {
+    case "RTP/AVP":
+      return { is: "clear", sides: { access: "RTP/SAVP", core: protocol } };
+    case "RTP/AVPF":
+      return { is: "clear", sides: { access: "RTP/SAVPF", core: protocol } };
+    case "RTP/SAVP":
+      return { is: "secure", sides: { access: protocol, core: "RTP/AVP" } };
+    case "RTP/SAVPF":
+      return { is: "secure", sides: { access: protocol, core: "RTP/AVPF" } };
+    default:
+      return undefined;
+  }
+};
+
+/** SRTP keyed between the UEs by other means than ours: DTLS-SRTP. */
+export const isDtls = (protocol: string): boolean => protocol.toUpperCase().startsWith("UDP/TLS/RTP/");
+
+/** The UE's "e2ae-security requested by UE". */
+export const requestsE2ae = (media: SdpMedia): boolean =>
+  attributeValues(media.lines, "3ge2ae").some((value) => parse3ge2ae(value) === "requested");
+
+const directions = ["sendrecv", "sendonly", "recvonly", "inactive"] as const;
+
+const directionOf = (document: SdpDocument, index: number): (typeof directions)[number] => {
+  for (const lines of [document.media[index]?.lines ?? [], document.session]) {
+    const found = directions.find((name) => hasAttribute(lines, name));
+    if (found !== undefined) return found;
+  }
+  return "sendrecv";
+};
+
+const portNumber = (text: string | undefined): number | undefined => {
+  const digits = /^\s*([0-9]{1,5})(?:\s|$)/.exec(text ?? "")?.[1];
+  const port = Number(digits);
+  return digits !== undefined && port > 0 && port <= 65_535 ? port : undefined;
+};
+
+/** What a party says about its end of an active line; undefined where the gateway could not send to it. */
+export const endOf = (document: SdpDocument, index: number, muxed: boolean): PartyEnd | undefined => {
+  const media = document.media[index];
+  const address = connectionOf(document, index);
+  if (media === undefined || address === undefined || isIP(address) === 0) return undefined;
+  // A line of several ports (RFC 4566 5.14) is several streams under one key: not for SDES.
+  if (media.portCount !== undefined && media.portCount > 1) return undefined;
+  const named = directionOf(document, index);
+  const unspecified = address === "0.0.0.0" || address === "::";
+  const direction: Direction = {
+    send: named === "sendrecv" || named === "sendonly",
+    receive: !unspecified && (named === "sendrecv" || named === "recvonly"),
+  };
+  if (unspecified) return { direction, rtcpMux: muxed };
+  const rtcpPort = muxed ? media.port : portNumber(attributeValues(media.lines, "rtcp")[0]);
+  const remote = { address, port: media.port, ...(rtcpPort === undefined ? {} : { rtcpPort }) };
+  return { remote, direction, rtcpMux: muxed };
+};
+
+export const offersMux = (media: SdpMedia): boolean =>
+  hasAttribute(media.lines, "rtcp-mux") || hasAttribute(media.lines, "rtcp-mux-only");

@@ -1,0 +1,155 @@
+// Owns how a decided description is written for the other side: which lines go, which come. Decides nothing.
+// TS 33.328 7.2.1 steps 3 and 8, 7.3.1 steps 4 and 7 and both closing sentences; RFC 5761, RFC 3605, RFC 8839, RFC 5939.
+import { isIPv6 } from "node:net";
+import {
+  applyEdits,
+  attributeName,
+  formatCrypto,
+  type CryptoAttribute,
+  type SdpDocument,
+  type SdpEdit,
+  type SdpLine,
+} from "@sallyport/sdp";
+import type { LegAddress } from "./model.ts";
+import { profileOf } from "./read.ts";
+
+/** What stands on one m-line of the body that is sent on. */
+export type WrittenLine =
+  /** Our gateway's end: new address, profile and, towards the UE, crypto lines and the indication. */
+  | {
+      readonly kind: "ours";
+      readonly profile: string;
+      readonly local: LegAddress;
+      readonly unspecified: boolean;
+      readonly mux: boolean;
+      readonly crypto: readonly CryptoAttribute[];
+      readonly applied: boolean;
+    }
+  | { readonly kind: "off"; readonly profile: string }
+  | { readonly kind: "passed"; readonly security: "e2e" | "none" };
+
+/** Keying of other kinds, ICE, and what is negotiated per hop: none of it holds across the gateway. */
+const hopAttributes = new Set(
+  [
+    "crypto 3ge2ae key-mgmt fingerprint setup tls-id dtls-id zrtp-hash identity",
+    "tcap acap pcfg acfg csup creq lcfg mcap rmcap omcap mfcap mscap sescap",
+    "ice-ufrag ice-pwd ice-options ice-lite ice-mismatch ice-pacing ice2",
+    "candidate remote-candidates end-of-candidates rtcp rtcp-mux rtcp-mux-only bundle-only",
+  ].flatMap((names) => names.split(" ")),
+);
+
+const capabilityAttributes = new Set(["acap", "tcap", "pcfg", "acfg"]);
+
+/** A potential configuration (RFC 5939) that would carry a key or name SRTP. */
+const offersCapability = (line: SdpLine): boolean =>
+  capabilityAttributes.has(attributeName(line) ?? "") && /crypto|savp|key-mgmt|inline/i.test(line.value);
+
+const positions = (lines: readonly SdpLine[], gone: (line: SdpLine) => boolean): readonly number[] =>
+  lines.flatMap((line, at) => (at > 0 && gone(line) ? [at] : []));
+
+const isHopLine = (line: SdpLine): boolean => line.type === "k" || hopAttributes.has(attributeName(line) ?? "");
+
+/** The closing sentences of 7.2.1 and 7.3.1: no indication of another party passes, on whatever line. */
+const isIndication = (line: SdpLine): boolean => attributeName(line) === "3ge2ae";
+
+const strayCrypto = (document: SdpDocument, index: number): ((line: SdpLine) => boolean) => {
+  const lines = document.media[index]?.lines ?? [];
+  const dangling = new Set(lines.filter(offersCapability).length > 0 ? ["acap", "tcap", "pcfg", "acfg"] : []);
+  return (line) => {
+    const name = attributeName(line) ?? "";
+    return name === "crypto" || dangling.has(name);
+  };
+};
+
+const isClear = (protocol: string): boolean => profileOf(protocol)?.is === "clear" || !/savp/i.test(protocol);
+
+export interface RewriteOptions {
+  /** Leave `a=crypto` on AVP lines to the UEs. */
+  readonly passBestEffort: boolean;
+}
+
+export interface Rewritten {
+  readonly document: SdpDocument;
+  /** What was taken out, in words without values: for evidence. `stream` 0 is the session part. */
+  readonly removed: readonly { readonly stream: number; readonly what: string; readonly indication: boolean }[];
+}
+
+const removal = (
+  document: SdpDocument,
+  index: number,
+  line: WrittenLine | undefined,
+  options: RewriteOptions,
+): readonly number[] => {
+  const media = document.media[index];
+  if (media === undefined) return [];
+  if (line?.kind === "ours" || line?.kind === "off") return positions(media.lines, isHopLine);
+  // RFC 4568 defines a=crypto for SRTP profiles only: on an AVP line it is no offer and could become a leak.
+  const strips = isClear(media.protocol) && !options.passBestEffort;
+  const stray = strayCrypto(document, index);
+  return positions(media.lines, (each) => isIndication(each) || (strips && stray(each)));
+};
+
+const sessionRemoval = (document: SdpDocument, lines: readonly WrittenLine[], options: RewriteOptions) => {
+  const touched = lines.some((line) => line.kind !== "passed");
+  const shared = lines.some((line, at) => line.kind === "passed" && document.media[at]?.port !== 0);
+  const e2e = lines.some((line) => line.kind === "passed" && line.security === "e2e");
+  return positions(document.session, (line) => {
+    const name = attributeName(line);
+    if (name === "3ge2ae") return true;
+    // Media level only (RFC 4568 5): here it serves nobody.
+    if (name === "crypto") return touched || (!e2e && !options.passBestEffort);
+    if (!touched) return !e2e && !options.passBestEffort && offersCapability(line);
+    // BUNDLE would put a secured line on the port of another (RFC 8843 7).
+    if (name === "group") return /^group:\s*BUNDLE/i.test(line.value);
+    return shared ? offersCapability(line) : isHopLine(line);
+  });
+};
+
+/** `lines` says for each m-line what to write; the description must have as many. */
+export const rewrite = (document: SdpDocument, lines: readonly WrittenLine[], options: RewriteOptions): Rewritten => {
+  const removed: { stream: number; what: string; indication: boolean }[] = [];
+  const edits: SdpEdit[] = [];
+  const drop = (place: number | "session", section: readonly SdpLine[], at: readonly number[]): void => {
+    if (at.length === 0) return;
+    edits.push({ kind: "remove-lines", place, lines: at });
+    for (const position of at) {
+      const line = section[position] as SdpLine;
+      const what = attributeName(line) ?? line.type;
+      removed.push({ stream: place === "session" ? 0 : place + 1, what, indication: what === "3ge2ae" });
+    }
+  };
+  drop("session", document.session, sessionRemoval(document, lines, options));
+  for (const [index, media] of document.media.entries()) {
+    const line = lines[index];
+    drop(index, media.lines, removal(document, index, line, options));
+    if (line?.kind === "off") edits.push({ kind: "media", index, port: 0, protocol: line.profile });
+    if (line?.kind === "ours") edits.push(...ours(index, media.lines, line));
+  }
+  return { document: edits.length === 0 ? document : applyEdits(document, edits), removed };
+};
+
+const ours = (
+  index: number,
+  lines: readonly SdpLine[],
+  line: WrittenLine & { readonly kind: "ours" },
+): readonly SdpEdit[] => {
+  const { local } = line;
+  const add = (name: string, value?: string): SdpEdit => ({
+    kind: "add-attribute",
+    place: index,
+    name,
+    ...(value === undefined ? {} : { value }),
+  });
+  const hadRtcp = lines.some((each) => attributeName(each) === "rtcp");
+  const nowhere = isIPv6(local.address) ? "::" : "0.0.0.0";
+  return [
+    { kind: "media", index, port: local.port, protocol: line.profile },
+    // Its own c= line: a session-level one may serve other lines. A hold by unspecified address stays a hold.
+    { kind: "connection", place: index, address: line.unspecified ? nowhere : local.address },
+    // RFC 3605: RTCP is not on the next port, or the party named its port.
+    ...(!line.mux && (hadRtcp || local.rtcpPort !== local.port + 1) ? [add("rtcp", String(local.rtcpPort))] : []),
+    ...(line.mux ? [add("rtcp-mux")] : []),
+    ...line.crypto.map((crypto) => add("crypto", formatCrypto(crypto))),
+    ...(line.applied ? [add("3ge2ae", "applied")] : []),
+  ];
+};

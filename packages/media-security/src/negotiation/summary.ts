@@ -1,0 +1,45 @@
+// Owns the few words that tell a person how a call is protected, and why not. Fingerprints, never keys.
+import type { ReasonCode } from "../reason.ts";
+import type { NegotiationSummary, StreamSummary } from "./model.ts";
+import type { AgreedLine, Negotiation, OfferedLine } from "./state.ts";
+import { fingerprint } from "./step.ts";
+
+const agreed = (line: AgreedLine, index: number): StreamSummary => {
+  const { media } = line;
+  const stream = index + 1;
+  if (line.kind === "secured") {
+    return {
+      stream,
+      media,
+      security: "e2ae",
+      reason: "secured",
+      suite: line.suite,
+      fromUe: fingerprint(line.fromUe),
+      towardsUe: fingerprint(line.towardsUe),
+    };
+  }
+  return { stream, media, security: line.kind === "passed" ? line.security : "none", reason: line.reason };
+};
+
+const offered = (line: OfferedLine, index: number): StreamSummary => {
+  const { media } = line;
+  const stream = index + 1;
+  if (line.fate === "secured") return { stream, media, security: "e2ae", reason: "secured" };
+  return { stream, media, security: line.fate === "passed" ? line.security : "none", reason: line.reason };
+};
+
+const idle = new Set<ReasonCode>(["rejected-by-peer", "duplicate-line"]);
+
+/** What is in force, else what is being negotiated; after the end, what there was. */
+export const summarise = (state: Negotiation): NegotiationSummary => {
+  if (state.closing !== undefined) return state.closing;
+  const session = state.agreed ?? state.exchange?.answers.at(-1);
+  const streams = session === undefined ? (state.exchange?.lines ?? []).map(offered) : session.lines.map(agreed);
+  const live = streams.filter((stream) => !idle.has(stream.reason));
+  const kinds = new Set(live.map((stream) => stream.security));
+  const [only] = kinds;
+  const security = kinds.size > 1 ? "mixed" : (only ?? "none");
+  const odd = live.find((stream) => stream.security !== "e2ae");
+  const reason = odd?.reason ?? (live.length > 0 ? "secured" : (state.refused ?? "not-requested"));
+  return { security, reason, streams };
+};

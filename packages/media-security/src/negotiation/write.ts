@@ -1,0 +1,134 @@
+// Owns the body that is sent on: a decided offer or an agreed answer, rewritten for its receiver, with its o= version.
+// TS 33.328 7.2.1 steps 3 and 8, 7.3.1 steps 4 and 7, both closing sentences.
+import type { SdpDocument } from "@sallyport/sdp";
+import type { Effect, Side } from "./model.ts";
+import { stampOrigin } from "./origin.ts";
+import { rewrite, type WrittenLine } from "./rewrite.ts";
+import type { AgreedLine, Exchange, InstalledStream, Negotiation, OfferedLine, Session } from "./state.ts";
+import type { Step } from "./step.ts";
+
+export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
+
+const localOf = (installed: readonly InstalledStream[], index: number, side: Side) =>
+  installed.find(({ wish }) => wish.stream === index + 1)?.[side];
+
+const offeredLine = (
+  line: OfferedLine,
+  index: number,
+  exchange: Exchange,
+  installed: readonly InstalledStream[],
+): WrittenLine => {
+  const towards = otherSide(exchange.offerer);
+  if (line.fate === "passed") return { kind: "passed", security: line.security };
+  const profile = line.profiles[towards];
+  const local = line.fate === "secured" ? localOf(installed, index, towards) : undefined;
+  // Without a reserved address there is nothing to offer: the gateway is always in the path (TS 33.328 4.2.2).
+  if (line.fate === "off" || local === undefined) return { kind: "off", profile };
+  const ours = line.keys.kind === "we-offer";
+  return {
+    kind: "ours",
+    profile,
+    local,
+    unspecified: line.offerer.remote === undefined,
+    mux: line.offersMux,
+    crypto: line.keys.kind === "we-offer" ? line.keys.candidates : [],
+    applied: ours,
+  };
+};
+
+const agreedLine = (
+  line: AgreedLine,
+  index: number,
+  answerer: Side,
+  installed: readonly InstalledStream[],
+): WrittenLine => {
+  const towards = otherSide(answerer);
+  if (line.kind === "passed") return { kind: "passed", security: line.security };
+  const profile = line.profiles[towards];
+  const local = line.kind === "secured" ? localOf(installed, index, towards) : undefined;
+  if (line.kind === "off" || local === undefined) return { kind: "off", profile };
+  return {
+    kind: "ours",
+    profile,
+    local,
+    unspecified: line.ends[answerer].remote === undefined,
+    mux: line.ends[towards].rtcpMux,
+    crypto: towards === "access" ? [line.towardsUe] : [],
+    applied: towards === "access",
+  };
+};
+
+export interface Written {
+  readonly state: Negotiation;
+  readonly effect: Effect & { readonly kind: "forward" };
+}
+
+const send = (
+  state: Negotiation,
+  document: SdpDocument,
+  lines: readonly WrittenLine[],
+  at: { readonly clause: "7.2.1" | "7.3.1"; readonly towards: Side },
+  step: Step,
+) => {
+  const { clause, towards } = at;
+  const passBestEffort = state.facts.policy.bestEffortCrypto === "pass";
+  const rewritten = rewrite(document, lines, { passBestEffort });
+  for (const { stream, what, indication } of rewritten.removed) {
+    const secured = lines[stream - 1]?.kind === "ours";
+    if (secured && !(indication && towards === "access")) continue;
+    step.evidence.push({
+      clause,
+      step: "remove",
+      found: `${what} from ${otherSide(towards) === "access" ? "the UE" : "the core"}`,
+      changed: [`removed a=${what}`],
+      origin: otherSide(towards),
+      ...(stream === 0 ? {} : { stream }),
+    });
+  }
+  const own = lines.some((line) => line.kind !== "passed") || state.installed.length > 0;
+  const { document: sdp, mark } = stampOrigin(rewritten.document, state.origins[towards], own);
+  const origins = mark === undefined ? state.origins : { ...state.origins, [towards]: mark };
+  return { state: { ...state, origins }, effect: { kind: "forward" as const, towards, sdp } };
+};
+
+/** The open offer towards the other side. */
+export const writeOffer = (state: Negotiation, exchange: Exchange, document: SdpDocument, step: Step): Written =>
+  send(
+    state,
+    document,
+    exchange.lines.map((line, index) => offeredLine(line, index, exchange, state.installed)),
+    { clause: exchange.offerer === "access" ? "7.2.1" : "7.3.1", towards: otherSide(exchange.offerer) },
+    step,
+  );
+
+/** An answer towards the offerer. */
+export const writeAnswer = (state: Negotiation, session: Session, document: SdpDocument, step: Step): Written => {
+  const { answerer } = session;
+  const written = send(
+    state,
+    document,
+    session.lines.map((line, index) => agreedLine(line, index, answerer, state.installed)),
+    { clause: answerer === "core" ? "7.2.1" : "7.3.1", towards: otherSide(answerer) },
+    step,
+  );
+  for (const [index, line] of session.lines.entries()) {
+    if (line.kind !== "secured") continue;
+    const towardsUe = answerer === "core";
+    step.evidence.push({
+      clause: towardsUe ? "7.2.1" : "7.3.1",
+      step: towardsUe ? "8" : "7",
+      found: `answer ${line.media} ${line.profiles[answerer]}`,
+      changed: towardsUe
+        ? [
+            `${line.profiles.core} to ${line.profiles.access}`,
+            `one crypto attribute, tag ${line.towardsUe.tag}`,
+            "indication added",
+          ]
+        : [`${line.profiles.access} to ${line.profiles.core}`, "removed the crypto attribute"],
+      origin: "edge",
+      stream: index + 1,
+      reason: "secured",
+    });
+  }
+  return written;
+};
