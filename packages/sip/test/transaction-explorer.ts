@@ -59,11 +59,7 @@ export const explore = <S extends { readonly name: string }, T extends string, I
   check: (node: Node<S, T>) => void,
 ): number => {
   let visited = 0;
-  const begin = applyStep<S, T>(
-    { now: 0, timers: new Map(), log: [], path: [] } as Omit<Node<S, T>, "state">,
-    machine.first,
-    "start",
-  );
+  const begin = applyStep<S, T>({ now: 0, timers: new Map(), log: [], path: [] }, machine.first, "start");
   const visit = (node: Node<S, T>, left: number): void => {
     visited += 1;
     check(node);

@@ -230,9 +230,9 @@ describe("RFC 3261 17 timers, to the millisecond", () => {
       for (const effect of here.log.slice(seen)) if (kinds.includes(effect.kind)) out.push(here.now);
       seen = here.log.length;
       const due: number = Math.min(...here.timers.values());
-      const timer = [...here.timers].find(([, at]) => at === due)?.[0];
+      const timer: T | undefined = [...here.timers].find(([, at]) => at === due)?.[0];
       if (timer === undefined) return out;
-      const timers = new Map(here.timers);
+      const timers: Map<T, number> = new Map(here.timers);
       timers.delete(timer);
       here = applyStep({ ...here, now: due, timers }, machine.step(here.state, machine.timer(timer)), timer);
     }

@@ -39,7 +39,15 @@ export interface ConnectionPool {
 }
 
 const targetKey = (target: SipTarget): string =>
-  [target.protocol, target.address, target.port, target.serverName ?? "", target.listener ?? ""].join("|");
+  [
+    target.protocol,
+    target.address,
+    target.port,
+    target.serverName ?? "",
+    target.listener ?? "",
+    // A connection shows one certificate: it is not reused for a sender with another.
+    target.tls?.cert ?? "",
+  ].join("|");
 
 const remoteKey = (protocol: SipProtocol, address: string, port: number): string => `${protocol}|${address}|${port}`;
 
@@ -88,7 +96,7 @@ export const createConnectionPool = (options: PoolOptions): ConnectionPool => {
       },
     );
     byId.set(flow.id, connection);
-    byRemote.set(there, connection);
+    if (!ours) byRemote.set(there, connection);
     return connection;
   };
 

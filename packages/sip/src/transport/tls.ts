@@ -2,23 +2,33 @@
 // (RFC 3261 26.3.1, RFC 5922 7.1 and 7.2). Must not know SIP messages.
 import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
-import type { ConnectionOptions, PeerCertificate, SecureContext, TLSSocket, TlsOptions } from "node:tls";
+import type {
+  ConnectionOptions,
+  PeerCertificate,
+  SecureContext,
+  SecureContextOptions,
+  TLSSocket,
+  TlsOptions,
+} from "node:tls";
 import { sipErrors } from "../errors.ts";
 import type { TlsMaterial } from "./flow.ts";
 
 const contexts = new WeakMap<TlsMaterial, SecureContext>();
+
+/** RFC 9325 3.1.1: nothing below TLS 1.2. */
+const texts = (material: TlsMaterial): SecureContextOptions => ({
+  key: material.key,
+  cert: material.cert,
+  ...(material.ca === undefined ? {} : { ca: material.ca }),
+  minVersion: "TLSv1.2",
+});
 
 /** @throws SALLY_SIP_TLS_MATERIAL when the PEM texts can not be used. */
 export const secureContext = (material: TlsMaterial): SecureContext => {
   const known = contexts.get(material);
   if (known !== undefined) return known;
   try {
-    const made = createSecureContext({
-      key: material.key,
-      cert: material.cert,
-      ...(material.ca === undefined ? {} : { ca: material.ca }),
-      minVersion: "TLSv1.2",
-    });
+    const made = createSecureContext(texts(material));
     contexts.set(material, made);
     return made;
   } catch (cause) {
@@ -79,9 +89,10 @@ export const serverTls = (material: TlsMaterial, handshakeMs: number): TlsOption
   if (material.requireClientCertificate === true && material.ca === undefined) {
     throw sipErrors("SALLY_SIP_TLS_MATERIAL", "Client certificates are required, but no CA is given.");
   }
+  // A server takes the texts, not a context; this is only to refuse what it could not use.
+  secureContext(material);
   return {
-    secureContext: secureContext(material),
-    minVersion: "TLSv1.2",
+    ...texts(material),
     requestCert: material.ca !== undefined,
     rejectUnauthorized: material.requireClientCertificate === true,
     handshakeTimeout: handshakeMs,
