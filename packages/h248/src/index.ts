@@ -12,3 +12,19 @@ export type { H248Style } from "./text/pen.ts";
 export { property, propertyValue } from "./text/properties.ts";
 export { defaultH248TransportLimits } from "./transport/peer.ts";
 export type * from "./transport/peer.ts";
+export { createAssociation } from "./association/association.ts";
+export { defaultAssociationLimits, defaultAssociationTimers } from "./association/options.ts";
+export type {
+  Association,
+  AssociationCounts,
+  AssociationLimits,
+  AssociationOptions,
+  AssociationTimers,
+  Destination,
+  H248Request,
+  RequestOptions,
+} from "./association/options.ts";
+export { stepSender } from "./association/sender.ts";
+export { stepReceiver } from "./association/receiver.ts";
+export { createH248Transport } from "./transport/transport.ts";
+export type { H248TransportOptions } from "./transport/transport.ts";

@@ -1,0 +1,116 @@
+// Owns one element's H.248 associations over one transport: reads messages, hands transactions to the machines, answers what
+// cannot be read (H.248.1 clause 8). Which peer may use which mid is its user's to judge.
+import { systemRandom } from "@sallyport/kit";
+import { canonicalMid } from "../text/write-mid.ts";
+import { h248Errors, safeErrorText } from "../errors.ts";
+import type { H248ParseFailure } from "../text/limits.ts";
+import type { H248Message, H248Version } from "../text/message.ts";
+import { parseH248 } from "../text/parse.ts";
+import { writeH248 } from "../text/write.ts";
+import type { H248Peer } from "../transport/peer.ts";
+import { Incoming } from "./incoming.ts";
+import { defaultAssociationLimits, defaultAssociationTimers } from "./options.ts";
+import type { Association, AssociationOptions } from "./options.ts";
+import { Outgoing } from "./outgoing.ts";
+
+const errorTexts: Readonly<Record<number, string>> = {
+  400: "Syntax error in message",
+  403: "Syntax error in transaction request",
+  406: "Version not supported",
+  443: "Unsupported or unknown command",
+  444: "Unsupported or unknown descriptor",
+  447: "Descriptor not legal in this command",
+  448: "Descriptor appears twice in a command",
+};
+
+export const createAssociation = (options: AssociationOptions): Association => {
+  const timers = { ...defaultAssociationTimers, ...options.timers };
+  const limits = { ...defaultAssociationLimits, ...options.limits };
+  const { log, style = "pretty", transport } = options;
+  if (canonicalMid(options.mid) === undefined) {
+    throw h248Errors("SALLY_H248_UNWRITABLE", "The own message identifier is malformed.");
+  }
+  // 6.1.3: a restarted element must not meet the answers its former life was given.
+  const firstId = (options.random ?? systemRandom).bytes(4).readUInt32BE(0) >>> 1;
+  const outgoing = new Outgoing(options, timers, limits, firstId);
+  const incoming = new Incoming(options, timers, limits);
+  let refused = 0;
+  let closed = false;
+
+  const answerUnreadable = (failure: H248ParseFailure, peer: H248Peer): void => {
+    refused++;
+    const { code, offset, h248Error, remains } = failure;
+    log.warn("h248 message refused", { peer: peer.id, code, offset, h248Error });
+    // Without a header nobody is known to speak H.248 there: silence.
+    if (remains === undefined) return;
+    const { version, mid, transaction } = remains;
+    if (transaction?.kind === "reply") {
+      return outgoing.unreadable(transaction.id, mid, peer, `Code ${code} at octet ${offset}.`);
+    }
+    const error = { code: h248Error, text: errorTexts[h248Error] ?? "" };
+    const body: H248Message["body"] =
+      transaction === undefined
+        ? { kind: "error", error }
+        : {
+            kind: "transactions",
+            transactions: [{ kind: "reply", id: transaction.id, body: { kind: "error", error } }],
+          };
+    transport.send(writeH248({ version, mid: options.mid, body }, style), peer);
+  };
+
+  const take = (message: H248Message, peer: H248Peer): void => {
+    const { version, mid, body } = message;
+    if (body.kind === "error") {
+      log.warn("h248 error received", {
+        peer: peer.id,
+        mid,
+        code: body.error.code,
+        text: safeErrorText(body.error.text),
+      });
+      return outgoing.messageError(body.error, mid, peer);
+    }
+    let after: Promise<void> | undefined;
+    for (const transaction of body.transactions) {
+      switch (transaction.kind) {
+        case "request":
+          after = incoming.receive({ request: transaction, mid, version, peer, after }) ?? after;
+          break;
+        case "reply":
+        case "pending":
+          outgoing.receive(transaction, mid, peer);
+          break;
+        case "ack":
+          incoming.acknowledged(transaction.ranges, mid, peer);
+          break;
+        case "segment":
+          // We send no segments that could be acknowledged.
+          log.debug("h248 segment acknowledgement ignored", { peer: peer.id, transaction: transaction.id });
+          break;
+      }
+    }
+  };
+
+  return {
+    request: (actions, to, requestOptions: { version?: H248Version; timeoutMs?: number } = {}) =>
+      closed
+        ? Promise.reject(h248Errors("SALLY_H248_CLOSED", "The association was closed."))
+        : outgoing.request(actions, to, requestOptions),
+    receive: (octets, peer) => {
+      if (closed) return;
+      const parsed = parseH248(octets, limits.message);
+      if (parsed.ok) take(parsed.message, peer);
+      else answerUnreadable(parsed, peer);
+    },
+    peerClosed: (peer) => {
+      if (closed) return;
+      outgoing.closed(peer);
+      options.onPeerClosed?.(peer);
+    },
+    counts: () => ({ outstanding: outgoing.outstanding, repeated: outgoing.repeated, refused, ...incoming.counts }),
+    close: () => {
+      closed = true;
+      outgoing.closed(undefined);
+      incoming.close();
+    },
+  };
+};

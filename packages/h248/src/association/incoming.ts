@@ -1,0 +1,255 @@
+// Owns the peers' requests: the receiver machines, their timers and the stored answers (H.248.1 8.2.3, D.1.1, D.1.2).
+// Everything a stranger can make us remember is bounded; what is past the bounds is dropped, never carried out twice.
+import { SallyportError } from "@sallyport/kit";
+import type { Timer } from "@sallyport/kit";
+import { safeErrorText } from "../errors.ts";
+import type { H248Version, ReplyBody, Transaction } from "../text/message.ts";
+import { writeH248 } from "../text/write.ts";
+import type { H248Peer } from "../transport/peer.ts";
+import type { AssociationLimits, AssociationOptions, AssociationTimers } from "./options.ts";
+import { stepReceiver } from "./receiver.ts";
+import type { ReceiverEffect, ReceiverInput, ReceiverRules, ReceiverState } from "./receiver.ts";
+import { scopeOf } from "./scope.ts";
+
+type Request = Transaction & { readonly kind: "request" };
+type Sender = Map<number, Remembered>;
+
+interface Remembered {
+  readonly id: number;
+  readonly senderKey: string;
+  readonly version: H248Version;
+  readonly rules: ReceiverRules;
+  state: ReceiverState;
+  timer: Timer | undefined;
+  /** Where the newest copy of the request came from. */
+  peer: H248Peer;
+  answer: Buffer | undefined;
+}
+
+/** A request as it came, and the executions of its message before it. */
+export interface Arrival {
+  readonly request: Request;
+  readonly mid: string;
+  readonly version: H248Version;
+  readonly peer: H248Peer;
+  readonly after: Promise<void> | undefined;
+}
+
+const failed = (code: number, text: string): ReplyBody => ({ kind: "error", error: { code, text } });
+
+const rejection = (error: unknown): ReplyBody => {
+  if (!(error instanceof SallyportError)) return failed(500, "Internal failure");
+  return failed(error.h248Error ?? 500, safeErrorText(error.detail === "" ? error.code : error.detail));
+};
+
+const opensAssociation = (request: Request): boolean =>
+  request.actions.some((action) => action.commands.some((command) => command.command === "ServiceChange"));
+
+export class Incoming {
+  readonly #options: AssociationOptions;
+  readonly #timers: AssociationTimers;
+  readonly #limits: AssociationLimits;
+  readonly #senders = new Map<string, Sender>();
+  /** Entries whose answer is stored, oldest first. */
+  readonly #stored = new Set<Remembered>();
+  #remembered = 0;
+  #octets = 0;
+  #dropped = 0;
+  #closed = false;
+
+  constructor(options: AssociationOptions, timers: AssociationTimers, limits: AssociationLimits) {
+    this.#options = options;
+    this.#timers = timers;
+    this.#limits = limits;
+  }
+
+  get counts(): { readonly remembered: number; readonly answerOctets: number; readonly dropped: number } {
+    return { remembered: this.#remembered, answerOctets: this.#octets, dropped: this.#dropped };
+  }
+
+  /** Takes a request in; resolves when its execution has ended. Undefined where nothing is executed. */
+  receive(arrival: Arrival): Promise<void> | undefined {
+    const { request, mid, peer, version } = arrival;
+    if (request.id === 0) {
+      // 6.1.3: 0 stands for an id that could not be read.
+      this.#send(this.#write(0, version, failed(410, "Incorrect identifier"), false, peer), peer);
+      return undefined;
+    }
+    const senderKey = `${scopeOf(peer)}|${mid}`;
+    const known = this.#senders.get(senderKey)?.get(request.id);
+    if (known !== undefined) {
+      known.peer = peer;
+      this.#step(known, { kind: "request" });
+      return undefined;
+    }
+    const entry = this.#remember(arrival, senderKey);
+    if (entry === undefined) return undefined;
+    let execution: Promise<void> | undefined;
+    this.#step(entry, { kind: "request" }, () => {
+      execution = this.#execute(entry, arrival);
+    });
+    return execution;
+  }
+
+  /** D.1.2: the peer has these answers. Work is bounded by what is remembered, whatever the ranges say. */
+  acknowledged(ranges: readonly (readonly [number, number])[], mid: string, peer: H248Peer): void {
+    const sender = this.#senders.get(`${scopeOf(peer)}|${mid}`);
+    if (sender === undefined) return;
+    const now = this.#options.clock.now();
+    let budget = 2 * sender.size + ranges.length;
+    for (const [first, last] of ranges) {
+      const ids = last - first < sender.size ? idsBetween(first, last) : sender.keys();
+      for (const id of ids) {
+        if (--budget < 0) return;
+        const entry = id < first || id > last ? undefined : sender.get(id);
+        if (entry !== undefined) this.#step(entry, { kind: "acknowledged", now });
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const sender of this.#senders.values()) for (const entry of sender.values()) entry.timer?.cancel();
+    this.#senders.clear();
+    this.#stored.clear();
+    this.#remembered = 0;
+    this.#octets = 0;
+  }
+
+  #remember({ request, peer, version }: Arrival, senderKey: string): Remembered | undefined {
+    const sender: Sender = this.#senders.get(senderKey) ?? new Map<number, Remembered>();
+    const { maxRemembered, maxRememberedPerSender } = this.#limits;
+    if (this.#remembered >= maxRemembered || sender.size >= maxRememberedPerSender) {
+      this.#dropped++;
+      return undefined;
+    }
+    const { provisionalMs, pendingLimit, longTimerMs, maxDelayMs, firstRetryMs, maxRetryMs } = this.#timers;
+    const rules: ReceiverRules = {
+      reliable: peer.protocol !== "udp",
+      provisionalMs,
+      pendingLimit,
+      mayPend: !opensAssociation(request),
+      keepMs: longTimerMs + 3 * maxDelayMs,
+      firstRetryMs,
+      maxRetryMs,
+    };
+    const entry: Remembered = {
+      id: request.id,
+      senderKey,
+      version,
+      rules,
+      state: { kind: "new" },
+      timer: undefined,
+      peer,
+      answer: undefined,
+    };
+    this.#senders.set(senderKey, sender.set(request.id, entry));
+    this.#remembered++;
+    return entry;
+  }
+
+  async #execute(entry: Remembered, { request, mid, version, peer, after }: Arrival): Promise<void> {
+    let body: ReplyBody;
+    try {
+      if (after !== undefined) await after;
+      if (this.#closed) return;
+      body = {
+        kind: "actions",
+        actions: await this.#options.onRequest({ actions: request.actions, mid, peer, version }),
+      };
+    } catch (error) {
+      const code = error instanceof SallyportError ? error.code : undefined;
+      this.#options.log.warn("h248 request failed", { transaction: entry.id, peer: peer.id, code });
+      body = rejection(error);
+    }
+    if (!this.#closed) this.#step(entry, { kind: "executed", now: this.#options.clock.now() }, undefined, body);
+  }
+
+  #step(entry: Remembered, input: ReceiverInput, execute?: () => void, body?: ReplyBody): void {
+    const { state, effects } = stepReceiver(entry.rules, entry.state, input);
+    entry.state = state;
+    for (const effect of effects) this.#carryOut(entry, effect, execute, body);
+  }
+
+  #carryOut(entry: Remembered, effect: ReceiverEffect, execute?: () => void, body?: ReplyBody): void {
+    switch (effect.kind) {
+      case "execute":
+        return execute?.();
+      case "send-pending":
+        return this.#send(this.#writeTransaction({ kind: "pending", id: entry.id }, entry.version), entry.peer);
+      case "answer": {
+        const result = effect.with === "506" ? failed(506, "Number of TransactionPendings exceeded") : body;
+        const { id, version, peer } = entry;
+        this.#store(entry, this.#write(id, version, result ?? failed(500, ""), effect.ackRequired, peer));
+        return this.#send(entry.answer, entry.peer);
+      }
+      case "send-stored":
+        return this.#send(entry.answer, entry.peer);
+      case "free-answer":
+        return this.#free(entry);
+      case "timer":
+        entry.timer?.cancel();
+        entry.timer = this.#options.clock.after(effect.ms, () =>
+          this.#step(entry, { kind: "timer", now: this.#options.clock.now() }),
+        );
+        return undefined;
+      case "forget":
+        return this.#forget(entry);
+    }
+  }
+
+  #store(entry: Remembered, answer: Buffer): void {
+    entry.answer = answer;
+    this.#octets += answer.length;
+    this.#stored.add(entry);
+    for (const oldest of this.#stored) {
+      if (this.#octets <= this.#limits.maxAnswerOctets || oldest === entry) return;
+      this.#free(oldest);
+    }
+  }
+
+  #free(entry: Remembered): void {
+    this.#octets -= entry.answer?.length ?? 0;
+    entry.answer = undefined;
+    this.#stored.delete(entry);
+  }
+
+  #forget(entry: Remembered): void {
+    this.#free(entry);
+    entry.timer?.cancel();
+    const sender = this.#senders.get(entry.senderKey);
+    if (sender?.delete(entry.id) === true) this.#remembered--;
+    if (sender?.size === 0) this.#senders.delete(entry.senderKey);
+  }
+
+  /** A reply that the text encoding or the transport cannot carry becomes error 500 or 533. */
+  #write(id: number, version: H248Version, body: ReplyBody, ackRequired: boolean, peer: H248Peer): Buffer {
+    const reply = (content: ReplyBody): Transaction => ({
+      kind: "reply",
+      id,
+      ...(ackRequired ? { immAckRequired: true } : {}),
+      body: content,
+    });
+    try {
+      const octets = this.#writeTransaction(reply(body), version);
+      if (octets.length <= this.#options.transport.maxMessage(peer)) return octets;
+      return this.#writeTransaction(reply(failed(533, "Response exceeds maximum transport PDU size")), version);
+    } catch {
+      this.#options.log.error("h248 reply cannot be written", { transaction: id });
+      return this.#writeTransaction(reply(failed(500, "Internal failure")), version);
+    }
+  }
+
+  #writeTransaction(transaction: Transaction, version: H248Version): Buffer {
+    const { mid, style = "pretty" } = this.#options;
+    return writeH248({ version, mid, body: { kind: "transactions", transactions: [transaction] } }, style);
+  }
+
+  #send(octets: Buffer | undefined, peer: H248Peer): void {
+    if (octets !== undefined) this.#options.transport.send(octets, peer);
+  }
+}
+
+function* idsBetween(first: number, last: number): Generator<number> {
+  for (let id = first; id <= last; id++) yield id;
+}

@@ -1,0 +1,72 @@
+// Owns one stream to a peer: TPKT in and out, and what ends it: a broken frame, one that does not get on, a peer that does
+// not read. Knows no H.248.
+import type { Clock, Timer } from "@sallyport/kit";
+import type { Socket } from "node:net";
+import type { H248Peer, H248TransportLimits } from "./peer.ts";
+import { createTpktReader, tpktFrame } from "./tpkt.ts";
+
+export type EndReason = "closed" | "error" | "framing" | "slow" | "not-reading" | "disconnected";
+
+export interface Connection {
+  readonly peer: H248Peer;
+  send(message: Uint8Array): boolean;
+  end(reason: EndReason): void;
+}
+
+export interface ConnectionHandlers {
+  readonly clock: Clock;
+  readonly limits: H248TransportLimits;
+  onMessage(message: Buffer, peer: H248Peer): void;
+  onEnd(reason: EndReason, connection: Connection): void;
+}
+
+/** Takes a connected (and, for TLS, verified) socket over. `onEnd` is called exactly once. */
+export const createConnection = (socket: Socket, peer: H248Peer, handlers: ConnectionHandlers): Connection => {
+  const { clock, limits } = handlers;
+  const reader = createTpktReader(limits.maxFrame);
+  let stalled: Timer | undefined;
+  let ended = false;
+
+  const connection: Connection = {
+    peer,
+    send: (message) => {
+      const frame = tpktFrame(message);
+      if (ended || frame === undefined) return false;
+      if (socket.writableLength + frame.length > limits.maxUnsent) {
+        connection.end("not-reading");
+        return false;
+      }
+      socket.write(frame);
+      return true;
+    },
+    end: (reason) => {
+      if (ended) return;
+      ended = true;
+      stalled?.cancel();
+      // An orderly end lets what was written go out; everything else is cut.
+      if (reason === "closed" || reason === "disconnected") socket.destroySoon();
+      else socket.destroy();
+      handlers.onEnd(reason, connection);
+    },
+  };
+
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
+  socket.on("data", (chunk: Buffer) => {
+    if (ended) return;
+    const sound = reader.push(chunk, (message) => {
+      // The next frame has its own time.
+      stalled?.cancel();
+      stalled = undefined;
+      if (!ended) handlers.onMessage(message, peer);
+    });
+    if (!sound) return connection.end("framing");
+    if (!reader.partial) return undefined;
+    stalled ??= clock.after(limits.progressMs, () => connection.end("slow"));
+    return undefined;
+  });
+  socket.on("error", () => connection.end("error"));
+  socket.on("end", () => connection.end("closed"));
+  socket.on("close", () => connection.end("closed"));
+  return connection;
+};

@@ -1,0 +1,223 @@
+// Owns the stream listeners and connections: TCP and TLS, how many, from where, and how long a handshake may take.
+import type { Clock, Log } from "@sallyport/kit";
+import { once } from "node:events";
+import { createServer, connect as connectTcp, isIP } from "node:net";
+import type { Server, Socket } from "node:net";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { h248Errors } from "../errors.ts";
+import { createConnection } from "./connection.ts";
+import type { Connection, ConnectionHandlers } from "./connection.ts";
+import { verifiedNames } from "./names.ts";
+import type {
+  H248ConnectSpec,
+  H248ListenSpec,
+  H248Listening,
+  H248Peer,
+  H248Protocol,
+  H248TransportLimits,
+} from "./peer.ts";
+import { tlsOptions } from "./tls.ts";
+
+const lastWordsMs = 1000;
+
+export interface StreamOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: H248TransportLimits;
+  onMessage(message: Buffer, peer: H248Peer): void;
+  onClosed(peer: H248Peer): void;
+}
+
+export class Streams {
+  readonly #options: StreamOptions;
+  readonly #servers = new Set<Server>();
+  readonly #connections = new Map<string, Connection>();
+  /** Every accepted or opened socket, those in their handshake included. */
+  readonly #sockets = new Set<Socket>();
+  /** Those of them that have not become a connection, by remote address and port. */
+  readonly #handshakes = new Map<string, Socket>();
+  readonly #perAddress = new Map<string, number>();
+  #count = 0;
+  #closed = false;
+
+  constructor(options: StreamOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#sockets.size;
+  }
+
+  async listen(spec: H248ListenSpec): Promise<H248Listening> {
+    const server = this.#server(spec);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (cause) =>
+        reject(h248Errors("SALLY_H248_LISTEN", cause.message, { cause, where: `${spec.address}:${spec.port}` })),
+      );
+      server.listen(spec.port, spec.address, resolve);
+    });
+    // Later errors (too many open files) concern one connection that was not accepted.
+    server.on("error", (error) => this.#options.log.warn("h248 listener error", { reason: error.message }));
+    this.#servers.add(server);
+    const bound = server.address();
+    const port = typeof bound === "object" && bound !== null ? bound.port : spec.port;
+    return { protocol: spec.protocol, address: spec.address, port };
+  }
+
+  async connect(spec: H248ConnectSpec): Promise<H248Peer> {
+    const { address, port, protocol } = spec;
+    const socket = this.#dial(spec);
+    const dialled = `${address}:${port}#${++this.#count}`;
+    this.#sockets.add(socket);
+    this.#handshakes.set(dialled, socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    return new Promise<H248Peer>((resolve, reject) => {
+      const refuse = (cause: unknown): void => {
+        timer.cancel();
+        socket.destroy();
+        const why = cause instanceof Error ? cause.message : String(cause);
+        reject(h248Errors("SALLY_H248_CONNECT", why, { cause, where: `${address}:${port}` }));
+      };
+      const timer = this.#options.clock.after(this.#options.limits.progressMs, () => refuse("No answer in time."));
+      const closedEarly = (): void => refuse("The connection was closed.");
+      socket.once("error", refuse);
+      socket.once("close", closedEarly);
+      socket.once(protocol === "tls" ? "secureConnect" : "connect", () => {
+        timer.cancel();
+        socket.off("error", refuse).off("close", closedEarly);
+        if (this.#closed) return refuse("The transport is closing.");
+        return resolve(this.#adopt(socket, protocol));
+      });
+    }).finally(() => this.#handshakes.delete(dialled));
+  }
+
+  send(octets: Uint8Array, peer: H248Peer): boolean {
+    return this.#connections.get(peer.id)?.send(octets) ?? false;
+  }
+
+  disconnect(peer: H248Peer): void {
+    this.#connections.get(peer.id)?.end("disconnected");
+  }
+
+  /** Lets what was written go out, for a moment. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const gone = [...this.#sockets].map((socket) => once(socket, "close"));
+    const servers = [...this.#servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    this.#servers.clear();
+    for (const socket of this.#handshakes.values()) socket.destroy();
+    for (const connection of this.#connections.values()) connection.end("disconnected");
+    const cut = this.#options.clock.after(lastWordsMs, () => this.#sockets.forEach((socket) => socket.destroy()));
+    await Promise.all([...servers, ...gone]);
+    cut.cancel();
+  }
+
+  #server(spec: H248ListenSpec): Server {
+    if (spec.protocol !== "tls") {
+      return createServer((socket) => {
+        if (this.#admit(socket)) this.#adopt(socket, "tcp");
+      });
+    }
+    if (spec.tls === undefined)
+      throw h248Errors("SALLY_H248_LISTEN", "TLS needs a key, a certificate and an authority.");
+    const { limits, log } = this.#options;
+    try {
+      const server = createTlsServer({
+        ...tlsOptions(spec.tls),
+        requestCert: true,
+        handshakeTimeout: limits.progressMs,
+      });
+      server.on("connection", (socket) => void this.#admit(socket));
+      server.on("secureConnection", (socket) => this.#verified(socket));
+      server.on("tlsClientError", (error, socket) => {
+        log.warn("h248 tls handshake failed", { remote: socket.remoteAddress, reason: error.message });
+        socket.destroy();
+      });
+      return server;
+    } catch (cause) {
+      throw h248Errors("SALLY_H248_LISTEN", "The TLS material cannot be used.", { cause });
+    }
+  }
+
+  #dial(spec: H248ConnectSpec): Socket {
+    const { address, port } = spec;
+    if (spec.protocol === "tcp") return connectTcp({ host: address, port });
+    const where = { where: `${address}:${port}` };
+    if (spec.tls === undefined) {
+      throw h248Errors("SALLY_H248_CONNECT", "TLS needs a key, a certificate and an authority.", where);
+    }
+    const name = spec.serverName ?? address;
+    try {
+      // RFC 6066 section 3: no literal address as server name; Node checks the certificate against `host` then.
+      const servername = isIP(name) === 0 ? { servername: name } : {};
+      return connectTls({ ...tlsOptions(spec.tls), ...servername, host: address, port });
+    } catch (cause) {
+      throw h248Errors("SALLY_H248_CONNECT", "The TLS material cannot be used.", { ...where, cause });
+    }
+  }
+
+  /** Counts a socket in, or cuts it off when there are too many, in all or from one address. */
+  #admit(socket: Socket): boolean {
+    const { limits, log } = this.#options;
+    const address = socket.remoteAddress ?? "";
+    const same = this.#perAddress.get(address) ?? 0;
+    if (this.#closed || this.#sockets.size >= limits.maxConnections || same >= limits.maxConnectionsPerAddress) {
+      log.warn("h248 connection refused", { remote: address, connections: this.#sockets.size });
+      socket.destroy();
+      return false;
+    }
+    const from = `${address}:${socket.remotePort}`;
+    this.#sockets.add(socket);
+    this.#handshakes.set(from, socket);
+    this.#perAddress.set(address, same + 1);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#handshakes.delete(from);
+      const left = (this.#perAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.#perAddress.set(address, left);
+      else this.#perAddress.delete(address);
+    });
+    // Until a connection takes it over an error has nobody else to hear it.
+    socket.on("error", () => undefined);
+    return true;
+  }
+
+  #verified(socket: TLSSocket): void {
+    // requestCert and rejectUnauthorized end the handshake without a certificate; this is the second lock.
+    if (!socket.authorized) {
+      socket.destroy();
+      return;
+    }
+    this.#adopt(socket, "tls");
+  }
+
+  #adopt(socket: Socket | TLSSocket, protocol: H248Protocol): H248Peer {
+    const { clock, limits, log } = this.#options;
+    const local = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
+    const remote = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    this.#handshakes.delete(`${remote.address}:${remote.port}`);
+    const secured = protocol === "tls" && "authorized" in socket && socket.authorized;
+    const peer: H248Peer = {
+      id: `${protocol}:${remote.address}:${remote.port}#${++this.#count}`,
+      protocol,
+      local,
+      remote,
+      peerNames: secured ? verifiedNames(socket) : [],
+      protected: secured,
+    };
+    const handlers: ConnectionHandlers = {
+      clock,
+      limits,
+      onMessage: (message) => this.#options.onMessage(message, peer),
+      onEnd: (reason) => {
+        this.#connections.delete(peer.id);
+        log.info("h248 connection ended", { peer: peer.id, reason });
+        this.#options.onClosed(peer);
+      },
+    };
+    this.#connections.set(peer.id, createConnection(socket, peer, handlers));
+    log.info("h248 connection open", { peer: peer.id, names: peer.peerNames });
+    return peer;
+  }
+}
