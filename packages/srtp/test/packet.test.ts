@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { classifyPacket, findSuite, parseRtpHeader, rtpHeaderLength, suites } from "../src/index.ts";
 import { hex, rtcp, rtp } from "./support.ts";
@@ -22,7 +22,7 @@ describe("RTP header", () => {
   });
 
   it("RFC 3550 5.1, 5.3.1: CSRC list and header extension belong to the header", () => {
-    const packet = hex("b2000001000000a0cafebabe" + "0000000100000002" + "bede0002" + "1122334455667788" + "ff01");
+    const packet = hex("b2000001000000a0cafebabe0000000100000002bede00021122334455667788ff01");
     expect(parseRtpHeader(packet)).toMatchObject({
       padding: true,
       extension: true,

@@ -39,7 +39,7 @@ export const rtp = (sequence: number, payload: Uint8Array | string = "speech", s
   header.writeUInt16BE(sequence, 2);
   header.writeUInt32BE((sequence * 160) >>> 0, 4);
   header.writeUInt32BE(ssrc, 8);
-  return Buffer.concat([header, Buffer.from(payload as Uint8Array)]);
+  return Buffer.concat([header, Buffer.from(payload)]);
 };
 
 /** A receiver report without blocks and an SDES packet, a valid compound. */
