@@ -1,7 +1,16 @@
 // Both ways against an SRTP that nobody here wrote: GStreamer's elements on libsrtp.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSrtpReceiver, createSrtpSender, suites, type SuiteName } from "../src/index.ts";
-import { freePort, gstreamerPackages, hasGstreamer, loopback, play, stop, until, type Loopback } from "./gstreamer.ts";
+import {
+  freePort,
+  gstreamerPackages,
+  hasGstreamer,
+  loopback,
+  play,
+  until,
+  type Loopback,
+  type Playing,
+} from "./gstreamer.ts";
 import { defaultSsrc, masterFor, packetOf, rtcp, rtp } from "./support.ts";
 
 // GStreamer has no name for AES-192.
@@ -34,7 +43,7 @@ describe.each(cases)(`${title}: $title`, ({ suite, cipher, authentication, mki }
   const key = { master: masterFor(suite), ...(mki === "" ? {} : { mki: Buffer.from(mki, "hex") }) };
   const ends: Loopback[] = [];
   const ports: number[] = [];
-  let gstreamer: Awaited<ReturnType<typeof play>> | undefined;
+  let gstreamer: Playing | undefined;
 
   beforeAll(async () => {
     if (missing) return;
@@ -62,7 +71,7 @@ describe.each(cases)(`${title}: $title`, ({ suite, cipher, authentication, mki }
   }, 20_000);
 
   afterAll(async () => {
-    if (gstreamer !== undefined) await stop(gstreamer);
+    if (gstreamer !== undefined) await gstreamer.stop();
     for (const end of ends) end.socket.close();
   });
 

@@ -1,5 +1,5 @@
 // Test fixture: GStreamer's srtpenc and srtpdec (libsrtp) as the other end, fed and heard over loopback datagrams.
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 
@@ -47,26 +47,25 @@ export const until = async (done: () => boolean, ms = 8000): Promise<boolean> =>
   return true;
 };
 
-export const play = async (pipeline: string): Promise<ChildProcess> => {
-  const child = spawn(
-    "gst-launch-1.0",
-    pipeline.split(/\s+/).filter((word) => word !== ""),
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
+export interface Playing {
+  stop(): Promise<void>;
+}
+
+export const play = async (pipeline: string): Promise<Playing> => {
+  const words = pipeline.split(/\s+/).filter((word) => word !== "");
+  const child = spawn("gst-launch-1.0", words, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
-  child.stderr?.on("data", (text: Buffer) => (output += text.toString()));
+  child.stdout.on("data", (text: Buffer) => (output += text.toString()));
+  child.stderr.on("data", (text: Buffer) => (output += text.toString()));
   // udpsrc is bound before the pipeline is live; the clock line is the last of the start.
   const playing = await until(() => output.includes("New clock") || child.exitCode !== null, 15_000);
   if (!playing || child.exitCode !== null) throw new Error(`gst-launch-1.0 did not start: ${output}`);
-  return child;
-};
-
-export const stop = async (child: ChildProcess): Promise<void> => {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill("SIGKILL");
-  await ended;
+  return {
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
 };
