@@ -1,0 +1,95 @@
+// Carries a decision of media-security out: keeps the message that waits, sends it on with its new body, or ends the call.
+// Pure. TS 33.328 7.2.1 and 7.3.1; the order of invariant 6 holds because a message that needs the gateway waits here.
+import { decide, type Effect, type NegotiationEvent } from "@sallyport/media-security";
+import { writeSdp } from "@sallyport/sdp";
+import { sdpBodyOf } from "./body.ts";
+import { dropDialog, endCall, finish } from "./ending.ts";
+import { passAck, passRequest, passResponse } from "./pass.ts";
+import type { Carried } from "./types.ts";
+import { refuse, withoutCarried, withoutOffer, type Work } from "./work.ts";
+
+/** Decided bodies remembered for retransmissions. */
+const maxDecided = 32;
+
+const takeCarried = (work: Work): Carried | undefined => {
+  const { carried } = work.call;
+  work.call = withoutCarried(work.call);
+  return carried;
+};
+
+/** Sends a carried message on with `sdp` in the place of its own body. */
+export const pass = (work: Work, carried: Carried, sdp: Buffer | undefined): void => {
+  if (carried.kind === "request") passRequest(work, carried.exchange, carried.request, sdp);
+  else if (carried.kind === "response") passResponse(work, carried.exchange, carried.response, sdp);
+  else passAck(work, carried.from, carried.request, sdp);
+};
+
+const sendOn = (work: Work, carried: Carried, sdp: Buffer): void => {
+  const body = sdpBodyOf(carried.kind === "response" ? carried.response : carried.request);
+  if (body.kind !== "sdp") return;
+  const decided = new Map(work.call.decided).set(carried.key, { received: Buffer.from(body.octets), sent: sdp });
+  const [oldest] = decided.keys();
+  if (decided.size > maxDecided && oldest !== undefined) decided.delete(oldest);
+  work.call = { ...work.call, decided };
+  pass(work, carried, sdp);
+};
+
+const refuseCarried = (work: Work, carried: Carried | undefined, status: number, detail: string): void => {
+  const exchange = carried?.kind === "request" ? work.call.exchanges.get(carried.exchange) : undefined;
+  // A response or an ACK cannot be refused.
+  if (exchange === undefined) return endCall(work, "media-security", status, detail);
+  if (work.call.offer?.exchange === exchange.id && work.call.offer.within === "request")
+    work.call = withoutOffer(work.call);
+  refuse(work, exchange, status);
+  if (exchange.initial) finish(work, "media-security", detail);
+  // An answer in PRACK that cannot be used leaves its offer without one.
+  else if (exchange.method === "PRACK" && !exchange.offered) endCall(work, "media-security", status, detail);
+};
+
+const dropBranch = (work: Work, branch: string | undefined, detail: string): void => {
+  const carried = takeCarried(work);
+  const dialog = work.call.dialogs.get(branch ?? "");
+  if (carried?.kind === "response" && carried.response.status >= 200 && dialog !== undefined)
+    dropDialog(work, dialog, detail);
+};
+
+const carryOut = (work: Work, effect: Effect): void => {
+  switch (effect.kind) {
+    case "gateway":
+      work.call = { ...work.call, waiting: [...work.call.waiting, effect.request] };
+      work.effects.push(effect);
+      return;
+    case "forward": {
+      const carried = takeCarried(work);
+      if (carried !== undefined) sendOn(work, carried, writeSdp(effect.sdp));
+      return;
+    }
+    case "refuse":
+      return refuseCarried(work, takeCarried(work), effect.status, effect.reason);
+    case "end-call":
+      work.call = withoutCarried(work.call);
+      return endCall(work, "media-security", effect.coreStatus, effect.reason);
+    case "drop-branch":
+      return dropBranch(work, effect.branch, effect.reason);
+    case "release-gateway":
+    case "zeroise":
+      work.effects.push(effect);
+      return;
+    case "defer":
+      // Events wait in the leg's own queue while the gateway works, so the negotiation is never found busy.
+      return;
+  }
+};
+
+/** Hands an event to the negotiation and carries out what it decides, in its order. */
+export const decideNext = (work: Work, event: NegotiationEvent, carried?: Carried): void => {
+  const { state, effects, evidence } = decide(work.call.negotiation, event, work.env.random);
+  work.call = {
+    ...work.call,
+    negotiation: state,
+    evidence: [...work.call.evidence, ...evidence].slice(0, work.env.limits.maxEvidence),
+    ...(carried === undefined ? {} : { carried }),
+  };
+  if (evidence.length > 0) work.effects.push({ kind: "evidence", evidence });
+  for (const effect of effects) carryOut(work, effect);
+};

@@ -1,0 +1,133 @@
+// The dialogs of a leg, seen from the proxy between their ends: enough to route in them, and to speak in either end's
+// name when the network ends the call (TS 24.229 5.2.8.1). Pure. RFC 3261 12 and 16.
+import {
+  createRequest,
+  headerList,
+  headerValue,
+  parseCSeq,
+  parseNameAddr,
+  tagOf,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "@sallyport/sip";
+import type { CallDialog, CallState, Party, Side } from "./types.ts";
+
+export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
+
+export const upstreamOf = (call: { readonly direction: CallState["direction"] }): Side =>
+  call.direction === "originating" ? "access" : "core";
+
+export const seqOf = (message: SipMessage): number => parseCSeq(headerValue(message, "cseq") ?? "")?.seq ?? 0;
+
+const contactOf = (message: SipMessage): string | undefined =>
+  parseNameAddr(headerList(message, "contact")[0] ?? "")?.uri;
+
+/** The Record-Route entries of a response on either side of our own. RFC 3261 12.1.1 and 12.1.2. */
+const routeSets = (
+  response: SipResponse,
+  token: string,
+): { readonly down: readonly string[]; readonly up: readonly string[] } => {
+  const all = headerList(response, "record-route");
+  const ours = (element: string): boolean => element.includes(`${token}@`);
+  const first = all.findIndex(ours);
+  const last = all.findLastIndex(ours);
+  return first < 0
+    ? { down: all.toReversed(), up: [] }
+    : { down: all.slice(0, first).toReversed(), up: all.slice(last + 1) };
+};
+
+/** The dialog a response to the initial INVITE creates or confirms; undefined without a To tag. */
+export const dialogFrom = (
+  request: SipRequest,
+  response: SipResponse,
+  token: string,
+  known: CallDialog | undefined,
+): CallDialog | undefined => {
+  const tag = tagOf(response, "to");
+  if (tag === undefined) return undefined;
+  const confirmed = response.status >= 200;
+  const routes = routeSets(response, token);
+  const target = contactOf(response) ?? known?.downstream.target ?? request.uri;
+  // RFC 3261 13.2.2.4: the route set is recomputed from the 2xx.
+  const down =
+    headerList(response, "record-route").length > 0 || known === undefined ? routes.down : known.downstream.routes;
+  return {
+    tag,
+    callId: headerValue(request, "call-id") ?? "",
+    upstream: known?.upstream ?? {
+      name: headerValue(request, "from") ?? "",
+      target: contactOf(request) ?? "",
+      routes: headerList(request, "record-route"),
+      seq: seqOf(request),
+    },
+    downstream: { name: headerValue(response, "to") ?? "", target, routes: down, seq: known?.downstream.seq ?? 0 },
+    state: confirmed || known?.state === "confirmed" ? "confirmed" : "early",
+    ...(known?.unacknowledged === undefined ? {} : { unacknowledged: known.unacknowledged }),
+  };
+};
+
+export const partyAt = (call: CallState, dialog: CallDialog, side: Side): Party =>
+  side === upstreamOf(call) ? dialog.upstream : dialog.downstream;
+
+export const withParty = (call: CallState, dialog: CallDialog, side: Side, party: Party): CallDialog =>
+  side === upstreamOf(call) ? { ...dialog, upstream: party } : { ...dialog, downstream: party };
+
+/** The dialog a request from `from` belongs to, by both tags. RFC 3261 12.2.2. */
+export const dialogOf = (call: CallState, request: SipRequest, from: Side): CallDialog | undefined => {
+  const up = from === upstreamOf(call);
+  const own = tagOf(request, up ? "from" : "to");
+  const dialog = call.dialogs.get(tagOf(request, up ? "to" : "from") ?? "");
+  const due = /;\s*tag\s*=\s*([^;\s]+)/i.exec(dialog?.upstream.name.replace(/^.*>/, "") ?? "")?.[1];
+  return dialog !== undefined && own === due ? dialog : undefined;
+};
+
+/** Notes the CSeq a party used and the Contact it now has. RFC 3261 12.2.1.1 and 12.2.2 (target refresh). */
+export const refreshed = (call: CallState, dialog: CallDialog, from: Side, message: SipMessage): CallDialog => {
+  const party = partyAt(call, dialog, from);
+  const seq = message.kind === "request" ? Math.max(party.seq, seqOf(message)) : party.seq;
+  return withParty(call, dialog, from, { ...party, seq, target: contactOf(message) ?? party.target });
+};
+
+/** A request in the name of the party opposite to `towards`. */
+const inDialog = (
+  call: CallState,
+  dialog: CallDialog,
+  towards: Side,
+  parts: { readonly method: string; readonly seq: number; readonly reason?: string },
+): SipRequest => {
+  const to = partyAt(call, dialog, towards);
+  const from = partyAt(call, dialog, otherSide(towards));
+  return createRequest({
+    method: parts.method,
+    uri: to.target,
+    headers: [
+      ["Max-Forwards", "70"],
+      ...to.routes.map((route) => ["Route", route] as const),
+      ["From", from.name],
+      ["To", to.name],
+      ["Call-ID", dialog.callId],
+      ["CSeq", `${parts.seq} ${parts.method}`],
+      ...(parts.reason === undefined ? [] : [["Reason", parts.reason] as const]),
+    ],
+  });
+};
+
+/** A BYE to `towards`, and the dialog with its CSeq counted. */
+export const byeTowards = (
+  call: CallState,
+  dialog: CallDialog,
+  towards: Side,
+  reason: string,
+): { readonly request: SipRequest; readonly dialog: CallDialog } => {
+  const from = partyAt(call, dialog, otherSide(towards));
+  const seq = from.seq + 1;
+  return {
+    request: inDialog(call, dialog, towards, { method: "BYE", seq, reason }),
+    dialog: withParty(call, dialog, otherSide(towards), { ...from, seq }),
+  };
+};
+
+/** Our own ACK for a 2xx of `towards` that nobody else will acknowledge. RFC 3261 13.2.2.4. */
+export const ackTowards = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>
+  inDialog(call, dialog, towards, { method: "ACK", seq });

@@ -1,0 +1,118 @@
+// Sends a message of the leg on to the other side and notes what that means for the leg. Pure. RFC 3261 16.6, 16.7, 13.3.
+import { headerValue, type SipRequest, type SipResponse } from "@sallyport/sip";
+import { sdpBodyOf, withSdpBody } from "./body.ts";
+import { dialogOf, otherSide, partyAt, seqOf } from "./dialog.ts";
+import { finish } from "./ending.ts";
+import type { Exchange, Side } from "./types.ts";
+import { putDialog, putExchange, type Work } from "./work.ts";
+
+const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | undefined): M => {
+  if (sdp === undefined) return message;
+  const body = sdpBodyOf(message);
+  // An untouched body passes byte for byte.
+  if (body.kind !== "sdp" || body.octets.equals(sdp)) return message;
+  return withSdpBody(message, body, sdp);
+};
+
+/** Forwards a request; `sdp` replaces its SDP body. */
+export const passRequest = (work: Work, id: number, request: SipRequest, sdp: Buffer | undefined): void => {
+  const exchange = work.call.exchanges.get(id);
+  if (exchange === undefined) return;
+  const towards = otherSide(exchange.from);
+  const dialog = exchange.initial ? undefined : dialogOf(work.call, request, exchange.from);
+  putExchange(work, { ...exchange, forwarded: true });
+  work.effects.push({
+    kind: "forward",
+    exchange: id,
+    towards,
+    request: withSdp(request, sdp),
+    ...(dialog === undefined ? {} : { party: partyAt(work.call, dialog, towards) }),
+  });
+  if (exchange.method === "INVITE") work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });
+};
+
+// RFC 4028 10: without a refresh the session is over; its end is watched with some grace.
+const watchSession = (work: Work, response: SipResponse): void => {
+  const seconds = /^\s*(\d{1,9})/.exec(headerValue(response, "session-expires") ?? "")?.[1];
+  if (seconds === undefined) work.effects.push({ kind: "disarm", timer: "session" });
+  else work.effects.push({ kind: "arm", timer: "session", ms: Number(seconds) * 1000 + 32_000 });
+};
+
+/** When the last dialog is gone and no INVITE is open, so is the call. */
+export const finishIfIdle = (work: Work): void => {
+  const open = [...work.call.exchanges.values()].some(
+    (exchange) => exchange.method === "INVITE" && exchange.final === "none",
+  );
+  if (open || [...work.call.dialogs.values()].some((dialog) => dialog.state === "confirmed")) return;
+  if (work.call.phase === "confirmed") finish(work, "bye", "");
+};
+
+const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  if (exchange.method === "INVITE") {
+    work.effects.push({ kind: "disarm", timer: "setup" });
+    if (work.call.phase === "setup") work.call = { ...work.call, phase: "confirmed" };
+    if ([...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq)) {
+      work.effects.push({ kind: "arm", timer: "acknowledge", ms: work.env.limits.acknowledgeMs });
+    }
+  }
+  if (exchange.method === "INVITE" || exchange.method === "UPDATE") watchSession(work, response);
+};
+
+// RFC 5057 5.1: these end the dialog for INVITE, UPDATE and BYE.
+const endsDialog = (exchange: Exchange, status: number): boolean =>
+  exchange.method === "BYE"
+    ? status !== 401 && status !== 407
+    : (exchange.method === "INVITE" || exchange.method === "UPDATE") && (status === 481 || status === 408);
+
+const afterFinal = (work: Work, exchange: Exchange, status: number): void => {
+  if (exchange.initial) {
+    if (status >= 300) finish(work, exchange.cancelled ? "cancelled" : "rejected", String(status));
+    return;
+  }
+  if (!endsDialog(exchange, status)) return;
+  const dialog = dialogOf(work.call, exchange.request, exchange.from);
+  if (dialog !== undefined) putDialog(work, { ...dialog, state: "terminated" });
+  finishIfIdle(work);
+};
+
+/** Answers an exchange with a response of the other side; `sdp` replaces its SDP body. */
+export const passResponse = (work: Work, id: number, response: SipResponse, sdp: Buffer | undefined): void => {
+  const exchange = work.call.exchanges.get(id);
+  if (exchange === undefined) return;
+  const { status } = response;
+  work.effects.push({
+    kind: "respond",
+    exchange: id,
+    from: otherSide(exchange.from),
+    initial: exchange.initial,
+    response: withSdp(response, sdp),
+  });
+  if (status < 200) {
+    if (exchange.method === "INVITE" && !exchange.cancelled)
+      work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });
+    return;
+  }
+  putExchange(work, { ...exchange, final: status < 300 ? "success" : "failure" });
+  if (status < 300) afterSuccess(work, exchange, response);
+  else if (exchange.method === "INVITE") work.effects.push({ kind: "disarm", timer: "setup" });
+  afterFinal(work, exchange, status);
+};
+
+/** Forwards the ACK for a 2xx. */
+export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer | undefined): void => {
+  const dialog = dialogOf(work.call, request, from);
+  if (dialog === undefined) return;
+  const towards = otherSide(from);
+  work.effects.push({
+    kind: "acknowledge",
+    towards,
+    request: withSdp(request, sdp),
+    party: partyAt(work.call, dialog, towards),
+  });
+  if (dialog.unacknowledged !== seqOf(request)) return;
+  const { unacknowledged: _, ...rest } = dialog;
+  putDialog(work, rest);
+  if (![...work.call.dialogs.values()].some((each) => each.unacknowledged !== undefined)) {
+    work.effects.push({ kind: "disarm", timer: "acknowledge" });
+  }
+};

@@ -1,0 +1,145 @@
+// What a request, its CANCEL, its silence and the ACK of a 2xx do to a leg. Pure. RFC 3261 9, 12.2, 13, 16.6, 16.9.
+import { parseSdp } from "@sallyport/sdp";
+import { tagOf, withBody, type SipRequest } from "@sallyport/sip";
+import { sdpBodyOf } from "./body.ts";
+import { decideNext, pass } from "./decide.ts";
+import { dialogOf, otherSide, refreshed, seqOf } from "./dialog.ts";
+import { endCall, finish } from "./ending.ts";
+import { withoutKeying } from "./idle-sdp.ts";
+import { requestRole } from "./offer-answer.ts";
+import { finishIfIdle, passAck, passRequest } from "./pass.ts";
+import type { Carried, Exchange, Side } from "./types.ts";
+import { putDialog, putExchange, refuse, withoutOffer, type Work } from "./work.ts";
+
+/** Requests of one leg that may be open at the same time. */
+const maxOpenExchanges = 16;
+
+/** How long the called side has to end what was cancelled. RFC 3261 9.1. */
+const cancelMs = 32_000;
+
+// A finished exchange is kept only as long as a later message can refer to it.
+const forgetFinished = (work: Work): void => {
+  const exchanges = new Map(work.call.exchanges);
+  for (const exchange of exchanges.values()) {
+    const acked = ![...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq);
+    if (exchange.final !== "none" && !exchange.initial && (exchange.method !== "INVITE" || acked))
+      exchanges.delete(exchange.id);
+  }
+  work.call = { ...work.call, exchanges };
+};
+
+const carry = (work: Work, exchange: Exchange, request: SipRequest): void => {
+  const body = sdpBodyOf(request);
+  if (body.kind === "unusable") return refuseRequest(work, exchange, body.status, body.reason);
+  if (body.kind === "none") return passRequest(work, exchange.id, request, undefined);
+  const role = requestRole(work.call, exchange, request);
+  if (role.kind === "glare") return refuseRequest(work, exchange, role.status, "offer pending");
+  if (role.kind === "neither") {
+    const idle = withoutKeying(request);
+    return idle.ok
+      ? passRequest(work, exchange.id, idle.message, undefined)
+      : refuseRequest(work, exchange, idle.status, idle.reason);
+  }
+  const parsed = parseSdp(body.octets);
+  if (!parsed.ok) return refuseRequest(work, exchange, 400, "Malformed SDP");
+  const key = `request/${exchange.id}`;
+  const carried: Carried = { kind: "request", key, exchange: exchange.id, request };
+  const { carrier } = role;
+  const branch = role.branch === undefined ? {} : { branch: role.branch };
+  if (role.kind === "answer") {
+    work.call = withoutOffer(work.call);
+    return decideNext(work, { kind: "answer", from: exchange.from, sdp: parsed.document, carrier, ...branch }, carried);
+  }
+  putExchange(work, { ...exchange, offered: true });
+  work.call = { ...work.call, offer: { from: exchange.from, exchange: exchange.id, within: "request" } };
+  return decideNext(work, { kind: "offer", from: exchange.from, sdp: parsed.document, carrier, ...branch }, carried);
+};
+
+const refuseRequest = (work: Work, exchange: Exchange, status: number, reason: string): void => {
+  refuse(work, exchange, status, reason);
+  if (exchange.initial) finish(work, "rejected", reason);
+};
+
+export const onRequest = (work: Work, id: number, from: Side, request: SipRequest): void => {
+  forgetFinished(work);
+  const initial = work.call.exchanges.size === 0 && tagOf(request, "to") === undefined;
+  const exchange: Exchange = {
+    id,
+    from,
+    method: request.method,
+    seq: seqOf(request),
+    request,
+    initial,
+    forwarded: false,
+    cancelled: false,
+    final: "none",
+    offered: false,
+  };
+  const open = [...work.call.exchanges.values()].filter((each) => each.final === "none").length;
+  putExchange(work, exchange);
+  if (initial) return carry(work, exchange, request);
+  const dialog = dialogOf(work.call, request, from);
+  // RFC 3261 12.2.2: no such dialog (any more).
+  if (dialog === undefined || dialog.state === "terminated" || work.call.phase === "ending")
+    return refuse(work, exchange, 481);
+  if (open >= maxOpenExchanges) return refuse(work, exchange, 503, "Too Many Open Requests");
+  putDialog(work, refreshed(work.call, dialog, from, request));
+  return carry(work, exchange, request);
+};
+
+/** RFC 3261 16.10: the caller gave up; the called side is told and answers the INVITE itself. */
+export const onCancel = (work: Work, id: number): void => {
+  const exchange = work.call.exchanges.get(id);
+  if (exchange === undefined || exchange.final !== "none" || exchange.cancelled) return;
+  putExchange(work, { ...exchange, cancelled: true });
+  if (exchange.forwarded) {
+    work.effects.push({ kind: "cancel", exchange: id }, { kind: "arm", timer: "setup", ms: cancelMs });
+    return;
+  }
+  refuse(work, exchange, 487);
+  if (exchange.initial) finish(work, "cancelled", "");
+};
+
+/** The open offer of this exchange will never be answered. */
+export const offerFailed = (work: Work, exchange: Exchange): void => {
+  if (work.call.offer?.exchange !== exchange.id || work.call.offer.within !== "request") return;
+  work.call = withoutOffer(work.call);
+  decideNext(work, { kind: "exchange-failed" });
+};
+
+/** RFC 3261 16.9: no answer, or no way to send. */
+export const onUnanswered = (work: Work, id: number, status: number): void => {
+  const exchange = work.call.exchanges.get(id);
+  if (exchange === undefined || exchange.final !== "none") return;
+  refuse(work, exchange, status);
+  if (exchange.initial) return finish(work, status === 408 ? "setup-timeout" : "transport-failed", String(status));
+  offerFailed(work, exchange);
+  if (exchange.method !== "BYE") return;
+  const dialog = dialogOf(work.call, exchange.request, exchange.from);
+  if (dialog !== undefined) putDialog(work, { ...dialog, state: "terminated" });
+  finishIfIdle(work);
+};
+
+/** The ACK of a 2xx; it may carry the answer to an offer the 2xx made. RFC 3261 13.2.2.4, RFC 6337 2.1. */
+export const onAck = (work: Work, from: Side, request: SipRequest): void => {
+  const dialog = dialogOf(work.call, request, from);
+  if (dialog === undefined || work.call.phase === "ending") return;
+  const key = `ack/${dialog.tag}/${seqOf(request)}`;
+  const carried: Carried = { kind: "ack", key, from, request };
+  const body = sdpBodyOf(request);
+  const asked = work.call.offer?.within === "response" && work.call.offer.from === otherSide(from);
+  if (body.kind === "none") {
+    passAck(work, from, request, undefined);
+    if (asked) endCall(work, "media-security", 488, "no answer in ACK");
+    return;
+  }
+  const known = work.call.decided.get(key);
+  if (body.kind === "sdp" && known?.received.equals(body.octets) === true) return pass(work, carried, known.sent);
+  const role = requestRole(work.call, { from, method: "ACK" }, request);
+  const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
+  // SDP that answers nothing has no place in an ACK: the ACK goes on without it.
+  if (role.kind !== "answer") return passAck(work, from, withBody(request, Buffer.alloc(0)), undefined);
+  if (parsed?.ok !== true) return endCall(work, "media-security", 488, "malformed answer in ACK");
+  work.call = withoutOffer(work.call);
+  return decideNext(work, { kind: "answer", from, sdp: parsed.document, carrier: "ACK", branch: dialog.tag }, carried);
+};

@@ -1,0 +1,124 @@
+// What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
+import { parseSdp } from "@sallyport/sdp";
+import { tagOf, type SipResponse } from "@sallyport/sip";
+import { sdpBodyOf } from "./body.ts";
+import { decideNext, pass } from "./decide.ts";
+import { dialogFrom, dialogOf, otherSide, refreshed } from "./dialog.ts";
+import { dropDialog, endCall } from "./ending.ts";
+import { withoutKeying } from "./idle-sdp.ts";
+import { answeredMark, responseRole } from "./offer-answer.ts";
+import { passResponse } from "./pass.ts";
+import { offerFailed } from "./requests.ts";
+import type { CallDialog, Carried, Exchange } from "./types.ts";
+import { putDialog, withoutOffer, type Work } from "./work.ts";
+
+/** Early dialogs a called side may fork into. */
+const maxDialogs = 16;
+const nothing = Buffer.alloc(0);
+
+const isSuccess = (response: SipResponse): boolean => response.status >= 200 && response.status < 300;
+
+/** The dialog of a response, created or refreshed by it. A 2xx to INVITE leaves it waiting for its ACK. */
+const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): CallDialog | undefined => {
+  const { call } = work;
+  const known = exchange.initial
+    ? call.dialogs.get(tagOf(response, "to") ?? "")
+    : dialogOf(call, exchange.request, exchange.from);
+  if (known?.state === "terminated") return known;
+  if (known === undefined && (!exchange.initial || call.dialogs.size >= maxDialogs)) return undefined;
+  let dialog = exchange.initial ? dialogFrom(exchange.request, response, call.token, known) : known;
+  if (dialog === undefined) return undefined;
+  if (!exchange.initial && isSuccess(response)) dialog = refreshed(call, dialog, otherSide(exchange.from), response);
+  // The ACK of a retransmitted 2xx has been forwarded already, or is on its way.
+  const repeated = exchange.final === "success" && known?.state === "confirmed";
+  if (exchange.method === "INVITE" && isSuccess(response) && !repeated) {
+    dialog = { ...dialog, unacknowledged: exchange.seq };
+  }
+  putDialog(work, dialog);
+  return dialog;
+};
+
+/** After we ended the exchange ourselves: a 2xx that crossed it still wants ACK, and BYE when it made a dialog. */
+const onStraggler = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  if (exchange.method !== "INVITE" || !isSuccess(response)) return;
+  const dialog = noteDialog(work, exchange, response);
+  if (dialog !== undefined && dialog.state !== "terminated") dropDialog(work, dialog, "ended");
+};
+
+/** A 2xx to INVITE without SDP. */
+const settle = (work: Work, exchange: Exchange, branch: string): boolean => {
+  if (exchange.method !== "INVITE" || !exchange.offered) return true;
+  if (work.call.decided.has(`response/${exchange.id}/${branch}/18x`)) {
+    decideNext(work, { kind: "confirmed", branch });
+    return work.call.phase !== "ending";
+  }
+  if (!exchange.initial) {
+    offerFailed(work, exchange);
+    return true;
+  }
+  // RFC 3261 13.2.1: an offer in the INVITE has to be answered by the 2xx at the latest.
+  endCall(work, "media-security", 488, "no answer");
+  return false;
+};
+
+const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  const body = sdpBodyOf(response);
+  const branch =
+    tagOf(response, exchange.from === (work.call.direction === "originating" ? "access" : "core") ? "to" : "from") ??
+    "";
+  if (body.kind === "none") {
+    if (isSuccess(response) && !settle(work, exchange, branch)) return;
+    if (isSuccess(response) && exchange.method !== "INVITE") offerFailed(work, exchange);
+    return passResponse(work, exchange.id, response, undefined);
+  }
+  const role = responseRole(work.call, exchange, response);
+  const key = `response/${exchange.id}/${branch}/${response.status < 200 ? "18x" : "2xx"}`;
+  const carried: Carried = { kind: "response", key, exchange: exchange.id, response };
+  const known = work.call.decided.get(key);
+  if (body.kind === "sdp" && known?.received.equals(body.octets) === true) return pass(work, carried, known.sent);
+  if (role.kind === "neither") {
+    const idle = withoutKeying(response);
+    return idle.ok
+      ? passResponse(work, exchange.id, idle.message, undefined)
+      : endCall(work, "media-security", 488, idle.reason);
+  }
+  const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
+  if (parsed?.ok !== true || role.kind === "glare") return endCall(work, "media-security", 488, "unusable SDP");
+  const from = otherSide(exchange.from);
+  if (role.kind === "answer") {
+    if (work.call.offer?.exchange === exchange.id) work.call = withoutOffer(work.call);
+    return decideNext(work, { kind: "answer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
+  }
+  const decided = new Map(work.call.decided).set(answeredMark(exchange.id, branch), {
+    received: nothing,
+    sent: nothing,
+  });
+  work.call = { ...work.call, decided, offer: { from, exchange: exchange.id, within: "response" } };
+  return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
+};
+
+/** SDP in a failure says nothing about keys; a body we cannot read is not passed on. RFC 3261 21.4.26. */
+const passFailure = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  // The end of the initial INVITE ends the negotiation as a whole, when the failure goes on.
+  if (exchange.initial) work.call = withoutOffer(work.call);
+  else offerFailed(work, exchange);
+  if (work.call.phase === "ending") return;
+  const idle = withoutKeying(response);
+  const message = idle.ok
+    ? idle.message
+    : { ...response, body: nothing, headers: response.headers.filter(({ name }) => !name.startsWith("content-")) };
+  passResponse(work, exchange.id, message, undefined);
+};
+
+export const onResponse = (work: Work, id: number, response: SipResponse): void => {
+  const exchange = work.call.exchanges.get(id);
+  // RFC 3261 16.7 step 3: 100 is for one hop.
+  if (exchange === undefined || response.status === 100) return;
+  if (work.call.phase === "ending" || exchange.final === "failure") return onStraggler(work, exchange, response);
+  if (exchange.final === "success" && (exchange.method !== "INVITE" || !isSuccess(response))) return;
+  if (response.status >= 300) return passFailure(work, exchange, response);
+  const dialog =
+    exchange.method === "INVITE" || exchange.method === "UPDATE" ? noteDialog(work, exchange, response) : undefined;
+  if (dialog?.state === "terminated") return;
+  return carry(work, exchange, response);
+};

@@ -1,0 +1,133 @@
+// One step of a call leg: an input in, the next state and the effects out. Pure. Owns the queue in which SIP events wait
+// while the gateway works, so that nothing overtakes (invariant 6). TS 33.328 7.2.1 and 7.3.1.
+import { openNegotiation, type NegotiationFacts } from "@sallyport/media-security";
+import { decideNext } from "./decide.ts";
+import { endCall } from "./ending.ts";
+import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
+import { onResponse } from "./responses.ts";
+import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
+import { offerFailed } from "./requests.ts";
+import { refuse, type CallEnvironment, type Work } from "./work.ts";
+
+export interface CallFacts {
+  readonly id: string;
+  readonly token: string;
+  readonly direction: CallState["direction"];
+  readonly callId: string;
+  readonly bindingId: string;
+  readonly media: NegotiationFacts;
+}
+
+export const openCall = (facts: CallFacts): CallState => ({
+  id: facts.id,
+  token: facts.token,
+  direction: facts.direction,
+  callId: facts.callId,
+  bindingId: facts.bindingId,
+  phase: "setup",
+  negotiation: openNegotiation(facts.media),
+  exchanges: new Map(),
+  dialogs: new Map(),
+  waiting: [],
+  queue: [],
+  decided: new Map(),
+  evidence: [],
+  released: false,
+});
+
+/** Timer C for the initial INVITE (RFC 3261 16.8), the same patience for later ones, and the end of a CANCEL. */
+const onSetupTimer = (work: Work): void => {
+  for (const exchange of work.call.exchanges.values()) {
+    if (exchange.method !== "INVITE" || exchange.final !== "none") continue;
+    if (exchange.initial) {
+      return endCall(
+        work,
+        exchange.cancelled ? "cancelled" : "setup-timeout",
+        exchange.cancelled ? 487 : 408,
+        "no final response",
+      );
+    }
+    if (!exchange.cancelled && exchange.forwarded) work.effects.push({ kind: "cancel", exchange: exchange.id });
+    refuse(work, exchange, exchange.cancelled ? 487 : 408);
+    offerFailed(work, exchange);
+  }
+};
+
+const onTimer = (work: Work, timer: CallTimer): void => {
+  switch (timer) {
+    case "setup":
+      return onSetupTimer(work);
+    case "acknowledge":
+      // RFC 3261 13.3.1.4: without ACK the session is never confirmed.
+      return endCall(work, "no-acknowledgement", 408, "no ACK");
+    case "session":
+      return endCall(work, "session-expired", 408, "no refresh");
+    case "flow":
+      return endCall(work, "flow-lost", 480, "the UE's flow is gone", "access");
+    case "linger":
+      work.effects.push({ kind: "finished" });
+      return;
+  }
+};
+
+const apply = (work: Work, input: CallInput): void => {
+  switch (input.kind) {
+    case "request":
+      return onRequest(work, input.exchange, input.from, input.request);
+    case "response":
+      return onResponse(work, input.exchange, input.response);
+    case "unanswered":
+      return onUnanswered(work, input.exchange, input.status);
+    case "cancel":
+      return onCancel(work, input.exchange);
+    case "ack":
+      return onAck(work, input.from, input.request);
+    case "gateway-done":
+    case "gateway-refused":
+      work.call = { ...work.call, waiting: work.call.waiting.filter((request) => request !== input.request) };
+      return decideNext(work, input);
+    case "timer":
+      return onTimer(work, input.timer);
+    case "flow-lost":
+      if (work.call.phase !== "ending")
+        work.effects.push({ kind: "arm", timer: "flow", ms: work.env.limits.flowLostMs });
+      return;
+    case "flow-back":
+      work.effects.push({ kind: "disarm", timer: "flow" });
+      return;
+    case "end":
+      return endCall(work, input.reason, input.status, input.detail);
+  }
+};
+
+const isGatewayReply = (input: CallInput): boolean => input.kind === "gateway-done" || input.kind === "gateway-refused";
+
+/** A stranger must not fill the queue: what does not fit is refused, or lost like a datagram and sent again. */
+const enqueue = (work: Work, input: CallInput): void => {
+  const full = work.call.queue.length >= work.env.limits.maxQueuedPerCall;
+  if (full && input.kind === "request") work.effects.push({ kind: "refuse", exchange: input.exchange, status: 503 });
+  if (
+    full &&
+    (input.kind === "request" || input.kind === "ack" || (input.kind === "response" && input.response.status < 200))
+  )
+    return;
+  work.call = { ...work.call, queue: [...work.call.queue, input] };
+};
+
+/** Takes one input. While a gateway request is under way everything but its reply waits in order. */
+export const step = (
+  state: CallState,
+  input: CallInput,
+  env: CallEnvironment,
+): { readonly state: CallState; readonly effects: readonly CallEffect[] } => {
+  const work: Work = { call: state, effects: [], env };
+  if (work.call.waiting.length > 0 && !isGatewayReply(input)) enqueue(work, input);
+  else apply(work, input);
+  while (work.call.waiting.length === 0) {
+    const [next, ...rest] = work.call.queue;
+    if (next === undefined) break;
+    work.call = { ...work.call, queue: rest };
+    apply(work, next);
+  }
+  return { state: work.call, effects: work.effects };
+};

@@ -1,0 +1,160 @@
+// The words of one call leg: what can happen to it, what it wants done, what it remembers. No behaviour here.
+// A leg is one crossing of this edge: a call between two UEs behind it is two legs, with the same Call-ID.
+import type { Secret } from "@sallyport/kit";
+import type { Evidence, GatewayPlan, LegAddress, Negotiation, ReasonCode, Side } from "@sallyport/media-security";
+import type { SipRequest, SipResponse } from "@sallyport/sip";
+
+/** Where requests to one of the two ends of a dialog go, and how it is called there. */
+export interface Party {
+  /** Its From or To value, tag included. */
+  readonly name: string;
+  /** Its Contact: the Request-URI of requests to it. */
+  readonly target: string;
+  /** The route set from here to it. RFC 3261 12.1. */
+  readonly routes: readonly string[];
+  /** The highest CSeq number it has used in this dialog. */
+  readonly seq: number;
+}
+
+/** One dialog of the leg: forking gives several, told apart by the tag of the called side. */
+export interface CallDialog {
+  readonly tag: string;
+  readonly callId: string;
+  readonly upstream: Party;
+  readonly downstream: Party;
+  readonly state: "early" | "confirmed" | "terminated";
+  /** CSeq number of the INVITE whose 2xx waits for its ACK. */
+  readonly unacknowledged?: number;
+}
+
+/** One request that crosses the leg, from its arrival to its final response. */
+export interface Exchange {
+  readonly id: number;
+  readonly from: Side;
+  readonly method: string;
+  readonly seq: number;
+  /** As it arrived, our own Route entries taken off. */
+  readonly request: SipRequest;
+  readonly initial: boolean;
+  readonly forwarded: boolean;
+  readonly cancelled: boolean;
+  /** What its sender got as final response from us. */
+  readonly final: "none" | "success" | "failure";
+  /** It carried an offer. */
+  readonly offered: boolean;
+}
+
+/** An offer that waits for its answer. RFC 3264 4, RFC 6337 2. */
+export interface OpenOffer {
+  readonly from: Side;
+  /** The exchange whose request (`request`) or response (`response`) carried it. */
+  readonly exchange: number;
+  readonly within: "request" | "response";
+}
+
+/** The message that carries the SDP being decided. */
+export type Carried =
+  | { readonly kind: "request"; readonly key: string; readonly exchange: number; readonly request: SipRequest }
+  | { readonly kind: "response"; readonly key: string; readonly exchange: number; readonly response: SipResponse }
+  | { readonly kind: "ack"; readonly key: string; readonly from: Side; readonly request: SipRequest };
+
+/** SDP that was already decided: a retransmission gets the same result without a second decision. */
+export interface DecidedBody {
+  readonly received: Buffer;
+  readonly sent: Buffer;
+}
+
+export type EndReason =
+  | "bye"
+  | "rejected"
+  | "cancelled"
+  | "setup-timeout"
+  | "no-acknowledgement"
+  | "session-expired"
+  | "flow-lost"
+  | "gateway-lost"
+  | "media-inactive"
+  | "media-security"
+  | "overload"
+  | "transport-failed"
+  | "closing";
+
+export interface CallState {
+  readonly id: string;
+  readonly direction: "originating" | "terminating";
+  readonly callId: string;
+  readonly bindingId: string;
+  /** What names this leg in Record-Route. */
+  readonly token: string;
+  readonly phase: "setup" | "confirmed" | "ending";
+  readonly negotiation: Negotiation;
+  readonly exchanges: ReadonlyMap<number, Exchange>;
+  readonly dialogs: ReadonlyMap<string, CallDialog>;
+  readonly offer?: OpenOffer;
+  /** Gateway requests under way, and the message that waits for them. */
+  readonly waiting: readonly number[];
+  readonly carried?: Carried;
+  readonly queue: readonly CallInput[];
+  readonly decided: ReadonlyMap<string, DecidedBody>;
+  readonly evidence: readonly Evidence[];
+  readonly ended?: { readonly reason: EndReason; readonly detail: string };
+  /** `decide` was told that all is over. */
+  readonly released: boolean;
+}
+
+export type CallTimer = "setup" | "acknowledge" | "session" | "flow" | "linger";
+
+export type CallInput =
+  | { readonly kind: "request"; readonly exchange: number; readonly from: Side; readonly request: SipRequest }
+  | { readonly kind: "response"; readonly exchange: number; readonly response: SipResponse }
+  /** The forwarded request got no answer, or could not be sent. */
+  | { readonly kind: "unanswered"; readonly exchange: number; readonly status: 408 | 430 | 480 | 503 }
+  | { readonly kind: "cancel"; readonly exchange: number }
+  /** The ACK for a 2xx. */
+  | { readonly kind: "ack"; readonly from: Side; readonly request: SipRequest }
+  | {
+      readonly kind: "gateway-done";
+      readonly request: number;
+      readonly access: readonly LegAddress[];
+      readonly core: readonly LegAddress[];
+    }
+  | { readonly kind: "gateway-refused"; readonly request: number; readonly status: number }
+  | { readonly kind: "timer"; readonly timer: CallTimer }
+  | { readonly kind: "flow-lost" }
+  | { readonly kind: "flow-back" }
+  /** Something outside SIP ends the call. */
+  | { readonly kind: "end"; readonly reason: EndReason; readonly status: number; readonly detail: string };
+
+export type CallEffect =
+  /** Send on; `party` is the receiver inside a dialog, absent for the initial request. */
+  | {
+      readonly kind: "forward";
+      readonly exchange: number;
+      readonly towards: Side;
+      readonly request: SipRequest;
+      readonly party?: Party;
+    }
+  /** `from` is the side that answers; `initial` tells that it answers the request that made the leg. */
+  | {
+      readonly kind: "respond";
+      readonly exchange: number;
+      readonly from: Side;
+      readonly initial: boolean;
+      readonly response: SipResponse;
+    }
+  /** An answer of our own to an exchange. */
+  | { readonly kind: "refuse"; readonly exchange: number; readonly status: number; readonly reason?: string }
+  | { readonly kind: "cancel"; readonly exchange: number }
+  | { readonly kind: "acknowledge"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
+  /** A BYE of our own. */
+  | { readonly kind: "originate"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
+  | { readonly kind: "gateway"; readonly request: number; readonly plan: GatewayPlan }
+  | { readonly kind: "release-gateway" }
+  | { readonly kind: "zeroise"; readonly keys: readonly Secret[] }
+  | { readonly kind: "evidence"; readonly evidence: readonly Evidence[] }
+  | { readonly kind: "arm"; readonly timer: CallTimer; readonly ms: number }
+  | { readonly kind: "disarm"; readonly timer: CallTimer }
+  /** Nothing is left: the leg can be forgotten. */
+  | { readonly kind: "finished" };
+
+export type { Evidence, GatewayPlan, LegAddress, ReasonCode, Side };

@@ -1,0 +1,249 @@
+// The configuration of a P-CSCF (IMS-ALG). Owns every key, its bounds and its one-line description; knows no socket.
+import { isIP } from "node:net";
+import type { MediaPolicy, MediaPolicyRule } from "@sallyport/media-security";
+import { parseSipUri } from "@sallyport/sip";
+import * as z from "zod";
+
+const suiteNames = [
+  "AES_CM_128_HMAC_SHA1_80",
+  "AES_CM_128_HMAC_SHA1_32",
+  "AES_192_CM_HMAC_SHA1_80",
+  "AES_192_CM_HMAC_SHA1_32",
+  "AES_256_CM_HMAC_SHA1_80",
+  "AES_256_CM_HMAC_SHA1_32",
+  "AEAD_AES_128_GCM",
+  "AEAD_AES_256_GCM",
+] as const satisfies MediaPolicyRule["suites"];
+
+const file = (what: string) => z.string().min(1).meta({ path: true }).describe(what);
+const port = z.int().min(0).max(65_535).describe("Port; 0 lets the system choose.");
+const address = z
+  .string()
+  .refine((text) => isIP(text) !== 0, "must be an IP address")
+  .describe("IP address to bind.");
+const sipUri = z
+  .string()
+  .refine((text) => parseSipUri(text) !== undefined, "must be a SIP URI such as sip:core.example:5060;transport=tls");
+const duration = (what: string, fallback: number, max = 86_400_000) =>
+  z.int().min(0).max(max).default(fallback).describe(what);
+
+const tls = z
+  .strictObject({
+    certificate: file("PEM file with this element's certificate chain."),
+    key: file("PEM file with the private key."),
+    ca: file("PEM file with the authorities that may have issued the peer's certificate.").optional(),
+    requireClientCertificate: z.boolean().default(false).describe("Refuse connections that show no valid certificate."),
+  })
+  .describe("Certificates of this listening point; needed for tls.");
+
+const listeningPoint = {
+  name: z.string().min(1).max(32).optional().describe("Name of the listening point in logs and views."),
+  protocol: z.enum(["udp", "tcp", "tls"]).describe("SIP transport."),
+  address,
+  port,
+  advertised: z
+    .string()
+    .min(1)
+    .max(253)
+    .optional()
+    .describe("Host name or address to write into Via, Path and Record-Route instead of the bound one."),
+  tls: tls.optional(),
+};
+
+const needsTls = (point: { readonly protocol: string; readonly tls?: unknown }): boolean =>
+  point.protocol !== "tls" || point.tls !== undefined;
+const tlsMissing = "a tls listening point needs its tls section";
+
+const accessListener = z
+  .strictObject({
+    ...listeningPoint,
+    trusted: z
+      .boolean()
+      .default(false)
+      .describe(
+        "The access network itself keeps signalling confidential, so SDES keys may pass without TLS (TS 33.328 6.2.1.2).",
+      ),
+  })
+  .refine(needsTls, tlsMissing);
+
+const coreListener = z.strictObject(listeningPoint).refine(needsTls, tlsMissing);
+
+const core = z
+  .strictObject({
+    listen: z.array(coreListener).min(1).max(8).describe("Listening points towards the IMS core."),
+    nextHop: sipUri.describe("Where requests without a Service-Route go: the entry point of the home network."),
+    nextHopName: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe("Name the next hop's certificate must carry, when it is not the host of nextHop."),
+    trusted: z
+      .strictObject({
+        addresses: z
+          .array(z.string().refine((text) => isIP(text) !== 0, "must be an IP address"))
+          .max(64)
+          .default([])
+          .describe("Addresses of core elements that may send requests without a certificate."),
+        names: z
+          .array(z.string().min(1).max(253))
+          .max(64)
+          .default([])
+          .describe("Certificate names of core elements that may send requests."),
+      })
+      .prefault({})
+      .describe("Who may send requests from the core side; the next hop always may."),
+  })
+  .describe("The side of the IMS core.");
+
+const gateway = z.strictObject({
+  id: z.string().min(1).max(64).describe("Name of the gateway in logs and views."),
+  mid: z.string().min(1).max(128).describe("Its H.248 message identifier, such as <gw-a.example> or [192.0.2.1]:2944."),
+  certificateName: z
+    .string()
+    .min(1)
+    .max(253)
+    .optional()
+    .describe("Name its certificate must carry; the host of mid when left out."),
+  protectedBelow: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Iq to this gateway is protected by a lower layer (IPsec), so keys may pass without TLS (TS 33.328 6.2.1.3).",
+    ),
+});
+
+const iq = z
+  .strictObject({
+    mid: z.string().min(1).max(128).describe("Our H.248 message identifier, such as <edge-a.example>."),
+    listen: z
+      .strictObject({
+        protocol: z.enum(["tls", "tcp", "udp"]).describe("H.248 transport."),
+        address,
+        port,
+        tls: tls.optional(),
+      })
+      .refine(needsTls, tlsMissing)
+      .refine(
+        (point) => point.protocol !== "tls" || point.tls?.ca !== undefined,
+        "Iq over tls needs the ca of the gateways",
+      )
+      .describe("Where gateways connect."),
+    gateways: z.array(gateway).min(1).max(64).describe("Gateways that may serve this edge; nobody else may register."),
+    lab: z.boolean().default(false).describe("Unprotected loopback may carry keys. For the lab only."),
+    accessRealm: z.string().min(1).max(64).optional().describe("IP realm of the access side (ipdc/realm)."),
+    coreRealm: z.string().min(1).max(64).optional().describe("IP realm of the core side (ipdc/realm)."),
+    latch: z.boolean().default(true).describe("Let the gateway follow the authenticated source of a UE's media (NAT)."),
+    inactivityMs: duration("End a call whose secured media is silent this long, ms; 0 never.", 0, 3_600_000),
+    commandTimeoutMs: z.int().min(100).max(60_000).default(4000).describe("How long a gateway command may take, ms."),
+  })
+  .describe("The Iq interface to the access gateways (H.248).");
+
+const policyRule = z.strictObject({
+  match: z
+    .strictObject({
+      accessNetwork: z
+        .array(z.string().min(1).max(64))
+        .min(1)
+        .max(32)
+        .optional()
+        .describe("Access types of P-Access-Network-Info this rule is for; a trailing * matches any ending."),
+    })
+    .optional()
+    .describe("When the rule applies; always, when left out."),
+  e2ae: z.enum(["off", "offered"]).describe("Whether the network announces e2ae security (TS 33.328 7.1)."),
+  suites: z
+    .array(z.enum(suiteNames))
+    .min(1)
+    .max(suiteNames.length)
+    .default(["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"])
+    .describe("Suites offered, best first, and accepted."),
+  announceUnasked: z
+    .boolean()
+    .default(false)
+    .describe("Announce also to UEs that did not ask (phones in server-initiated mode)."),
+});
+
+const limits = z
+  .strictObject({
+    maxRegistrations: z.int().min(1).max(1_000_000).default(100_000).describe("Bindings held."),
+    maxCalls: z.int().min(1).max(200_000).default(20_000).describe("Call legs held."),
+    maxCallsPerBinding: z.int().min(1).max(1000).default(16).describe("Call legs one UE may have at once."),
+    maxQueuedPerCall: z
+      .int()
+      .min(4)
+      .max(256)
+      .default(32)
+      .describe("SIP events of one call that may wait for its gateway."),
+    maxRegistersPerMinute: z
+      .int()
+      .min(1)
+      .max(6000)
+      .default(60)
+      .describe("REGISTER requests one flow may send a minute; more get 503 with Retry-After."),
+    maxEvidence: z.int().min(16).max(4096).default(256).describe("Evidence records kept for one call."),
+    endedCalls: z.int().min(0).max(10_000).default(100).describe("Ended calls kept for the views."),
+    setupMs: duration(
+      "A call that is not answered this long after its last provisional response is given up, ms (RFC 3261 timer C).",
+      185_000,
+    ),
+    acknowledgeMs: duration(
+      "An answered call without ACK is ended after this, ms (64*T1 by RFC 3261 13.3.1.4).",
+      32_000,
+    ),
+    flowLostMs: duration("How long a call waits for its UE to come back on a new flow, ms.", 5000),
+  })
+  .prefault({})
+  .describe("Bounds on what strangers can make this element hold.");
+
+const registration = z
+  .strictObject({
+    requirePath: z
+      .boolean()
+      .default(false)
+      .describe("Add Require: path on our own behalf; only where the registrar understands it."),
+    integrityProtected: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Write integrity-protected=tls-pending or tls-yes into Authorization for UEs on TLS (TS 24.229 5.2.2).",
+      ),
+    minExpires: z
+      .int()
+      .min(0)
+      .max(3600)
+      .default(60)
+      .describe("Shortest registration a UE may ask for, seconds; shorter gets 423."),
+  })
+  .prefault({})
+  .describe("Registration.");
+
+export const edgeConfigSchema = z.strictObject({
+  name: z.string().min(1).max(64).describe("Name of this edge in logs, views and charging identifiers."),
+  homeNetwork: z
+    .string()
+    .min(1)
+    .max(253)
+    .describe("Domain of the network this edge belongs to, for P-Visited-Network-ID and P-Charging-Vector."),
+  access: z.array(accessListener).min(1).max(16).describe("Listening points towards UEs."),
+  core,
+  iq,
+  policy: z
+    .strictObject({ rules: z.array(policyRule).max(64).describe("First match wins; no match means off.") })
+    .describe("Media plane security by kind of access (TS 33.328 7.1 NOTE 2)."),
+  limits,
+  registration,
+});
+
+/** What `createEdge` takes: the configuration after validation, defaults filled in. */
+export type EdgeConfig = z.output<typeof edgeConfigSchema>;
+/** The configuration as a person writes it. */
+export type EdgeConfigInput = z.input<typeof edgeConfigSchema>;
+
+/** The policy in the words of media-security. */
+export const mediaPolicy = (config: EdgeConfig): MediaPolicy => ({
+  rules: config.policy.rules.map(({ match, ...rule }) => {
+    const accessNetwork = match?.accessNetwork;
+    return accessNetwork === undefined ? rule : { ...rule, match: { accessNetwork } };
+  }),
+});

@@ -1,0 +1,26 @@
+// What the rooms of this element share: configuration, ports and the tables each of them owns. No behaviour here.
+import type { KeyObject } from "node:crypto";
+import type { Clock, Log, Random } from "@sallyport/kit";
+import type { SipTarget, SipTransport, Transactions } from "@sallyport/sip";
+import type { EdgeConfig } from "./config.ts";
+import type { EdgeCounters } from "./counters.ts";
+import type { Bindings } from "./registration/bindings.ts";
+import type { Points } from "./routing/points.ts";
+import type { Tokens } from "./routing/token.ts";
+import type { CoreTrust } from "./routing/trust.ts";
+
+export interface EdgeContext {
+  readonly config: EdgeConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly counters: EdgeCounters;
+  readonly tokens: Tokens;
+  readonly loopKey: KeyObject;
+  readonly points: Points;
+  readonly bindings: Bindings;
+  readonly trust: CoreTrust;
+  readonly transport: SipTransport;
+  readonly transactions: Transactions;
+  readonly nextHop: SipTarget;
+}

@@ -1,0 +1,39 @@
+// What this element counts. Owns names only; knows no exporter.
+export interface EdgeCounters {
+  /** Adds one to `name`, optionally labelled. */
+  count(name: CounterName, labels?: Readonly<Record<string, string>>): void;
+  snapshot(): readonly CounterView[];
+}
+
+export type CounterName =
+  | "calls_total"
+  | "indications_removed_total"
+  | "registrations_total"
+  | "requests_refused_total"
+  | "strangers_refused_total"
+  | "gateway_failures_total";
+
+export interface CounterView {
+  readonly name: CounterName;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Distinct label sets kept; labels never come from the wire, so this bound is a safety net. */
+const maxSeries = 512;
+
+export const createCounters = (): EdgeCounters => {
+  const series = new Map<
+    string,
+    { readonly name: CounterName; readonly labels: Readonly<Record<string, string>>; value: number }
+  >();
+  return {
+    count: (name, labels = {}) => {
+      const key = JSON.stringify([name, labels]);
+      const found = series.get(key);
+      if (found !== undefined) found.value += 1;
+      else if (series.size < maxSeries) series.set(key, { name, labels, value: 1 });
+    },
+    snapshot: () => [...series.values()].map(({ name, labels, value }) => ({ name, labels, value })),
+  };
+};

@@ -1,0 +1,74 @@
+// Carries the plans of media-security to a gateway over Iq and brings back addresses or a refusal. Knows no SIP message.
+// TS 33.328 6.2.1.3, TS 23.334 8; it adds what a plan does not say: realms, latching, inactivity.
+import { SallyportError } from "@sallyport/kit";
+import type { CallEndPlan, IqContext, IqController, IqStatistics, StreamPlan } from "@sallyport/iq";
+import type { GatewayPlan, LegAddress, LegWish } from "@sallyport/media-security";
+import type { EdgeConfig } from "../config.ts";
+
+export type GatewayReply =
+  | {
+      readonly ok: true;
+      readonly context: IqContext;
+      readonly access: readonly LegAddress[];
+      readonly core: readonly LegAddress[];
+    }
+  | { readonly ok: false; readonly status: 500 | 503; readonly code: string };
+
+export interface GatewayPort {
+  /** `held` is the context the call has; undefined before its first plan. Never rejects. */
+  carryOut(
+    plan: GatewayPlan,
+    held: IqContext | undefined,
+    options: { readonly emergency: boolean },
+  ): Promise<GatewayReply>;
+  /** Gives the context back. Resolves to undefined when the gateway could not be asked. Never rejects. */
+  release(context: IqContext): Promise<IqStatistics | undefined>;
+}
+
+type IqSettings = Pick<EdgeConfig["iq"], "accessRealm" | "coreRealm" | "latch" | "inactivityMs">;
+
+const endPlan = (wish: LegWish, side: "access" | "core", settings: IqSettings): CallEndPlan => {
+  const realm = side === "access" ? settings.accessRealm : settings.coreRealm;
+  return {
+    ...wish,
+    ...(realm === undefined ? {} : { realm }),
+    // Only an authenticated source is followed, so latching is for the protected side.
+    ...(side === "access" && settings.latch ? { latch: true } : {}),
+    ...(side === "access" && settings.inactivityMs > 0 ? { inactivityMs: settings.inactivityMs } : {}),
+  };
+};
+
+export const streamPlans = (plan: GatewayPlan, settings: IqSettings): readonly StreamPlan[] =>
+  plan.streams.map((stream) => ({
+    stream: stream.stream,
+    ...(stream.access === undefined ? {} : { access: endPlan(stream.access, "access", settings) }),
+    ...(stream.core === undefined ? {} : { core: endPlan(stream.core, "core", settings) }),
+  }));
+
+const refusal = (error: unknown): GatewayReply => {
+  const known = error instanceof SallyportError ? error : undefined;
+  return { ok: false, status: known?.sipStatus === 500 ? 500 : 503, code: known?.code ?? "SALLY_EDGE_GATEWAY" };
+};
+
+export const createGatewayPort = (iq: IqController, settings: IqSettings): GatewayPort => ({
+  carryOut: async (plan, held, { emergency }) => {
+    try {
+      const streams = streamPlans(plan, settings);
+      if (plan.context === "new" || held === undefined) {
+        return { ok: true, ...(await iq.add(undefined, streams, { emergency })) };
+      }
+      if (plan.remove.length > 0) await iq.removeStreams(held, plan.remove);
+      const ends = streams.length === 0 ? { access: [], core: [] } : await iq.modify(held, streams);
+      return { ok: true, context: held, ...ends };
+    } catch (error) {
+      return refusal(error);
+    }
+  },
+  release: async (context) => {
+    try {
+      return await iq.subtract(context);
+    } catch {
+      return undefined;
+    }
+  },
+});

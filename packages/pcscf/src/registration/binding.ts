@@ -1,0 +1,119 @@
+// What the edge remembers of one registered contact: a plain value, fit for any store. Owns its identity and its reading
+// back. Knows no socket. TS 24.229 5.2.2, RFC 3327, RFC 3608, RFC 7315; TS 33.328 7.1 (the indications stay here).
+import type { Dialect, MediaPolicyRule, MediaSecurityIndications } from "@sallyport/media-security";
+import {
+  headerList,
+  headerValue,
+  param,
+  parseNameAddr,
+  parseSipUri,
+  sameUri,
+  type SipMessage,
+  type SipProtocol,
+} from "@sallyport/sip";
+import type { StateValue } from "@sallyport/store";
+
+/** The way to the UE: a connection of this process, or, for UDP, addresses that stay good over a restart. */
+export type BindingFlow = {
+  readonly id: string;
+  readonly protocol: SipProtocol;
+  readonly listener: string;
+  readonly address: string;
+  readonly port: number;
+};
+
+export type Binding = {
+  /** 128 random bits in hexadecimal; named by our Path. */
+  readonly id: string;
+  /** The To URI of the registration, without parameters. */
+  readonly aor: string;
+  /** The Contact URI as the UE wrote it. */
+  readonly contact: string;
+  readonly instance?: string;
+  readonly regId?: string;
+  readonly flow: BindingFlow;
+  /** ms since the epoch. */
+  readonly registeredAt: number;
+  readonly expiresAt: number;
+  readonly serviceRoute: readonly string[];
+  /** Public identities of P-Associated-URI, the default first; the address of record when the core sent none. */
+  readonly identities: readonly string[];
+  /** The UE asked for RFC 5626 outbound: a lost flow is answered 430. */
+  readonly outbound: boolean;
+  readonly accessNetwork?: string;
+  readonly indications: { readonly [K in keyof MediaSecurityIndications]: MediaSecurityIndications[K] };
+  readonly dialect: Dialect;
+  /** The media entries last sent in Security-Server. */
+  readonly securityServer: readonly string[];
+  readonly policy: { readonly [K in keyof MediaPolicyRule]: MediaPolicyRule[K] };
+  readonly confidential: boolean;
+  readonly reason?: string;
+};
+
+/** The Contact of a REGISTER that we keep: the first that is a SIP URI. */
+export interface ContactFacts {
+  readonly uri: string;
+  readonly instance?: string;
+  readonly regId?: string;
+  /** Seconds, from the Contact parameter or the Expires header. */
+  readonly expires?: number;
+}
+
+const seconds = (text: string | true | undefined): number | undefined =>
+  typeof text === "string" && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+
+const contactFacts = (message: SipMessage, element: string): ContactFacts | undefined => {
+  const contact = parseNameAddr(element);
+  if (contact === undefined || parseSipUri(contact.uri) === undefined) return undefined;
+  const instance = param(contact.params, "+sip.instance");
+  const regId = param(contact.params, "reg-id");
+  const expires = seconds(param(contact.params, "expires")) ?? seconds(headerValue(message, "expires"));
+  return {
+    uri: contact.uri,
+    ...(typeof instance === "string" ? { instance } : {}),
+    ...(typeof regId === "string" ? { regId } : {}),
+    ...(expires === undefined ? {} : { expires }),
+  };
+};
+
+export const contactsOf = (message: SipMessage): readonly ContactFacts[] =>
+  headerList(message, "contact").flatMap((element) => contactFacts(message, element) ?? []);
+
+/** The address of record: the To URI in comparable form. */
+export const addressOfRecord = (message: SipMessage): string | undefined => {
+  const to = parseNameAddr(headerValue(message, "to") ?? "");
+  const uri = to === undefined ? undefined : parseSipUri(to.uri);
+  if (uri === undefined) return to?.uri.split(";")[0];
+  const port = uri.port === undefined ? "" : `:${uri.port}`;
+  return `sip:${uri.user === undefined ? "" : `${uri.user}@`}${uri.host.toLowerCase()}${port}`;
+};
+
+/** RFC 5626 6: instance and reg-id identify a binding; without them the Contact URI does. */
+export const bindingKey = (aor: string, contact: ContactFacts): string =>
+  contact.instance === undefined ? `${aor} ${contact.uri}` : `${aor} ${contact.instance} ${contact.regId ?? ""}`;
+
+const sameContact = (a: ContactFacts, b: ContactFacts): boolean => {
+  if (a.instance !== undefined && a.instance === b.instance && a.regId === b.regId) return true;
+  const left = parseSipUri(a.uri);
+  const right = parseSipUri(b.uri);
+  return left !== undefined && right !== undefined && sameUri(left, right);
+};
+
+/** Seconds granted to `asked` by a 200 to REGISTER; 0 when the registrar lists others only. RFC 3261 10.3 step 8. */
+export const grantedTo = (asked: ContactFacts, response: SipMessage): number => {
+  const listed = contactsOf(response);
+  const granted = listed.find((contact) => sameContact(contact, asked));
+  if (granted === undefined && listed.length > 0) return 0;
+  return granted?.expires ?? seconds(headerValue(response, "expires")) ?? asked.expires ?? 3600;
+};
+
+/** A binding as a store gave it back; undefined when it is not one. */
+export const bindingFrom = (value: StateValue): Binding | undefined => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const { id, aor, contact, flow, expiresAt } = value as Partial<Binding>;
+  const whole =
+    [id, aor, contact].every((text) => typeof text === "string") &&
+    typeof flow === "object" &&
+    typeof expiresAt === "number";
+  return whole ? (value as Binding) : undefined;
+};

@@ -1,0 +1,114 @@
+// The registered contacts of this edge. Owns the indexes over them and their expiry; the store keeps them over a restart.
+// Must not know SIP transactions.
+import type { Clock, Log, Timer } from "@sallyport/kit";
+import type { StateStore } from "@sallyport/store";
+import { bindingFrom, bindingKey, type Binding } from "./binding.ts";
+
+const bucket = "pcscf/bindings";
+const sweepMs = 10_000;
+
+export interface Bindings {
+  readonly size: number;
+  all(): readonly Binding[];
+  /** Undefined once it has expired. */
+  byId(id: string): Binding | undefined;
+  byContact(
+    aor: string,
+    contact: { readonly uri: string; readonly instance?: string; readonly regId?: string },
+  ): Binding | undefined;
+  /** Bindings registered over a flow, newest last. */
+  onFlow(flowId: string): readonly Binding[];
+  /** Takes effect at once; resolves when the store has it. */
+  put(binding: Binding): Promise<void>;
+  drop(id: string): Promise<void>;
+  close(): void;
+}
+
+const readAll = async (store: StateStore): Promise<readonly Binding[]> => {
+  const found: Binding[] = [];
+  for (let after: string | undefined; ;) {
+    const entries = await store.list(bucket, after === undefined ? {} : { after });
+    found.push(...entries.flatMap((entry) => bindingFrom(entry.value) ?? []));
+    const last = entries.at(-1);
+    if (last === undefined) return found;
+    after = last.key;
+  }
+};
+
+/** Loads what an earlier run left in the store. `onGone` is told of each binding that expires or is dropped. */
+export const createBindings = async (options: {
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onGone: (binding: Binding) => void;
+}): Promise<Bindings> => {
+  const { store, clock, log } = options;
+  const byId = new Map<string, Binding>();
+  const byKey = new Map<string, string>();
+  const byFlow = new Map<string, Set<string>>();
+
+  const unlink = (binding: Binding): void => {
+    byId.delete(binding.id);
+    const key = bindingKey(binding.aor, { ...binding, uri: binding.contact });
+    if (byKey.get(key) === binding.id) byKey.delete(key);
+    const flow = byFlow.get(binding.flow.id);
+    flow?.delete(binding.id);
+    if (flow?.size === 0) byFlow.delete(binding.flow.id);
+  };
+  const link = (binding: Binding): void => {
+    byId.set(binding.id, binding);
+    byKey.set(bindingKey(binding.aor, { ...binding, uri: binding.contact }), binding.id);
+    const flow = byFlow.get(binding.flow.id) ?? new Set();
+    byFlow.set(binding.flow.id, flow.add(binding.id));
+  };
+  const drop = async (id: string): Promise<void> => {
+    const binding = byId.get(id);
+    if (binding === undefined) return;
+    unlink(binding);
+    options.onGone(binding);
+    await store.delete(bucket, id);
+  };
+  const live = (id: string | undefined): Binding | undefined => {
+    const binding = id === undefined ? undefined : byId.get(id);
+    return binding !== undefined && binding.expiresAt > clock.now() ? binding : undefined;
+  };
+
+  for (const binding of await readAll(store)) {
+    if (binding.expiresAt > clock.now()) link(binding);
+    else await store.delete(bucket, binding.id);
+  }
+
+  let timer: Timer;
+  const sweep = (): void => {
+    for (const binding of byId.values()) {
+      if (binding.expiresAt > clock.now()) continue;
+      log.info("registration expired", { aor: binding.aor });
+      drop(binding.id).catch((error: unknown) => log.warn("store failed", { error: String(error) }));
+    }
+    timer = clock.after(sweepMs, sweep);
+  };
+  timer = clock.after(sweepMs, sweep);
+
+  return {
+    get size() {
+      return byId.size;
+    },
+    all: () => [...byId.values()],
+    byId: live,
+    byContact: (aor, contact) => live(byKey.get(bindingKey(aor, contact))),
+    onFlow: (flowId) => [...(byFlow.get(flowId) ?? [])].flatMap((id) => live(id) ?? []),
+    put: async (binding) => {
+      const before = byId.get(binding.id);
+      if (before !== undefined) unlink(before);
+      link(binding);
+      await store.put(bucket, binding.id, binding);
+    },
+    drop,
+    close: () => {
+      timer.cancel();
+      byId.clear();
+      byKey.clear();
+      byFlow.clear();
+    },
+  };
+};

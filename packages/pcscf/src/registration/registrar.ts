@@ -1,0 +1,219 @@
+// Takes REGISTER requests of UEs through: agreement, forwarding to the home network, and the binding that a 200 makes.
+// TS 33.328 7.1 (announce and store), TS 24.229 5.2.2, RFC 3327, RFC 3608, RFC 3329. Must not know calls.
+import { token } from "@sallyport/kit";
+import {
+  createResponse,
+  headerList,
+  tagOf,
+  type ServerTransaction,
+  type SipRequest,
+  type SipResponse,
+} from "@sallyport/sip";
+import { mediaPolicy } from "../config.ts";
+import type { EdgeContext } from "../context.ts";
+import { countDown } from "../routing/hops.ts";
+import { unknownProxyTags } from "../routing/option-tags.ts";
+import { branchFor } from "../routing/outgoing.ts";
+import { pointUri, type ListeningPoint } from "../routing/points.ts";
+import { agree, type Agreement } from "./agreement.ts";
+import { addressOfRecord, bindingKey, contactsOf, grantedTo, type Binding, type ContactFacts } from "./binding.ts";
+import { createPendingRegistrations } from "./pending.ts";
+import { createRate } from "./rate.ts";
+import { associatedUris, serviceRouteOf, towardsRegistering, towardsRegistrar } from "./register.ts";
+
+export interface Registrar {
+  handle(transaction: ServerTransaction, point: ListeningPoint): void;
+}
+
+/** One REGISTER under way. */
+interface Attempt {
+  readonly transaction: ServerTransaction;
+  readonly point: ListeningPoint;
+  readonly aor: string;
+  /** Undefined for a query and for `*`. */
+  readonly contact: ContactFacts | undefined;
+  readonly key: string;
+  readonly existing: Binding | undefined;
+  readonly bindingId: string;
+  readonly agreement: Agreement;
+}
+
+const withParameter = (uri: string, wanted: boolean): string => (wanted ? `${uri};ob` : uri);
+
+/** `onMoved`: a binding got a flow, new or the same; `onGone` comes from the table of bindings. */
+export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) => void): Registrar => {
+  const { config, clock, bindings, counters, log } = ctx;
+  const policy = mediaPolicy(config);
+  const pending = createPendingRegistrations(clock);
+  const rate = createRate(clock, config.limits.maxRegistersPerMinute);
+
+  const refuse = (
+    transaction: ServerTransaction,
+    status: number,
+    reason?: string,
+    headers: readonly (readonly [string, string])[] = [],
+  ): void => {
+    counters.count("requests_refused_total", { method: "REGISTER", status: String(status) });
+    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
+  };
+
+  /** A binding leaves when its registration does: by `*`, by expiry 0, or because the registrar no longer lists it. */
+  const forget = async (attempt: Attempt): Promise<void> => {
+    const { request } = attempt.transaction;
+    const all = headerList(request, "contact").includes("*");
+    const gone = all ? bindings.all().filter((binding) => binding.aor === attempt.aor) : [attempt.existing];
+    for (const binding of gone) if (binding !== undefined) await bindings.drop(binding.id);
+    pending.drop(attempt.transaction.flow.id, attempt.key);
+  };
+
+  const store = async (
+    attempt: Attempt,
+    contact: ContactFacts,
+    expires: number,
+    response: SipResponse,
+  ): Promise<void> => {
+    const { agreement, transaction, aor } = attempt;
+    const { flow, request } = transaction;
+    const identities = associatedUris(response);
+    const binding: Binding = {
+      id: attempt.bindingId,
+      aor,
+      contact: contact.uri,
+      ...(contact.instance === undefined ? {} : { instance: contact.instance }),
+      ...(contact.regId === undefined ? {} : { regId: contact.regId }),
+      flow: {
+        id: flow.id,
+        protocol: flow.protocol,
+        listener: attempt.point.name,
+        address: flow.remote.address,
+        port: flow.remote.port,
+      },
+      registeredAt: attempt.existing?.registeredAt ?? clock.now(),
+      expiresAt: clock.now() + expires * 1000,
+      serviceRoute: serviceRouteOf(response),
+      identities: identities.length === 0 ? [aor] : identities,
+      outbound:
+        contact.regId !== undefined && headerList(request, "supported").some((tag) => tag.toLowerCase() === "outbound"),
+      ...(agreement.accessNetwork === undefined ? {} : { accessNetwork: agreement.accessNetwork }),
+      indications: { ...agreement.registration.indications },
+      dialect: agreement.registration.dialect,
+      securityServer: agreement.media,
+      policy: { ...agreement.rule },
+      confidential: transaction.flow.protocol === "tls" || attempt.point.trusted,
+      ...(agreement.registration.reason === undefined ? {} : { reason: agreement.registration.reason }),
+    };
+    pending.drop(flow.id, attempt.key);
+    counters.count("registrations_total", {
+      e2ae: String(binding.indications.ueE2ae && binding.indications.networkE2ae),
+    });
+    log.info("registration stored", { aor, flow: flow.id, expires, ...binding.indications });
+    const stored = bindings.put(binding);
+    onMoved(binding);
+    await stored;
+  };
+
+  const settle = async (attempt: Attempt, response: SipResponse): Promise<void> => {
+    const { agreement, transaction, contact } = attempt;
+    let sent: readonly string[] = [];
+    if (response.status === 401 || response.status === 407) {
+      // The 401 of a first registration and of a refresh alike: clients of the draft read it only there.
+      sent = agreement.challenge;
+      pending.put(transaction.flow.id, attempt.key, { bindingId: attempt.bindingId, sent: agreement.media });
+    } else if (response.status >= 200 && response.status < 300) {
+      // 7.1: "the network shall include an indication ... in a message to the IMS UE during registration": the 200 too.
+      sent = agreement.media;
+      const expires = contact === undefined ? 0 : contact.expires === 0 ? 0 : grantedTo(contact, response);
+      if (contact !== undefined && expires > 0) await store(attempt, contact, expires, response);
+      else if (headerList(transaction.request, "contact").length > 0) await forget(attempt);
+    }
+    const answer = towardsRegistering(response, sent);
+    for (const kind of answer.removed) counters.count("indications_removed_total", { kind, from: "core" });
+    transaction.respond(answer.response);
+  };
+
+  const forward = (attempt: Attempt, counted: SipRequest): void => {
+    const { transaction, point } = attempt;
+    const { flow } = transaction;
+    const corePoint = ctx.points.all.find((each) => each.name === ctx.nextHop.listener);
+    if (corePoint === undefined) return refuse(transaction, 500);
+    const onFlow = bindings.onFlow(flow.id).some((binding) => binding.aor === attempt.aor);
+    const { request, removed } = towardsRegistrar(counted, {
+      path: withParameter(
+        pointUri(corePoint, ctx.tokens.seal("path", attempt.bindingId)),
+        attempt.contact?.regId !== undefined,
+      ),
+      requirePath: config.registration.requirePath,
+      home: config.homeNetwork,
+      integrity:
+        config.registration.integrityProtected && flow.protocol === "tls"
+          ? onFlow
+            ? "tls-yes"
+            : "tls-pending"
+          : undefined,
+      random: ctx.random,
+    });
+    for (const kind of removed) counters.count("indications_removed_total", { kind, from: "access" });
+    log.debug("registration forwarded", { aor: attempt.aor, point: point.name });
+    ctx.transactions.request(
+      request,
+      ctx.nextHop,
+      {
+        onResponse: (response) => {
+          if (response.status === 100) return;
+          settle(attempt, response).catch((error: unknown) => {
+            log.error("registration failed", { aor: attempt.aor, error: String(error) });
+            refuse(transaction, 500);
+          });
+        },
+        onTimeout: () => refuse(transaction, 408),
+        onTransportError: () => refuse(transaction, 503),
+      },
+      { branch: branchFor(ctx, transaction.request) },
+    );
+  };
+
+  const securityHeaders = (agreement: Agreement): readonly (readonly [string, string])[] => [
+    ...agreement.challenge.map((value) => ["Security-Server", value] as const),
+    ...(agreement.secAgree ? [["Require", "sec-agree"] as const] : []),
+  ];
+
+  return {
+    handle: (transaction, point) => {
+      const { request, flow } = transaction;
+      if (!rate.take(flow.id)) return refuse(transaction, 503, undefined, [["Retry-After", "60"]]);
+      const unknown = unknownProxyTags(request);
+      if (unknown.length > 0) return refuse(transaction, 420, undefined, [["Unsupported", unknown.join(", ")]]);
+      const hops = countDown(request);
+      if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
+      const aor = addressOfRecord(request);
+      if (aor === undefined || tagOf(request, "to") !== undefined) return refuse(transaction, 400, "Malformed To");
+      const [contact] = contactsOf(request);
+      const asked = contact?.expires;
+      const { minExpires, maxRegistrations } = { ...config.registration, ...config.limits };
+      // RFC 3261 10.3 step 7. A client that gets ten seconds comes back hundreds of times a second.
+      if (asked !== undefined && asked > 0 && asked < minExpires) {
+        return refuse(transaction, 423, undefined, [["Min-Expires", String(minExpires)]]);
+      }
+      const key = contact === undefined ? aor : bindingKey(aor, contact);
+      const existing = contact === undefined ? undefined : bindings.byContact(aor, contact);
+      const before = pending.get(flow.id, key);
+      if (existing === undefined && before === undefined && bindings.size >= maxRegistrations)
+        return refuse(transaction, 503, undefined, [["Retry-After", "120"]]);
+      const agreement = agree({
+        request,
+        protocol: flow.protocol,
+        confidential: flow.protocol === "tls" || point.trusted,
+        policy,
+        sent: before?.sent ?? existing?.securityServer,
+      });
+      const bindingId = existing?.id ?? before?.bindingId ?? token(ctx.random, 32);
+      if (!agreement.verdict.ok) {
+        // RFC 3329 2.3.1: with our list, so that the UE can start over.
+        pending.put(flow.id, key, { bindingId, sent: agreement.media });
+        return refuse(transaction, 494, undefined, securityHeaders(agreement));
+      }
+      for (const what of agreement.verdict.tolerated) log.info("security verify tolerated", { aor, what });
+      forward({ transaction, point, aor, contact, key, existing, bindingId, agreement }, hops.request);
+    },
+  };
+};

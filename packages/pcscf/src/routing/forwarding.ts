@@ -1,0 +1,61 @@
+// Forwards requests that belong to no call, one transaction each. Must not know calls nor registration procedures.
+// RFC 3261 16.6 and 16.7; SDP in them carries no keys on (TS 33.328 7.2.1 and 7.3.1, last sentences).
+import { createResponse, headerList, tagOf, type ServerTransaction, type SipRequest } from "@sallyport/sip";
+import { withoutKeying } from "../call/idle-sdp.ts";
+import type { EdgeContext } from "../context.ts";
+import type { Binding } from "../registration/binding.ts";
+import { branchFor, refusalOfLostFlow, responseTowards, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
+import type { ListeningPoint } from "./points.ts";
+
+export interface Forwarding {
+  readonly transaction: ServerTransaction;
+  /** Hops counted, our own Route entries taken off. */
+  readonly request: SipRequest;
+  readonly point: ListeningPoint;
+  readonly binding: Binding;
+}
+
+/** Inside a dialog the request's own Route leads on: the core wrote it, and a UE should only have copied it. */
+const hopOf = (request: SipRequest, claimed: boolean): DialogHop | undefined =>
+  tagOf(request, "to") === undefined
+    ? undefined
+    : { target: request.uri, routes: headerList(request, "route"), claimed };
+
+/** Sends a request on and its responses back. */
+export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, binding }: Forwarding): void => {
+  const answer = (status: number, reason?: string): void => {
+    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag }));
+  };
+  const idle = withoutKeying(request);
+  if (!idle.ok) return answer(idle.status, idle.reason);
+  for (const kind of idle.removed) ctx.counters.count("indications_removed_total", { kind, from: point.side });
+  const fromUe = point.side === "access";
+  const token = ctx.tokens.seal("dialog", binding.id);
+  const facts = { request: idle.message, binding, cameIn: point, hop: hopOf(request, fromUe), token };
+  const out = fromUe ? towardsCore(ctx, facts) : towardsUe(ctx, facts);
+  if (out === undefined) return answer(refusalOfLostFlow(binding));
+  ctx.transactions.request(
+    out.request,
+    out.to,
+    {
+      onResponse: (response) => {
+        if (response.status === 100) return;
+        const clean = withoutKeying(response);
+        const initial = tagOf(transaction.request, "to") === undefined;
+        const identities = !fromUe && initial ? binding.identities : undefined;
+        // A body that cannot be read is not passed on; the answer itself is.
+        const message = clean.ok
+          ? clean.message
+          : {
+              ...response,
+              body: Buffer.alloc(0),
+              headers: response.headers.filter(({ name }) => !name.startsWith("content-")),
+            };
+        transaction.respond(responseTowards(ctx, message, fromUe ? "access" : "core", identities));
+      },
+      onTimeout: () => answer(408),
+      onTransportError: () => answer(fromUe ? 503 : refusalOfLostFlow(binding)),
+    },
+    { branch: branchFor(ctx, transaction.request) },
+  );
+};

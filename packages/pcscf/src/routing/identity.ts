@@ -1,0 +1,41 @@
+// Who the network says a UE is. Pure. RFC 3325 5 and 9.2, TS 24.229 5.2.6.3.
+import {
+  headerList,
+  parseNameAddr,
+  parseSipUri,
+  removeHeader,
+  sameUri,
+  setHeader,
+  type SipMessage,
+} from "@sallyport/sip";
+
+/** Compares public identities: SIP URIs by RFC 3261 19.1.4 without parameters, others (tel) by text without separators. */
+export const sameIdentity = (a: string, b: string): boolean => {
+  const left = parseSipUri(a);
+  const right = parseSipUri(b);
+  if (left !== undefined && right !== undefined) {
+    return sameUri({ ...left, params: [], scheme: "sip" }, { ...right, params: [], scheme: "sip" });
+  }
+  const plain = (uri: string): string => (uri.split(";")[0] ?? "").replace(/[-.()]/g, "").toLowerCase();
+  return left === undefined && right === undefined && plain(a) === plain(b);
+};
+
+const uriOf = (value: string | undefined): string | undefined =>
+  value === undefined ? undefined : parseNameAddr(value)?.uri;
+
+/** The registered identity the message claims by P-Preferred-Identity or, failing that, the default one. */
+export const servedIdentity = (message: SipMessage, registered: readonly string[]): string | undefined => {
+  for (const hint of headerList(message, "p-preferred-identity")) {
+    const uri = uriOf(hint);
+    const known = uri === undefined ? undefined : registered.find((identity) => sameIdentity(identity, uri));
+    if (known !== undefined) return known;
+  }
+  return registered[0];
+};
+
+/** Takes the UE's hint and any identity it asserted itself away and asserts a registered one. `registered`: default first. */
+export const assertIdentity = <M extends SipMessage>(message: M, registered: readonly string[]): M => {
+  const identity = servedIdentity(message, registered);
+  const bare = removeHeader(removeHeader(message, "p-preferred-identity"), "p-asserted-identity");
+  return identity === undefined ? bare : setHeader(bare, "p-asserted-identity", `<${identity}>`);
+};

@@ -1,0 +1,21 @@
+// Which option tags this proxy can honour. Pure. RFC 3261 16.3 step 5.
+import { headerList, type SipRequest } from "@sallyport/sip";
+
+// `mediasec` is in no registry: it lives in the draft and in the field, and must be known here all the same.
+const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu"]);
+
+/** The Proxy-Require tags we must answer 420 for. */
+export const unknownProxyTags = (request: SipRequest): readonly string[] =>
+  headerList(request, "proxy-require").filter((tag) => !proxyTags.has(tag.toLowerCase()));
+
+/** Whether the UE speaks the draft's dialect: it puts `mediasec` into Require or Proxy-Require. */
+export const usesMediasecTag = (request: SipRequest): boolean =>
+  [...headerList(request, "require"), ...headerList(request, "proxy-require")].some(
+    (tag) => tag.toLowerCase() === "mediasec",
+  );
+
+/** Whether RFC 3329 security agreement is demanded. */
+export const demandsAgreement = (request: SipRequest): boolean =>
+  [...headerList(request, "require"), ...headerList(request, "proxy-require")].some(
+    (tag) => tag.toLowerCase() === "sec-agree",
+  );

@@ -1,0 +1,135 @@
+// Writes a request for the next hop on either side and says where that is. Knows no call state.
+// RFC 3261 16.6, RFC 3608 (Service-Route), RFC 3325 (identity), RFC 5658 (Record-Route), TS 24.229 5.2.6.
+import { token } from "@sallyport/kit";
+import {
+  parseNameAddr,
+  parseSipUri,
+  resolveTarget,
+  tagOf,
+  type Flow,
+  type SipRequest,
+  type SipResponse,
+  type SipTarget,
+} from "@sallyport/sip";
+import type { Side } from "@sallyport/media-security";
+import type { EdgeContext } from "../context.ts";
+import type { Binding } from "../registration/binding.ts";
+import { withCharging } from "./charging.ts";
+import { loopMark } from "./hops.ts";
+import { assertIdentity } from "./identity.ts";
+import type { ListeningPoint } from "./points.ts";
+import { createsDialog, forceRoute, recordRoute } from "./route.ts";
+import { scrub } from "./scrub.ts";
+
+export interface Outgoing {
+  readonly request: SipRequest;
+  readonly to: Flow | SipTarget;
+}
+
+/** The receiver inside a dialog. */
+export interface DialogHop {
+  readonly target: string;
+  readonly routes: readonly string[];
+  /** Written by a UE and not by the dialog's own bookkeeping: it may not send us anywhere but to the core. */
+  readonly claimed?: boolean;
+}
+
+const counted = (ctx: EdgeContext, removed: readonly string[], from: Side): void => {
+  for (const kind of removed) ctx.counters.count("indications_removed_total", { kind, from });
+};
+
+/** A branch that carries the mark of RFC 3261 16.6 step 8; `arrived` is the request as it came in. */
+export const branchFor = (ctx: EdgeContext, arrived: SipRequest): string =>
+  `z9hG4bK${token(ctx.random, 24)}.${loopMark(ctx.loopKey, arrived)}`;
+
+/** A URI of the core as a place to send to; the next hop where it is unclear or no listening point fits. */
+export const coreTarget = (ctx: EdgeContext, value: string | undefined): SipTarget => {
+  const uri = value === undefined ? undefined : (parseNameAddr(value)?.uri ?? value);
+  const target = uri === undefined ? undefined : resolveTarget(uri);
+  const point = target === undefined ? undefined : ctx.points.ofProtocol("core", target.protocol);
+  if (target === undefined || point === undefined) return ctx.nextHop;
+  const next = ctx.nextHop;
+  if (target.address === next.address && target.port === next.port && target.protocol === next.protocol) return next;
+  return { ...target, listener: point.name };
+};
+
+/** Whether a URI is of the core this UE was given by its registration. */
+const isCoreUri = (ctx: EdgeContext, binding: Binding, value: string): boolean => {
+  const host = (text: string): string | undefined => parseSipUri(parseNameAddr(text)?.uri ?? text)?.host.toLowerCase();
+  const { core } = ctx.config;
+  const known = [...binding.serviceRoute, core.nextHop].map(host);
+  return [...known, ...core.trusted.addresses, ...core.trusted.names].includes(host(value));
+};
+
+/** The way to a registered UE: its own flow, never its Contact. Undefined when the flow is gone. RFC 5626 5.3. */
+export const flowTo = (ctx: EdgeContext, binding: Binding): Flow | undefined => ctx.transport.flow(binding.flow.id);
+
+export const refusalOfLostFlow = (binding: Binding): 430 | 480 => (binding.outbound ? 430 : 480);
+
+const pointOfTarget = (ctx: EdgeContext, to: Flow | SipTarget): ListeningPoint | undefined =>
+  ctx.points.all.find((point) => point.name === to.listener);
+
+interface OutgoingFacts {
+  /** Hops counted, our own Route entries taken off. */
+  readonly request: SipRequest;
+  readonly binding: Binding;
+  readonly cameIn: ListeningPoint;
+  readonly hop: DialogHop | undefined;
+  /** For Record-Route, where the request may create a dialog. */
+  readonly token: string;
+}
+
+const staysInPath = (request: SipRequest): boolean =>
+  createsDialog(request.method) && tagOf(request, "to") === undefined;
+
+const withRecordRoute = (
+  ctx: EdgeContext,
+  request: SipRequest,
+  facts: OutgoingFacts,
+  to: Flow | SipTarget,
+): SipRequest => {
+  const leaves = pointOfTarget(ctx, to);
+  return leaves === undefined || !staysInPath(facts.request)
+    ? request
+    : recordRoute(request, { cameIn: facts.cameIn, leaves, token: facts.token });
+};
+
+/** From the UE to the core. */
+export const towardsCore = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing => {
+  const { binding, hop } = facts;
+  const initial = tagOf(facts.request, "to") === undefined;
+  const scrubbed = scrub(facts.request, "core");
+  counted(ctx, scrubbed.removed, "access");
+  // RFC 3325: inside a dialog the UE's claims are dropped and nothing is asserted anew.
+  let out = assertIdentity(scrubbed.message, initial ? binding.identities : []);
+  if (initial) out = withCharging(out, ctx.config.homeNetwork, ctx.random);
+  // RFC 3608 6.1 and TS 24.229 5.2.6.3: exactly the stored route, whatever the UE had put there, or forgotten.
+  const routes = hop?.routes ?? binding.serviceRoute;
+  out = forceRoute(out, routes);
+  const next = routes[0] ?? hop?.target;
+  const stray = hop?.claimed === true && next !== undefined && !isCoreUri(ctx, binding, next);
+  const to = coreTarget(ctx, stray ? undefined : next);
+  return { request: withRecordRoute(ctx, out, facts, to), to };
+};
+
+/** From the core to the UE; undefined when its flow is gone. */
+export const towardsUe = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing | undefined => {
+  const to = flowTo(ctx, facts.binding);
+  if (to === undefined) return undefined;
+  const scrubbed = scrub(facts.request, "access");
+  counted(ctx, scrubbed.removed, "core");
+  const out = facts.hop === undefined ? scrubbed.message : forceRoute(scrubbed.message, facts.hop.routes);
+  return { request: withRecordRoute(ctx, out, facts, to), to };
+};
+
+/** A response on its way to `side`. `identities` are those of the UE that answers, where it answers for itself. */
+export const responseTowards = (
+  ctx: EdgeContext,
+  response: SipResponse,
+  side: Side,
+  identities: readonly string[] | undefined,
+): SipResponse => {
+  const scrubbed = scrub(response, side);
+  counted(ctx, scrubbed.removed, side === "core" ? "access" : "core");
+  return identities === undefined ? scrubbed.message : assertIdentity(scrubbed.message, identities);
+};

@@ -1,0 +1,167 @@
+// Where an incoming request belongs: to the registrar, to a call leg, to a dialog that is no call, or nowhere.
+// Owns admission: UEs that registered, the core we trust, nobody else. RFC 3261 16.3 and 16.4, TS 24.229 5.2.6 and 5.2.7.
+import {
+  createResponse,
+  headerList,
+  headerValue,
+  parseNameAddr,
+  parseSipUri,
+  tagOf,
+  type Flow,
+  type ServerTransaction,
+  type SipRequest,
+} from "@sallyport/sip";
+import type { Calls } from "../call/calls.ts";
+import type { EdgeContext } from "../context.ts";
+import type { Binding } from "../registration/binding.ts";
+import type { Registrar } from "../registration/registrar.ts";
+import { forwardRequest } from "./forwarding.ts";
+import { countDown, hasLooped, loopMark } from "./hops.ts";
+import { sameIdentity } from "./identity.ts";
+import { unknownProxyTags } from "./option-tags.ts";
+import type { ListeningPoint } from "./points.ts";
+import { refusalOfLostFlow, flowTo } from "./outgoing.ts";
+import { arrive, type Arrived } from "./route.ts";
+
+export interface Requests {
+  onRequest(transaction: ServerTransaction): void;
+  /** The ACK of a 2xx. */
+  onAck(request: SipRequest, flow: Flow): void;
+}
+
+interface Admitted extends Arrived {
+  readonly transaction: ServerTransaction;
+  readonly point: ListeningPoint;
+}
+
+/** The binding a UE speaks for: by the identity it prefers or writes in From, else its newest registration on this flow. */
+const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding | undefined => {
+  const claims = [...headerList(request, "p-preferred-identity"), headerValue(request, "from") ?? ""].flatMap(
+    (value) => parseNameAddr(value)?.uri ?? [],
+  );
+  for (const claim of claims) {
+    const found = bindings.find((binding) =>
+      [...binding.identities, binding.aor].some((identity) => sameIdentity(identity, claim)),
+    );
+    if (found !== undefined) return found;
+  }
+  return bindings.at(-1);
+};
+
+export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Calls): Requests => {
+  const refuse = (
+    transaction: ServerTransaction,
+    status: number,
+    reason?: string,
+    headers: readonly (readonly [string, string])[] = [],
+  ): void => {
+    ctx.counters.count("requests_refused_total", {
+      method: knownMethod(transaction.request.method),
+      status: String(status),
+    });
+    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
+  };
+
+  const startCall = (admitted: Admitted, binding: Binding): void => {
+    const { transaction, request, point } = admitted;
+    if (!calls.start(transaction, request, binding, point.side))
+      refuse(transaction, 503, undefined, [["Retry-After", "10"]]);
+  };
+
+  const inCall = ({ transaction, request, token, point }: Admitted): void => {
+    const leg = calls.byId(token?.subject ?? "");
+    if (leg === undefined) return refuse(transaction, 481);
+    // Another UE of this edge must not speak in its name: only the leg's own UE may, on its own flow.
+    if (point.side === "access" && leg.flowId !== transaction.flow.id) return refuse(transaction, 403);
+    return leg.request(transaction, point.side, request);
+  };
+
+  const fromUe = (admitted: Admitted): void => {
+    const { transaction, request, token, point } = admitted;
+    if (request.method === "REGISTER") return registrar.handle(transaction, point);
+    if (token?.kind === "call") return inCall(admitted);
+    const registered = ctx.bindings.onFlow(transaction.flow.id);
+    const binding = bindingOf(registered, request);
+    // TS 24.229 5.2.6.3.1: no registration, no service.
+    if (binding === undefined) return refuse(transaction, 403, "Not Registered");
+    if (tagOf(request, "to") !== undefined) {
+      const own = token?.kind === "dialog" && registered.find(({ id }) => id === token.subject);
+      if (own === false || own === undefined) return refuse(transaction, 481);
+      return forwardRequest(ctx, { transaction, request, point, binding: own });
+    }
+    if (request.method === "INVITE") return startCall(admitted, binding);
+    return forwardRequest(ctx, { transaction, request, point, binding });
+  };
+
+  const fromCore = (admitted: Admitted): void => {
+    const { transaction, request, token, point } = admitted;
+    if (!ctx.trust(transaction.flow)) {
+      ctx.counters.count("strangers_refused_total");
+      ctx.log.warn("stranger on the core side", { remote: transaction.flow.remote.address });
+      return refuse(transaction, 403);
+    }
+    if (request.method === "REGISTER")
+      return refuse(transaction, 405, undefined, [["Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS"]]);
+    if (token?.kind === "call") return inCall(admitted);
+    const binding = token === undefined ? undefined : ctx.bindings.byId(token.subject);
+    // RFC 3327: terminating requests come along our Path; without it there is nobody to give them to.
+    if (token === undefined) return refuse(transaction, 404);
+    if (binding === undefined) return refuse(transaction, token.kind === "path" ? 480 : 481);
+    if (flowTo(ctx, binding) === undefined) return refuse(transaction, refusalOfLostFlow(binding));
+    if (request.method === "INVITE" && tagOf(request, "to") === undefined) return startCall(admitted, binding);
+    return forwardRequest(ctx, { transaction, request, point, binding });
+  };
+
+  return {
+    onRequest: (transaction) => {
+      const { request, flow } = transaction;
+      const point = ctx.points.ofFlow(flow);
+      if (point === undefined) return refuse(transaction, 403);
+      if (request.method !== "REGISTER") {
+        const unknown = unknownProxyTags(request);
+        if (unknown.length > 0) return refuse(transaction, 420, undefined, [["Unsupported", unknown.join(", ")]]);
+      }
+      if (hasLooped(request, loopMark(ctx.loopKey, request), ctx.points.isOurs)) return refuse(transaction, 482);
+      const arrived = arrive(request, ctx.points, ctx.tokens);
+      // An OPTIONS that means us asks whether we live. RFC 3261 11.
+      if (request.method === "OPTIONS" && isForUs(ctx, arrived.request)) return refuse(transaction, 200);
+      // REGISTER counts its own hops, after the checks that come before.
+      const hops =
+        request.method === "REGISTER" ? ({ ok: true, request: arrived.request } as const) : countDown(arrived.request);
+      if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
+      const admitted: Admitted = { ...arrived, request: hops.request, transaction, point };
+      return point.side === "access" ? fromUe(admitted) : fromCore(admitted);
+    },
+    onAck: (request, flow) => {
+      const point = ctx.points.ofFlow(flow);
+      if (point === undefined || (point.side === "core" && !ctx.trust(flow))) return;
+      const arrived = arrive(request, ctx.points, ctx.tokens);
+      const leg = arrived.token?.kind === "call" ? calls.byId(arrived.token.subject) : undefined;
+      if (leg === undefined || (point.side === "access" && leg.flowId !== flow.id)) return;
+      const hops = countDown(arrived.request);
+      if (hops.ok) leg.feed({ kind: "ack", from: point.side, request: hops.request });
+    },
+  };
+};
+
+const isForUs = (ctx: EdgeContext, request: SipRequest): boolean => {
+  const uri = parseSipUri(request.uri);
+  return uri !== undefined && uri.user === undefined && ctx.points.isOurs(uri.host, uri.port);
+};
+
+const methods = new Set([
+  "REGISTER",
+  "INVITE",
+  "BYE",
+  "OPTIONS",
+  "MESSAGE",
+  "SUBSCRIBE",
+  "NOTIFY",
+  "PUBLISH",
+  "REFER",
+  "INFO",
+  "UPDATE",
+  "PRACK",
+]);
+/** Counter labels never come from the wire. */
+const knownMethod = (method: string): string => (methods.has(method) ? method : "other");

@@ -1,0 +1,71 @@
+// Loose routing: taking our own entries off a request, and staying in the path of its dialog. Pure.
+// RFC 3261 16.4, 16.6 step 4, 16.12; RFC 5658 (two Record-Routes, one for each side).
+import {
+  headerList,
+  parseSipUri,
+  prependHeader,
+  removeTopListElement,
+  replaceHeader,
+  withUri,
+  param,
+  type SipRequest,
+} from "@sallyport/sip";
+import { pointUri, type ListeningPoint, type Points } from "./points.ts";
+import type { Tokens } from "./token.ts";
+
+export interface Arrived {
+  /** Without our own Route entries. */
+  readonly request: SipRequest;
+  /** The token of the first entry of ours that carries a valid one. */
+  readonly token: ReturnType<Tokens["open"]>;
+  /** Whether any Route entry or the Request-URI named us. */
+  readonly addressed: boolean;
+}
+
+/** 16.4: undoes a strict router's swap, then takes our entries off the top of Route. */
+export const arrive = (request: SipRequest, points: Points, tokens: Tokens): Arrived => {
+  let out = request;
+  let token: Arrived["token"];
+  let addressed = false;
+  const own = points.ownUri(request.uri);
+  const lr = param(parseSipUri(request.uri)?.params ?? [], "lr") !== undefined;
+  const routes = headerList(request, "route");
+  const last = routes.at(-1);
+  if (own !== undefined && lr && last !== undefined) {
+    // 16.4: our Record-Route came back as Request-URI, so the sender routes strictly; the target is the last Route.
+    token = tokens.open(own.user);
+    addressed = true;
+    out = replaceHeader(withUri(out, last.replace(/^[^<]*<|>.*$/g, "")), "route", routes.slice(0, -1));
+  }
+  for (;;) {
+    const top = headerList(out, "route")[0];
+    const ours = top === undefined ? undefined : points.ownUri(top);
+    if (ours === undefined) return { request: out, token, addressed };
+    addressed = true;
+    token ??= tokens.open(ours.user);
+    out = removeTopListElement(out, "route");
+  }
+};
+
+/** 16.6 step 4 with RFC 5658: the point the request leaves by goes on top, the one it came in by below. */
+export const recordRoute = (
+  request: SipRequest,
+  {
+    cameIn,
+    leaves,
+    token,
+  }: { readonly cameIn: ListeningPoint; readonly leaves: ListeningPoint; readonly token: string },
+): SipRequest =>
+  prependHeader(
+    prependHeader(request, "record-route", `<${pointUri(cameIn, token)}>`),
+    "record-route",
+    `<${pointUri(leaves, token)}>`,
+  );
+
+/** Puts exactly these Route entries on a request, whatever the sender had written. */
+export const forceRoute = (request: SipRequest, routes: readonly string[]): SipRequest =>
+  replaceHeader(request, "route", routes);
+
+/** Methods that create dialogs, so that their requests have to find us again. RFC 3261 12, RFC 6665, RFC 3515. */
+export const createsDialog = (method: string): boolean =>
+  method === "INVITE" || method === "SUBSCRIBE" || method === "REFER" || method === "NOTIFY";

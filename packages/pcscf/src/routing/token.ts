@@ -1,0 +1,39 @@
+// Opaque names this edge puts into Path and Record-Route. Owns their sealing; must not know what they name.
+// RFC 3327 5.2 and RFC 5626 5.2: nobody else may be able to make one.
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
+
+/** `path` names a binding, `call` a call leg, `dialog` the binding of a dialog that is no call. */
+export type TokenKind = "path" | "call" | "dialog";
+
+export interface Tokens {
+  /** `subject` must be made of letters, digits, `-` and `_`. The result fits the user part of a SIP URI. */
+  seal(kind: TokenKind, subject: string): string;
+  /** The kind and subject of a token this edge sealed; undefined for anything else. */
+  open(text: string | undefined): { readonly kind: TokenKind; readonly subject: string } | undefined;
+}
+
+const letters: Readonly<Record<TokenKind, string>> = { path: "p", call: "c", dialog: "d" };
+const kinds = new Map(Object.entries(letters).map(([kind, letter]) => [letter, kind as TokenKind]));
+
+const macOf = (key: KeyObject, text: string): Buffer => createHmac("sha256", key).update(text).digest().subarray(0, 16);
+
+/** @param octets the sealing key, at least 16 octets; the same on every edge that shares a store */
+export const createTokens = (octets: Uint8Array): Tokens => {
+  const key = createSecretKey(octets);
+  return {
+    seal: (kind, subject) => {
+      const text = `${letters[kind]}.${subject}`;
+      return `${text}.${macOf(key, text).toString("base64url")}`;
+    },
+    open: (text) => {
+      if (text === undefined || text.length > 128) return undefined;
+      const cut = text.lastIndexOf(".");
+      const kind = kinds.get(text.charAt(0));
+      if (kind === undefined || text.charAt(1) !== "." || cut < 2) return undefined;
+      const given = Buffer.from(text.slice(cut + 1), "base64url");
+      const due = macOf(key, text.slice(0, cut));
+      if (given.length !== due.length || !timingSafeEqual(given, due)) return undefined;
+      return { kind, subject: text.slice(2, cut) };
+    },
+  };
+};

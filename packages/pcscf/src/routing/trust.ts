@@ -1,0 +1,24 @@
+// Who may speak to the core side. Pure. A stranger is never believed, whatever its message says.
+import { isIP } from "node:net";
+import { parseSipUri, type Flow } from "@sallyport/sip";
+import type { EdgeConfig } from "../config.ts";
+
+/** Whether the peer at the other end of a core-side flow is an element of the core. */
+export type CoreTrust = (flow: Flow) => boolean;
+
+// An IPv4 peer on a dual-stack socket shows as ::ffff:a.b.c.d.
+const plain = (address: string): string => address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
+
+/** Addresses and certificate names of the configuration, and the next hop itself by its name or literal address. */
+export const createCoreTrust = (core: EdgeConfig["core"]): CoreTrust => {
+  const host = parseSipUri(core.nextHop)?.host.toLowerCase();
+  const addresses = new Set(core.trusted.addresses.map(plain));
+  const names = new Set(core.trusted.names.map((name) => name.toLowerCase()));
+  if (core.nextHopName !== undefined) names.add(core.nextHopName.toLowerCase());
+  if (host !== undefined) {
+    if (isIP(host) === 0) names.add(host);
+    else addresses.add(plain(host));
+  }
+  return (flow) =>
+    addresses.has(plain(flow.remote.address)) || flow.peerNames.some((name) => names.has(name.toLowerCase()));
+};
