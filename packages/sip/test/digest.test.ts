@@ -70,6 +70,8 @@ describe("digest arithmetic", () => {
     expect(verifyCredentials({ ...check, secret: { ha1: { [vector.algorithm]: vector.ha1 } } })).toBe(true);
     expect(verifyCredentials({ ...check, secret: { password: `${vector.password}x` } })).toBe(false);
     expect(verifyCredentials({ ...check, secret: { ha1: {} } })).toBe(false);
+    const stored = { ha1: { [vector.algorithm]: vector.ha1 } };
+    expect(verifyCredentials({ ...check, secret: stored, realm: "elsewhere" })).toBe(false);
     expect(verifyCredentials({ ...check, method: "BYE" })).toBe(false);
     expect(verifyCredentials({ ...check, realm: "elsewhere" })).toBe(false);
     expect(verifyCredentials({ ...check, expectedNonce: "other" })).toBe(false);

@@ -147,6 +147,8 @@ describe("name-addr", () => {
     '"x" sip:a@b',
     "Adams, Alice <sip:a@b>",
     "< sip:a@b>",
+    "<tel:+1 555>",
+    "<tel:+1555 >",
     "<sip:a@b",
     "<>",
     "<sip:>",
