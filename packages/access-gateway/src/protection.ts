@@ -33,7 +33,8 @@ const refusedParam = (param: SessionParam): string | undefined => {
     // RFC 4568 6.3.6: a hint on the window; ours is at least as large as any sender needs.
     case "WSH":
       return undefined;
-    case "extension":
+    // RFC 4568 6.3.7: an extension may be passed over only where its sender says so.
+    default:
       return param.mayIgnore ? undefined : "unknown session parameter";
   }
 };

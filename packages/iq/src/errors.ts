@@ -57,6 +57,23 @@ export const iqErrors = defineErrors({
     action: "Check the gateway's profile and version.",
     sipStatus: 500,
   },
+  SALLY_IQ_UNAUTHORISED: {
+    summary: "A peer on Iq is not who it says it is.",
+    action: "Compare its message identifier, certificate and transport with the list of gateways.",
+    sipStatus: 503,
+    h248Error: 504,
+  },
+  SALLY_IQ_NOT_REGISTERED: {
+    summary: "A peer on Iq sent a command before its registration.",
+    action: "Let it register with ServiceChange first.",
+    sipStatus: 503,
+    h248Error: 505,
+  },
+  SALLY_IQ_NO_CONTROLLER: {
+    summary: "The gateway is not registered with any controller.",
+    action: "Check the controllers' addresses, certificates and lists of gateways.",
+    sipStatus: 503,
+  },
   SALLY_IQ_CLOSED: {
     summary: "Iq was closed.",
     action: "Nothing to do when the element is stopping.",

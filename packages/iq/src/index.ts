@@ -26,6 +26,8 @@ export type {
   IqTlsMaterial,
   IqWireEvent,
 } from "./controller/types.ts";
+export { createIqController } from "./controller/controller.ts";
+export { createIqGateway } from "./gateway/gateway.ts";
 export type {
   AddRequest,
   AddedTermination,

@@ -21,8 +21,6 @@ export interface HeldContext {
 
 export const sides: readonly IqSide[] = ["access", "core"];
 
-const empty: HeldStream = {};
-
 export const heldEnd = (held: HeldContext | undefined, stream: number, side: IqSide): HeldEnd | undefined =>
   held?.streams.get(stream)?.[side];
 
@@ -33,6 +31,24 @@ export const reservedOf = (held: HeldContext, streams: readonly StreamPlan[], si
     return reserved === undefined ? [] : [reserved];
   });
 
+const after = (
+  old: HeldEnd | undefined,
+  plan: StreamPlan,
+  side: IqSide,
+  reserved: readonly ReservedEnd[],
+): HeldEnd | undefined => {
+  const wanted = plan[side];
+  if (wanted === undefined) return old;
+  const chosen = reserved.find((end) => end.stream === plan.stream) ?? old?.reserved;
+  const remote = wanted.remote ?? old?.remote;
+  return {
+    ...(chosen === undefined ? {} : { reserved: chosen }),
+    ...(remote === undefined ? {} : { remote }),
+    ...(wanted.inactivityMs === undefined ? {} : { inactivityMs: wanted.inactivityMs }),
+    latch: wanted.latch ?? false,
+  };
+};
+
 /** The memory after a plan was carried out, `reserved` being what the gateway chose for it. */
 export const remember = (
   context: IqContext,
@@ -42,23 +58,13 @@ export const remember = (
 ): HeldContext => {
   const streams = new Map(before);
   for (const plan of plans) {
-    let stream = streams.get(plan.stream) ?? empty;
-    for (const side of sides) {
-      const wanted = plan[side];
-      if (wanted === undefined) continue;
-      const chosen = reserved[side].find((end) => end.stream === plan.stream) ?? stream[side]?.reserved;
-      const remote = wanted.remote ?? stream[side]?.remote;
-      stream = {
-        ...stream,
-        [side]: {
-          ...(chosen === undefined ? {} : { reserved: chosen }),
-          ...(remote === undefined ? {} : { remote }),
-          ...(wanted.inactivityMs === undefined ? {} : { inactivityMs: wanted.inactivityMs }),
-          latch: wanted.latch ?? false,
-        } satisfies HeldEnd,
-      };
-    }
-    streams.set(plan.stream, stream);
+    const old = streams.get(plan.stream);
+    const access = after(old?.access, plan, "access", reserved.access);
+    const core = after(old?.core, plan, "core", reserved.core);
+    streams.set(plan.stream, {
+      ...(access === undefined ? {} : { access }),
+      ...(core === undefined ? {} : { core }),
+    });
   }
   return { context, streams };
 };

@@ -4,7 +4,7 @@ import type { SallyportError } from "@sallyport/kit";
 import { errorText } from "../profile/error-text.ts";
 import { iqErrors } from "../errors.ts";
 
-type IqCode = keyof typeof iqErrors.catalogue & string;
+type IqCode = keyof typeof iqErrors.catalogue;
 
 const rooms: readonly (readonly [code: IqCode, h248: readonly number[]])[] = [
   // 412 no context identifiers, 432 no terminations, 434 context full, 510 resources, 512/513 no event or signal, 526 bandwidth

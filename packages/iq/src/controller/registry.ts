@@ -2,10 +2,9 @@
 // H.248.1 7.2.8 and 11 (ServiceChange), TS 23.334 8 (AGW out of service, restoration, ALG heartbeat).
 import type { H248Error } from "@sallyport/h248";
 import { h248Error } from "../profile/error-text.ts";
+import type { ServiceChange as ServiceChangeSaid } from "../profile/services.ts";
 import type { IqProfile } from "../types.ts";
 import type { GatewayState } from "./types.ts";
-
-export type ServiceChangeMethod = "Restart" | "Forced" | "Graceful" | "Disconnected" | "HandOff" | "Failover";
 
 export interface GatewayView {
   readonly state: GatewayState;
@@ -24,15 +23,7 @@ export interface RegistryRules {
 }
 
 export type RegistryInput =
-  | {
-      readonly kind: "service-change";
-      readonly peer: string;
-      readonly method: ServiceChangeMethod;
-      /** The reason's number: 900 to 920. */
-      readonly reason: number;
-      readonly version?: number;
-      readonly profile?: IqProfile;
-    }
+  | ({ readonly kind: "service-change"; readonly peer: string } & ServiceChangeSaid)
   | { readonly kind: "peer-closed"; readonly peer: string }
   | { readonly kind: "heartbeat-answered" }
   | { readonly kind: "heartbeat-missed" }
@@ -128,7 +119,7 @@ const serviceChange = (view: GatewayView, rules: RegistryRules, input: ServiceCh
       return { view: step.view, effects: [agreed, ...step.effects] };
     }
     // H.248.1 7.2.8 Graceful: no new contexts, the old ones stay until they end.
-    case "Graceful":
+    default:
       if (view.state === "down")
         return { view, effects: [{ kind: "refuse", error: h248Error(505, "not registered") }] };
       return {
@@ -156,7 +147,8 @@ export const stepRegistry = (view: GatewayView, rules: RegistryRules, input: Reg
       const gone: readonly RegistryEffect[] = view.peer === undefined ? [] : [{ kind: "drop-peer", peer: view.peer }];
       return toDown(view, "heartbeat unanswered", [...gone, { kind: "start-patience" }]);
     }
-    case "given-up":
+    // Given up.
+    default:
       if (view.state !== "down") return stay(view);
       return { view, effects: [{ kind: "lose-contexts", reason: "silence" }] };
   }

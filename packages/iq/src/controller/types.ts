@@ -27,6 +27,8 @@ export interface IqGatewayEntry {
   readonly certificateName?: string;
   /** The operator vouches that Iq to this gateway is protected below (IPsec, TS 33.328 6.2.1.3). */
   readonly protectedBelow?: boolean;
+  /** It may register without TLS and without any of that: then it gets no keys. For interoperability tests. */
+  readonly allowUnprotected?: boolean;
 }
 
 export interface IqControllerConfig {
@@ -145,5 +147,6 @@ export interface IqController {
   subtract(context: IqContext): Promise<IqStatistics>;
   /** The contexts the gateway says it holds. */
   audit(gateway: string): Promise<{ readonly contexts: readonly number[] }>;
-  close(): Promise<void>;
+  /** Subtracts what it holds, unless told to keep it for a successor, and lets go of everything. */
+  close(options?: { readonly keepContexts?: boolean }): Promise<void>;
 }

@@ -90,25 +90,27 @@ export const releaseOrder = (order: TerminationOrder): void => {
 
 /** Reads the descriptors of one Add or Modify. `keysAllowed`: the association is protected, or declared to be. */
 export const decodeOrder = (command: CommandRequest, keysAllowed: boolean): Result<TerminationOrder, H248Error> => {
-  let order: TerminationOrder = { streams: [], latch: [] };
+  let streams: TerminationOrder["streams"] = [];
+  let latch: TerminationOrder["latch"] = [];
+  let watch: WatchOrder | undefined;
   for (const descriptor of command.descriptors) {
     switch (descriptor.kind) {
       case "media": {
-        const streams = decodeMedia(descriptor);
-        if (!streams.ok) return streams;
-        order = { ...order, streams: streams.value };
+        const read = decodeMedia(descriptor);
+        if (!read.ok) return read;
+        streams = read.value;
         break;
       }
       case "events": {
-        const watch = decodeEvents(descriptor);
-        if (!watch.ok) return watch;
-        order = { ...order, watch: watch.value };
+        const read = decodeEvents(descriptor);
+        if (!read.ok) return read;
+        watch = read.value;
         break;
       }
       case "signals": {
-        const latch = decodeSignals(descriptor);
-        if (!latch.ok) return latch;
-        order = { ...order, latch: latch.value };
+        const read = decodeSignals(descriptor);
+        if (!read.ok) return read;
+        latch = read.value;
         break;
       }
       case "observedEvents":
@@ -121,6 +123,7 @@ export const decodeOrder = (command: CommandRequest, keysAllowed: boolean): Resu
         return refusal(444, descriptor.kind);
     }
   }
+  const order: TerminationOrder = { streams, latch, ...(watch === undefined ? {} : { watch }) };
   // TS 33.328 6.2.1.3 note: keys on Iq must be confidential. What came in the clear is burnt.
   if (!keysAllowed && cryptoOf(order).length > 0) {
     releaseOrder(order);

@@ -124,9 +124,7 @@ const runCommand = async (
       return inContext(running, { command: "ServiceChange", termination: root, descriptors: [] });
     }
     // Move has no place in a profile of two terminations; Notify goes the other way.
-    case "Move":
-    case "AuditCapability":
-    case "Notify":
+    default:
       return refusal(501, command.command);
   }
 };

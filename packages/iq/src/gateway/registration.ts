@@ -37,8 +37,11 @@ export type RegistrationInput =
   | { readonly kind: "failed"; readonly why: string; readonly jitter: number }
   | { readonly kind: "accepted"; readonly version?: number; readonly profile?: IqProfile; readonly jitter: number }
   | { readonly kind: "lost"; readonly why: string; readonly jitter: number }
-  /** The controller told us to register anew (TS 23.334: ALG restoration, AGW re-registration ordered by ALG). */
-  | { readonly kind: "ordered"; readonly jitter: number }
+  /**
+   * The controller told us to register anew (TS 23.334: ALG restoration, AGW re-registration ordered by ALG).
+   * `fresh`: it has lost its contexts.
+   */
+  | { readonly kind: "ordered"; readonly fresh: boolean }
   /** Contexts without a controller have been kept for as long as configured. */
   | { readonly kind: "expired" }
   | { readonly kind: "leave" }
@@ -105,6 +108,13 @@ const registerNow = (from: Registration): RegistrationStep => {
     registration: { ...(foreign ? rest : from), state: "registering", method },
     effects: [...(foreign ? [{ kind: "drop-contexts" } as const] : []), { kind: "register", method, reason }],
   };
+};
+
+const registerAgain = (from: Registration, fresh: boolean): RegistrationStep => {
+  if (!fresh) return registerNow(from);
+  const { owner: _owner, ...rest } = from;
+  const step = registerNow({ ...rest, method: "Restart" });
+  return { registration: step.registration, effects: [{ kind: "drop-contexts" }, ...step.effects] };
 };
 
 const accepted = (
@@ -190,7 +200,7 @@ export const stepRegistration = (
         return retry(from, rules, input.why, input.jitter);
       return nothing;
     case "ordered":
-      return from.state === "registered" ? registerNow(from) : nothing;
+      return from.state === "registered" ? registerAgain(from, input.fresh) : nothing;
     case "expired": {
       if (from.state === "registered" || from.owner === undefined) return nothing;
       const { owner: _gone, ...rest } = from;
@@ -198,7 +208,8 @@ export const stepRegistration = (
     }
     case "leave":
       return leave(from);
-    case "left":
+    // Left.
+    default:
       return from.state === "leaving"
         ? {
             registration: { ...from, state: "closed", reason: "closed" },

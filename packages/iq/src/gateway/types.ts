@@ -173,7 +173,7 @@ export interface IqGatewayEvent {
 
 export interface IqGateway {
   state(): IqGatewayState;
-  /** Resolves when the controller has confirmed it. Rejects SALLY_IQ_* or SALLY_H248_* when it could not be told. */
+  /** Resolves when the controller has confirmed it. Rejects SALLY_IQ_NO_CONTROLLER or SALLY_H248_* when it could not be told. */
   notify(event: IqGatewayEvent): Promise<void>;
   /** Takes itself out of service (ServiceChange Forced), then lets go of everything. */
   close(): Promise<void>;

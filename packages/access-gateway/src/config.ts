@@ -1,0 +1,119 @@
+// Owns the gateway's configuration: what may stand in its file. Contents of key files never stand in it, only paths.
+import { isIP } from "node:net";
+import { z } from "zod";
+
+const address = z.string().refine((text) => isIP(text) !== 0, "must be an IPv4 or IPv6 literal, without brackets");
+const port = z.number().int().min(0).max(65_535);
+const milliseconds = (highest: number) => z.number().int().min(0).max(highest);
+
+const tls = z
+  .strictObject({
+    certificate: z.string().min(1).describe("Path of the gateway's certificate chain, PEM."),
+    key: z.string().min(1).describe("Path of its private key, PEM."),
+    ca: z.string().min(1).describe("Path of the authorities a controller's certificate may come from, PEM."),
+  })
+  .describe("TLS 1.3 with both certificates.");
+
+const controller = z
+  .strictObject({
+    address: z.string().min(1).describe("IP literal or host name of the P-CSCF's Iq."),
+    port: port.describe("Its port; 2944 is registered for Iq without TLS."),
+    protocol: z
+      .enum(["tls", "tcp", "udp"])
+      .default("tls")
+      .describe("tls; tcp and udp carry no keys unless protectedBelow."),
+    tls: tls.optional().describe("Certificates; needed for protocol tls."),
+    certificateName: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("DNS name the controller's certificate must carry; its address when absent."),
+    protectedBelow: z
+      .boolean()
+      .default(false)
+      .describe("You vouch that IPsec or the like protects this path, so that keys may cross it."),
+  })
+  .refine((value) => value.protocol !== "tls" || value.tls !== undefined, {
+    message: "tls needs certificates: give tls.certificate, tls.key and tls.ca",
+    path: ["tls"],
+  });
+
+const face = z.strictObject({
+  address: address.describe("Local address media is bound to."),
+  realm: z.string().min(1).max(64).optional().describe("IP realm (ipdc/realm) this address is in."),
+});
+
+export const gatewayConfigSchema = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/, "must be a host name")
+      .describe("Name of the gateway; its message identifier on Iq is <id>."),
+    mid: z.string().min(1).optional().describe("Message identifier on Iq, when it shall not be <id>."),
+    controllers: z.array(controller).min(1).max(16).describe("P-CSCFs to register with, tried in turn."),
+    interfaces: z
+      .strictObject({
+        access: face.describe("Towards the UE: SRTP."),
+        core: face.describe("Towards the core: RTP."),
+      })
+      .describe("Where media is received."),
+    ports: z
+      .strictObject({
+        first: z.number().int().min(1).max(65_535).describe("First media port."),
+        last: z.number().int().min(1).max(65_535).describe("Last media port."),
+      })
+      .refine((range) => range.last > range.first, { message: "last must be above first", path: ["last"] })
+      .describe("Media ports on each interface; a stream takes two."),
+    engine: z.enum(["portable"]).default("portable").describe("Media engine."),
+    maxContexts: z
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("Calls at a time; more are answered 412."),
+    maxStreams: z
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(8)
+      .describe("Streams of one termination; more are answered 510."),
+    profile: z
+      .strictObject({
+        name: z.string().min(1).max(64).describe("Name of the H.248 profile."),
+        version: z.number().int().min(1).max(99).describe("Its version."),
+      })
+      .default({ name: "ETSI_BGF", version: 2 })
+      .describe("H.248 profile offered at registration."),
+    version: z
+      .union([z.literal(1), z.literal(2), z.literal(3)])
+      .default(2)
+      .describe("Highest H.248 version offered."),
+    style: z.enum(["pretty", "compact"]).default("compact").describe("Long or short tokens in messages we write."),
+    lab: z.boolean().default(false).describe("Loopback without TLS may carry keys. Never in service."),
+    restartAvalancheMs: milliseconds(600_000)
+      .default(0)
+      .describe("Upper bound of the random wait before the first registration."),
+    retry: z
+      .strictObject({
+        firstMs: z.number().int().min(10).max(600_000).default(500).describe("First wait after a failure."),
+        longestMs: z.number().int().min(10).max(600_000).default(30_000).describe("Longest wait between attempts."),
+      })
+      .default({ firstMs: 500, longestMs: 30_000 })
+      .describe("Back-off of registration, exponential and half random."),
+    keepContextsMs: milliseconds(3_600_000).default(30_000).describe("How long calls live on without a controller."),
+    controllerSilenceMs: milliseconds(3_600_000)
+      .default(35_000)
+      .describe("A controller not heard for so long is lost; 0: only a broken connection tells."),
+    pollMs: z
+      .number()
+      .int()
+      .min(10)
+      .max(60_000)
+      .default(200)
+      .describe("How often the media engine is asked for events."),
+  })
+  .describe("An IMS access gateway.");
+
+export type GatewayConfig = z.output<typeof gatewayConfigSchema>;

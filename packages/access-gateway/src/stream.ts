@@ -1,0 +1,212 @@
+// Owns one stream of a termination as a value, and the pure step from an order to what the plane shall do.
+// Knows no socket. H.248.1 7.1.5 to 7.1.8, TS 29.334 5.17.1 (449 with the value), RFC 3605, RFC 5761.
+import { isIPv6 } from "node:net";
+import type { H248Error } from "@sallyport/h248";
+import type { InactivityOrder, SessionText, StreamMode, StreamOrder } from "@sallyport/iq";
+import { refusal } from "@sallyport/iq";
+import type { Result } from "@sallyport/kit";
+import { ok } from "@sallyport/kit";
+import type { LatchRule, LegPlan, LegRemote } from "@sallyport/media-plane";
+import { sameCrypto } from "@sallyport/sdp";
+import type { CryptoAttribute } from "@sallyport/sdp";
+import type { Cryptos } from "./protection.ts";
+import { isSecure, protectionOf } from "./protection.ts";
+
+/** One side of the gateway: where it binds and which realm that is. */
+export interface Interface {
+  readonly address: string;
+  readonly realm?: string;
+}
+
+export interface OwnPorts {
+  readonly address: string;
+  readonly rtpPort: number;
+  /** Where RTCP is when it is not multiplexed. */
+  readonly rtcpPort: number;
+}
+
+export interface StreamState {
+  readonly stream: number;
+  /** Our description, without key; address and port as chosen are in `own`. */
+  readonly local: SessionText;
+  readonly remote?: SessionText;
+  readonly cryptos: Cryptos;
+  readonly mode: StreamMode;
+  readonly latch: LatchRule;
+  readonly inactivity?: InactivityOrder;
+}
+
+export interface HeldStream {
+  readonly state: StreamState;
+  readonly own: OwnPorts;
+}
+
+/** What the termination's signals and events say about this stream; undefined: nothing new. */
+export interface StreamExtras {
+  readonly latch?: LatchRule;
+  /** `none` stops the report. */
+  readonly inactivity?: InactivityOrder | "none";
+}
+
+export interface StreamDraft {
+  readonly state: StreamState;
+  readonly plan: LegPlan;
+  /** Something was left to us, so the reply tells what we chose. */
+  readonly chose: boolean;
+}
+
+const keyless = (text: SessionText): SessionText => {
+  const { crypto: _key, ...rest } = text;
+  return rest;
+};
+
+/** H.248.1 7.1.8: in a Modify `$` keeps what was chosen; an explicit value must be it. */
+const judgeLocal = (local: SessionText, own: OwnPorts | undefined): H248Error | undefined => {
+  const { address, port, rtcp } = local;
+  const strange = (text: string): H248Error => refusal(449, text).error;
+  if (address.kind === "none" || port.kind === "none") return refusal(441, "Local without address and port").error;
+  if (address.kind === "given" && address.value !== own?.address) return strange(`Local c= ${address.value}`);
+  if (port.kind === "given" && port.value !== own?.rtpPort) return strange(`Local port ${port.value}`);
+  if (rtcp?.port.kind === "given" && rtcp.port.value !== own?.rtcpPort)
+    return strange(`Local a=rtcp:${rtcp.port.value}`);
+  return undefined;
+};
+
+const remoteOf = (
+  text: SessionText | undefined,
+  mux: boolean,
+  home: string,
+): Result<LegRemote | undefined, H248Error> => {
+  if (text === undefined || text.address.kind !== "given" || text.port.kind !== "given") return ok(undefined);
+  const address = text.address.value;
+  const port = text.port.value;
+  // RFC 3264 8.2: port 0 is a stream that is not used.
+  if (port === 0) return ok(undefined);
+  if (isIPv6(address) !== isIPv6(home)) return refusal(449, `Remote c= ${address}`);
+  if (text.rtcp?.address !== undefined && text.rtcp.address !== address) {
+    return refusal(449, `Remote a=rtcp address ${text.rtcp.address}`);
+  }
+  const rtcp = text.rtcp?.port.kind === "given" ? text.rtcp.port.value : port + 1;
+  const rtcpPort = mux ? port : rtcp;
+  return rtcpPort > 65_535
+    ? refusal(449, `Remote port ${port} without a=rtcp`)
+    : ok({ address, rtpPort: port, rtcpPort });
+};
+
+interface Described {
+  readonly local: SessionText;
+  readonly remote?: SessionText;
+  readonly cryptos: Cryptos;
+}
+
+/** A key stays in force until the order brings another one, or the transport stops being secure. */
+const describe = (
+  before: StreamState | undefined,
+  order: StreamOrder,
+  secure: (text: SessionText) => boolean,
+): Result<Described, H248Error> => {
+  const newLocal = order.local?.kind === "describe" ? order.local.text : undefined;
+  const newRemote = order.remote?.kind === "describe" ? order.remote.text : undefined;
+  const local = newLocal ?? before?.local;
+  if (local === undefined) return refusal(441, `Local of stream ${order.stream}`);
+  const remote = order.remote?.kind === "release" ? undefined : (newRemote ?? before?.remote);
+  if (remote !== undefined && secure(remote) !== secure(local)) {
+    return refusal(473, `${local.protocol} in Local, ${remote.protocol} in Remote`);
+  }
+  const kept = secure(local) ? before?.cryptos : undefined;
+  const ours = newLocal?.crypto ?? kept?.local;
+  const theirs = newRemote?.crypto ?? (remote === undefined ? undefined : kept?.remote);
+  return ok({
+    local: keyless(local),
+    ...(remote === undefined ? {} : { remote: keyless(remote) }),
+    cryptos: {
+      ...(ours === undefined ? {} : { local: ours }),
+      ...(theirs === undefined ? {} : { remote: theirs }),
+    },
+  });
+};
+
+const pickInactivity = (before: StreamState | undefined, extras: StreamExtras): InactivityOrder | undefined =>
+  extras.inactivity === "none" ? undefined : (extras.inactivity ?? before?.inactivity);
+
+/** One order on one stream; `held` is what it is now. An error means that nothing shall change. */
+export const draftStream = (
+  held: HeldStream | undefined,
+  order: StreamOrder,
+  extras: StreamExtras,
+  face: Interface,
+): Result<StreamDraft, H248Error> => {
+  const before = held?.state;
+  if (order.realm !== undefined && order.realm.toLowerCase() !== face.realm?.toLowerCase()) {
+    return refusal(449, `ipdc/realm=${order.realm}`);
+  }
+  const described = describe(before, order, (text) => isSecure(text.protocol));
+  if (!described.ok) return described;
+  const { local, remote, cryptos } = described.value;
+  const strange = order.local?.kind === "describe" ? judgeLocal(local, held?.own) : undefined;
+  if (strange !== undefined) return { ok: false, error: strange };
+  // RFC 5761 5.1.1: multiplexed only where both descriptions say so.
+  const mux = local.rtcpMux && (remote === undefined || remote.rtcpMux);
+  if (order.rtcp === false && !mux) return refusal(449, "rtcph/rsb=OFF without a=rtcp-mux");
+  const protection = protectionOf(local.protocol, cryptos);
+  if (!protection.ok) return protection;
+  const mode = order.mode ?? before?.mode ?? "inactive";
+  if (protection.value.kind === "awaiting-keys" && before !== undefined && isSecure(before.local.protocol)) {
+    const one = (cryptos.local === undefined) !== (cryptos.remote === undefined);
+    // Configured and opened with the key of one direction only: RTP/SAVP activated without keys.
+    if (one && mode !== "inactive" && order.local !== undefined && order.remote !== undefined) {
+      return refusal(472, `a=crypto in ${cryptos.local === undefined ? "Local" : "Remote"}`);
+    }
+  }
+  const target = remoteOf(remote, mux, face.address);
+  if (!target.ok) return target;
+  const latch = extras.latch ?? before?.latch ?? "off";
+  const inactivity = pickInactivity(before, extras);
+  const state: StreamState = {
+    stream: order.stream,
+    local,
+    ...(remote === undefined ? {} : { remote }),
+    cryptos,
+    mode,
+    latch,
+    ...(inactivity === undefined ? {} : { inactivity }),
+  };
+  const asked = order.local?.kind === "describe" ? order.local.text : undefined;
+  const plan: LegPlan = {
+    address: face.address,
+    rtcp: mux ? "mux" : "separate",
+    protection: protection.value,
+    mode,
+    ...(target.value === undefined ? {} : { remote: target.value }),
+    latch,
+    ...(inactivity === undefined ? {} : { inactivityMs: inactivity.afterMs }),
+  };
+  const chose =
+    asked?.address.kind === "choose" || asked?.port.kind === "choose" || asked?.rtcp?.port.kind === "choose";
+  return ok({ state, plan, chose });
+};
+
+const sameKey = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : sameCrypto(a, b);
+
+/** The same keys under the same transport: the plane's contexts must not be touched (signalling.md 5.5). */
+export const sameProtection = (a: StreamState, b: StreamState): boolean =>
+  isSecure(a.local.protocol) === isSecure(b.local.protocol) &&
+  sameKey(a.cryptos.local, b.cryptos.local) &&
+  sameKey(a.cryptos.remote, b.cryptos.remote);
+
+/** What a reply tells about the stream: our description with the real address and ports. */
+export const describeOwn = (state: StreamState, own: OwnPorts): SessionText => {
+  const { rtcp: asked, ...local } = state.local;
+  const mux = local.rtcpMux && (state.remote === undefined || state.remote.rtcpMux);
+  return {
+    ...local,
+    address: { kind: "given", value: own.address },
+    port: { kind: "given", value: own.rtpPort },
+    rtcpMux: mux,
+    // RFC 3605: said where it was asked for, or where it is not port + 1.
+    ...(mux || (asked === undefined && own.rtcpPort === own.rtpPort + 1)
+      ? {}
+      : { rtcp: { port: { kind: "given", value: own.rtcpPort } } }),
+  };
+};

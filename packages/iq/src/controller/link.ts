@@ -1,0 +1,301 @@
+// Owns one gateway at the controller: its registration, heartbeat and contexts, and the resynchronising of the two.
+// The decisions are in registry.ts; this is their shell. TS 23.334 8 (AGW restoration, ALG heartbeat), H.248.1 11.5.
+import type { ActionReply, ActionRequest, H248Error, H248Peer } from "@sallyport/h248";
+import type { Clock, Log, Timer } from "@sallyport/kit";
+import { SallyportError } from "@sallyport/kit";
+import { iqErrors } from "../errors.ts";
+import { keysAllowed } from "../profile/keys-allowed.ts";
+import type { ServiceChange } from "../profile/services.ts";
+import type { IqContext, IqProfile } from "../types.ts";
+import type { HeldContext } from "./held.ts";
+import { iqError } from "./refusals.ts";
+import type { GatewayView, RegistryEffect, RegistryInput, RegistryRules } from "./registry.ts";
+import { stepRegistry, unregistered } from "./registry.ts";
+import { readContexts } from "./replies.ts";
+import { auditContextsRequest, heartbeatRequest, subtractRequest } from "./requests.ts";
+import type { GatewayStatus, IqGatewayEntry, IqNotification } from "./types.ts";
+
+export interface LinkTimes {
+  readonly heartbeatMs: number;
+  readonly commandTimeoutMs: number;
+  readonly keepContextsMs: number;
+}
+
+export interface LinkPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly rules: RegistryRules;
+  readonly times: LinkTimes;
+  readonly lab: boolean;
+  request(
+    actions: readonly ActionRequest[],
+    peer: H248Peer,
+    options: { readonly version: 1 | 2 | 3; readonly timeoutMs: number },
+  ): Promise<readonly ActionReply[]>;
+  disconnect(peer: H248Peer): void;
+  notify(notification: IqNotification): void;
+  report(status: GatewayStatus): void;
+}
+
+export type Registered =
+  | { readonly ok: true; readonly version: number; readonly profile: IqProfile }
+  | { readonly ok: false; readonly error: H248Error };
+
+export class GatewayLink {
+  readonly entry: IqGatewayEntry;
+  readonly contexts = new Map<number, HeldContext>();
+  readonly #ports: LinkPorts;
+  #view: GatewayView = unregistered;
+  #peer: H248Peer | undefined;
+  #heartbeat: Timer | undefined;
+  #patience: Timer | undefined;
+  /** Commands under way that may make a context we do not know yet. */
+  #adding = 0;
+  #added = 0;
+  /** A command's outcome is unknown: compare contexts as soon as the gateway is heard again. */
+  #doubtful = false;
+  #closed = false;
+
+  constructor(entry: IqGatewayEntry, ports: LinkPorts) {
+    this.entry = entry;
+    this.#ports = ports;
+  }
+
+  get state(): GatewayView["state"] {
+    return this.#view.state;
+  }
+
+  /** Whether keys may be sent to it. */
+  get mayHoldKeys(): boolean {
+    if (this.#peer === undefined) return false;
+    return keysAllowed(this.#peer, { protectedBelow: this.entry.protectedBelow, lab: this.#ports.lab });
+  }
+
+  isRegistered(peer: H248Peer): boolean {
+    return this.#view.state !== "down" && this.#view.peer === peer.id;
+  }
+
+  status(): GatewayStatus {
+    const peer = this.#peer;
+    return {
+      id: this.entry.id,
+      mid: this.entry.mid,
+      state: this.#view.state,
+      protected: this.mayHoldKeys,
+      contexts: this.contexts.size,
+      reason: this.#view.reason,
+      ...(peer === undefined ? {} : { remote: peer.remote, protocol: peer.protocol }),
+    };
+  }
+
+  serviceChange(peer: H248Peer, said: ServiceChange): Registered {
+    const effects = this.#step({ kind: "service-change", peer: peer.id, ...said });
+    const refused = effects.find((effect) => effect.kind === "refuse");
+    if (refused !== undefined) return { ok: false, error: refused.error };
+    const accepted = effects.find((effect) => effect.kind === "accept");
+    const before = this.#peer;
+    this.#peer = this.#view.state === "down" ? undefined : peer;
+    this.#run(effects, before);
+    const { version, profile } = accepted ?? this.#ports.rules;
+    return { ok: true, version, profile };
+  }
+
+  peerClosed(peer: H248Peer): void {
+    this.#feed({ kind: "peer-closed", peer: peer.id });
+  }
+
+  /** Any message from it is a sign of life. */
+  heard(): void {
+    this.#feed({ kind: "heartbeat-answered" });
+  }
+
+  /**
+   * Sends one transaction. Rejects SALLY_IQ_GATEWAY_LOST, SALLY_IQ_TIMEOUT (the outcome is then unknown, and compared later)
+   * or the SALLY_IQ_* its error code maps to.
+   */
+  async command(actions: readonly ActionRequest[]): Promise<readonly ActionReply[]> {
+    const peer = this.#peer;
+    if (peer === undefined) throw iqErrors("SALLY_IQ_GATEWAY_LOST", undefined, { where: this.entry.id });
+    const adds = actions.some((action) => action.context === "$");
+    if (adds) this.#began();
+    try {
+      return await this.#ports.request(actions, peer, {
+        version: this.#version,
+        timeoutMs: this.#ports.times.commandTimeoutMs,
+      });
+    } catch (error) {
+      throw this.#understand(error);
+    } finally {
+      if (adds) this.#adding -= 1;
+    }
+  }
+
+  hold(held: HeldContext): void {
+    this.contexts.set(held.context.context, held);
+  }
+
+  /** Removes what a failed or unanswered command may have left: now when possible, else when contexts are compared. */
+  async tidy(context: number): Promise<void> {
+    this.contexts.delete(context);
+    try {
+      await this.command(subtractRequest(context, { statistics: false }));
+    } catch {
+      this.doubt();
+    }
+  }
+
+  /** A command's outcome is not known. */
+  doubt(): void {
+    this.#doubtful = true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#heartbeat?.cancel();
+    this.#patience?.cancel();
+    this.#peer = undefined;
+    this.contexts.clear();
+  }
+
+  get #version(): 1 | 2 | 3 {
+    return this.#view.version === 1 ? 1 : this.#view.version === 3 ? 3 : 2;
+  }
+
+  #began(): void {
+    this.#adding += 1;
+    this.#added += 1;
+  }
+
+  #understand(error: unknown): unknown {
+    if (!(error instanceof SallyportError)) return error;
+    const where = this.entry.id;
+    switch (error.code) {
+      case "SALLY_H248_TIMEOUT":
+        this.#doubtful = true;
+        return iqErrors("SALLY_IQ_TIMEOUT", undefined, { where, cause: error });
+      case "SALLY_H248_CLOSED":
+        return iqErrors("SALLY_IQ_GATEWAY_LOST", undefined, { where, cause: error });
+      case "SALLY_H248_BUSY":
+        return iqErrors("SALLY_IQ_BUSY", undefined, { where, cause: error });
+      case "SALLY_H248_ERROR":
+        return iqError({ code: error.h248Error ?? 500, text: error.detail }, where);
+      default:
+        this.#doubtful = true;
+        return iqErrors("SALLY_IQ_REFUSED", error.code, { where, cause: error });
+    }
+  }
+
+  #step(input: RegistryInput): readonly RegistryEffect[] {
+    const step = stepRegistry(this.#view, this.#ports.rules, input);
+    this.#view = step.view;
+    return step.effects;
+  }
+
+  #feed(input: RegistryInput): void {
+    if (this.#closed) return;
+    const before = this.#peer;
+    const effects = this.#step(input);
+    if (this.#view.state === "down") this.#peer = undefined;
+    this.#run(effects, before);
+  }
+
+  #run(effects: readonly RegistryEffect[], before: H248Peer | undefined): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "drop-peer":
+          if (before?.id === effect.peer) this.#ports.disconnect(before);
+          break;
+        case "lose-contexts":
+          this.#lose([...this.contexts.values()], effect.reason);
+          break;
+        case "resynchronise":
+          void this.#resynchronise();
+          break;
+        case "start-heartbeat":
+          this.#beatLater();
+          break;
+        case "stop-heartbeat":
+          this.#heartbeat?.cancel();
+          this.#heartbeat = undefined;
+          break;
+        case "start-patience":
+          this.#patience?.cancel();
+          this.#patience = this.#ports.clock.after(this.#ports.times.keepContextsMs, () =>
+            this.#feed({ kind: "given-up" }),
+          );
+          break;
+        case "stop-patience":
+          this.#patience?.cancel();
+          this.#patience = undefined;
+          break;
+        case "report":
+          this.#ports.report(this.status());
+          break;
+        // Accept and refuse are answered by whoever asked.
+        default:
+      }
+    }
+  }
+
+  #lose(lost: readonly HeldContext[], reason: "restart" | "forced" | "silence" | "audit"): void {
+    for (const { context } of lost) {
+      this.contexts.delete(context.context);
+      this.#ports.notify({ kind: "context-lost", gateway: this.entry.id, context, reason });
+    }
+  }
+
+  #beatLater(): void {
+    this.#heartbeat?.cancel();
+    this.#heartbeat = this.#ports.clock.after(this.#ports.times.heartbeatMs, () => void this.#beat());
+  }
+
+  async #beat(): Promise<void> {
+    const peer = this.#peer;
+    if (peer === undefined || this.#closed) return;
+    const timeoutMs = Math.min(this.#ports.times.commandTimeoutMs, this.#ports.times.heartbeatMs);
+    try {
+      await this.#ports.request(heartbeatRequest, peer, { version: this.#version, timeoutMs });
+      this.heard();
+      if (this.#doubtful) void this.#resynchronise();
+    } catch (error) {
+      // An error is an answer too: it lives.
+      const lives = error instanceof SallyportError && error.code === "SALLY_H248_ERROR";
+      if (this.#peer === peer) this.#feed({ kind: lives ? "heartbeat-answered" : "heartbeat-missed" });
+    }
+    if (this.#peer === peer && this.#view.state !== "down") this.#beatLater();
+  }
+
+  /** H.248.1 11.5 and invariant 10: what only the gateway knows is subtracted, what only we know is lost. */
+  async #resynchronise(): Promise<void> {
+    this.#doubtful = true;
+    const known = new Map(this.contexts);
+    const added = this.#added;
+    const quiet = this.#adding === 0;
+    try {
+      const listed = readContexts(await this.command(auditContextsRequest));
+      if (!listed.ok || this.#closed) return;
+      const there = new Set(listed.value);
+      const missing = [...known].filter(([id, held]) => !there.has(id) && this.contexts.get(id) === held);
+      this.#lose(
+        missing.map(([, held]) => held),
+        "audit",
+      );
+      // While contexts are being made nobody can tell a new one from one left behind: look again later.
+      if (!quiet || this.#added !== added) return;
+      this.#doubtful = false;
+      const left = listed.value.filter((id) => !this.contexts.has(id) && !known.has(id));
+      if (left.length > 0)
+        this.#ports.log.warn("contexts left behind are subtracted", { gateway: this.entry.id, contexts: left });
+      for (const id of left) await this.tidy(id);
+    } catch (error) {
+      this.#ports.log.warn("contexts could not be compared", {
+        gateway: this.entry.id,
+        code: error instanceof SallyportError ? error.code : "unknown",
+      });
+    }
+  }
+
+  contextOf(id: number): IqContext | undefined {
+    return this.contexts.get(id)?.context;
+  }
+}

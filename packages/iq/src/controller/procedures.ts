@@ -1,0 +1,115 @@
+// Owns the procedures of TS 23.334 clause 8 at the controller: each sends one transaction and reads its answer.
+// Invariant 6: no key leaves over an unprotected Iq. Invariant 10: what fails half way is subtracted again.
+import type { Result, SallyportError } from "@sallyport/kit";
+import { iqErrors } from "../errors.ts";
+import type { CallEndPlan, IqContext, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
+import { forget, remember, reservedOf } from "./held.ts";
+import type { GatewayLink } from "./link.ts";
+import { iqError } from "./refusals.ts";
+import type { ReplyFailure } from "./replies.ts";
+import { firstError, readAdd, readModify, readSubtract } from "./replies.ts";
+import { addRequest, modifyRequest, removeStreamsRequest, subtractRequest } from "./requests.ts";
+
+const ends = (streams: readonly StreamPlan[]): readonly CallEndPlan[] =>
+  streams.flatMap(({ access, core }) => [access, core].filter((end) => end !== undefined));
+
+export const carriesKeys = (streams: readonly StreamPlan[]): boolean =>
+  ends(streams).some((end) => end.localCrypto !== undefined || end.remoteCrypto !== undefined);
+
+/** Keys will follow: a gateway that may not have them is no use. */
+export const willCarryKeys = (streams: readonly StreamPlan[]): boolean =>
+  ends(streams).some((end) => /^RTP\/SAVPF?$/i.test(end.protocol));
+
+const failureError = (failure: ReplyFailure, where: string): SallyportError =>
+  failure.kind === "refused"
+    ? iqError(failure.error, where)
+    : iqErrors("SALLY_IQ_REPLY_INVALID", `${failure.why}.`, { where });
+
+const need = <T>(result: Result<T, ReplyFailure>, where: string): T => {
+  if (!result.ok) throw failureError(result.error, where);
+  return result.value;
+};
+
+/** TS 33.328 6.2.1.3 note: refused before anything is sent. */
+const guard = (link: GatewayLink, streams: readonly StreamPlan[]): void => {
+  if (carriesKeys(streams) && !link.mayHoldKeys) {
+    throw iqErrors("SALLY_IQ_UNPROTECTED", undefined, { where: link.entry.id });
+  }
+};
+
+/** Reserve (and Configure) AGW Connection Point, both sides, in a new context. */
+export const addContext = async (
+  link: GatewayLink,
+  streams: readonly StreamPlan[],
+  options: { readonly emergency?: boolean },
+): Promise<{ readonly context: IqContext } & ReservedEnds> => {
+  guard(link, streams);
+  const replies = await link.command(addRequest(streams, options));
+  const added = readAdd(link.entry.id, streams, replies);
+  if (!added.ok) {
+    // A gateway that keeps the commands before the failed one must not keep their context.
+    if (added.error.context !== undefined) await link.tidy(added.error.context);
+    throw failureError(added.error, link.entry.id);
+  }
+  const { context, access, core } = added.value;
+  link.hold(remember(context, new Map(), streams, { access, core }));
+  return { context, access, core };
+};
+
+const heldOf = (link: GatewayLink, context: IqContext) => {
+  const held = link.contexts.get(context.context);
+  if (held === undefined) {
+    throw iqErrors("SALLY_IQ_CONTEXT_GONE", `Context ${context.context}.`, { where: link.entry.id });
+  }
+  return held;
+};
+
+/** Configure AGW Connection Point, Change Through-Connection; Reserve for new streams. */
+export const modifyContext = async (
+  link: GatewayLink,
+  context: IqContext,
+  streams: readonly StreamPlan[],
+): Promise<ReservedEnds> => {
+  const held = heldOf(link, context);
+  guard(link, streams);
+  const replies = await link.command(modifyRequest(held, streams));
+  const reserved = need(readModify(context, streams, replies), link.entry.id);
+  const after = remember(context, held.streams, streams, reserved);
+  link.hold(after);
+  return { access: reservedOf(after, streams, "access"), core: reservedOf(after, streams, "core") };
+};
+
+export const removeStreams = async (
+  link: GatewayLink,
+  context: IqContext,
+  streams: readonly number[],
+): Promise<void> => {
+  const held = heldOf(link, context);
+  const known = streams.filter((stream) => held.streams.has(stream));
+  if (known.length === 0) return;
+  const error = firstError(await link.command(removeStreamsRequest(held, known)));
+  if (error !== undefined) throw iqError(error, link.entry.id);
+  link.hold(forget(held, known));
+};
+
+const nothing: IqStatistics = { terminations: [] };
+
+/** Release AGW Termination, all of the context. Never rejects for what the gateway does: the call has ended anyway. */
+export const subtractContext = async (
+  link: GatewayLink,
+  context: IqContext,
+  options: { readonly statistics: boolean },
+): Promise<IqStatistics> => {
+  const held = link.contexts.get(context.context);
+  if (held === undefined) return nothing;
+  link.contexts.delete(context.context);
+  const replies = await link.command(subtractRequest(context, options)).catch(() => undefined);
+  if (replies === undefined) {
+    link.doubt();
+    return nothing;
+  }
+  const read = readSubtract(context, [...held.streams.keys()], replies);
+  if (read.ok) return read.value;
+  link.doubt();
+  return nothing;
+};

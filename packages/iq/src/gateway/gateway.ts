@@ -1,0 +1,243 @@
+// Owns the gateway's shell on Iq: the connection to its controller, registration, commands in, events out.
+// Decisions are in registration.ts and execute.ts. H.248.1 7.2.7, 7.2.8, 8.2; TS 29.334 5.10.
+import type { ActionReply, CommandRequest, H248Error, H248Peer, H248Transport } from "@sallyport/h248";
+import { createAssociation, createH248Transport } from "@sallyport/h248";
+import type { Timer } from "@sallyport/kit";
+import { SallyportError } from "@sallyport/kit";
+import { iqErrors } from "../errors.ts";
+import { inTurn } from "../in-turn.ts";
+import { h248Error } from "../profile/error-text.ts";
+import { keysAllowed } from "../profile/keys-allowed.ts";
+import { readMid } from "../profile/mid.ts";
+import { readAgreement, readServiceChange, writeServiceChange } from "../profile/services.ts";
+import { runActions } from "./execute.ts";
+import { connectSpec } from "./connect-spec.ts";
+import { observedEvents } from "./observed.ts";
+import type { RegistrationEffect, RegistrationInput, RegistrationRules } from "./registration.ts";
+import { stepRegistration, unstarted } from "./registration.ts";
+import type { IqGateway, IqGatewayHandler, IqGatewayOptions, IqGatewayState } from "./types.ts";
+
+const registerTimeoutMs = 4000;
+
+/** H.248.1: commands of one context in order, whatever messages they came in. */
+const ordered = (handler: IqGatewayHandler): IqGatewayHandler => {
+  const turn = inTurn();
+  return {
+    ...handler,
+    add: (request) =>
+      request.context === "new" ? handler.add(request) : turn(request.context, () => handler.add(request)),
+    modify: (request) => turn(request.context, () => handler.modify(request)),
+    subtract: (request) => turn(request.context, () => handler.subtract(request)),
+  };
+};
+
+/** Starts registering at once and goes on until closed. @throws SALLY_IQ_CONFIG */
+export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGateway> => {
+  const { config, clock, log, random, openDatagram, observe, onState } = options;
+  if (config.controllers.length === 0) throw iqErrors("SALLY_IQ_CONFIG", "No controller is given.");
+  const handler = ordered(options.handler);
+  const version = config.version ?? 2;
+  const silenceMs = config.silenceMs ?? 35_000;
+  const rules: RegistrationRules = {
+    controllers: config.controllers.length,
+    avalancheMs: config.avalancheMs ?? 0,
+    firstRetryMs: config.firstRetryMs ?? 500,
+    longestRetryMs: config.longestRetryMs ?? 30_000,
+    version,
+    profile: config.profile ?? { name: "ETSI_BGF", version: 2 },
+  };
+  let registration = unstarted;
+  let agreed: 1 | 2 | 3 = 1;
+  let peer: H248Peer | undefined;
+  let waiting: Timer | undefined;
+  let keeping: Timer | undefined;
+  let listening: Timer | undefined;
+  let heardAt = clock.now();
+  let leaving: (() => void) | undefined;
+
+  const transport: H248Transport = createH248Transport({
+    clock,
+    log,
+    ...(openDatagram === undefined ? {} : { openDatagram }),
+    onMessage: (octets, from) => association.receive(octets, from),
+    onPeerClosed: (gone) => {
+      association.peerClosed(gone);
+      if (gone.id === peer?.id) lose("connection lost");
+    },
+    ...(observe === undefined
+      ? {}
+      : {
+          observe: ({ direction, octets, peer: at, at: when }) =>
+            observe({ direction, octets, protocol: at.protocol, local: at.local, remote: at.remote, at: when }),
+        }),
+  });
+
+  /** H.248.1 7.2.8: the controller orders a new registration. */
+  const serviceChange = (command: CommandRequest): H248Error | undefined => {
+    const said = readServiceChange(command);
+    if (!said.ok) return said.error;
+    const services = command.descriptors.find((descriptor) => descriptor.kind === "services");
+    if (services?.mgcIdToTry !== undefined) return h248Error(501, "MgcIdToTry");
+    const fresh = said.value.method === "Restart" || said.value.method === "Forced";
+    // After the reply has left.
+    clock.after(0, () => feed({ kind: "ordered", fresh }));
+    return undefined;
+  };
+
+  const association = createAssociation({
+    mid: readMid(config.mid),
+    transport,
+    clock,
+    log,
+    random,
+    version,
+    ...(config.style === undefined ? {} : { style: config.style }),
+    onRequest: async ({ actions, peer: from, mid }) => {
+      const controller = config.controllers[registration.controller];
+      if (peer === undefined || from.id !== peer.id || controller === undefined) {
+        throw iqErrors("SALLY_IQ_UNAUTHORISED", `Not the controller: ${mid}.`);
+      }
+      // H.248.1 11.2: nothing is carried out before the ServiceChange reply.
+      if (registration.state !== "registered") throw iqErrors("SALLY_IQ_NOT_REGISTERED");
+      heardAt = clock.now();
+      const declared = { protectedBelow: controller.protectedBelow, lab: config.lab };
+      return runActions({ handler, keysAllowed: keysAllowed(from, declared), version: agreed, serviceChange }, actions);
+    },
+  });
+
+  const jitter = (): number => random.bytes(4).readUInt32BE(0) / 2 ** 32;
+  const state = (): IqGatewayState => ({
+    registered: registration.state === "registered",
+    controller: registration.controller,
+    reason: registration.reason,
+  });
+
+  const feed = (input: RegistrationInput): void => {
+    const step = stepRegistration(registration, rules, input);
+    registration = step.registration;
+    for (const effect of step.effects) run(effect);
+  };
+
+  const lose = (why: string): void =>
+    registration.state === "leaving" ? feed({ kind: "left" }) : feed({ kind: "lost", why, jitter: jitter() });
+
+  const connect = async (index: number): Promise<void> => {
+    const controller = config.controllers[index];
+    if (controller === undefined) return;
+    try {
+      const opened = await transport.connect(connectSpec(controller));
+      if (registration.state !== "connecting") return transport.disconnect(opened);
+      peer = opened;
+      feed({ kind: "connected" });
+    } catch (error) {
+      const why = error instanceof SallyportError ? error.code : "connection failed";
+      log.warn("iq controller not reached", { controller: controller.address, port: controller.port, why });
+      feed({ kind: "failed", why, jitter: jitter() });
+    }
+  };
+
+  const registerWith = async (
+    to: H248Peer,
+    effect: Extract<RegistrationEffect, { kind: "register" }>,
+  ): Promise<void> => {
+    const said = writeServiceChange(effect.method, effect.reason, { version, profile: rules.profile });
+    const mine = (): boolean => peer?.id === to.id;
+    try {
+      // H.248.1 11.3: the first message has header version 1; the reply tells what to go on with.
+      const replies = await association.request(
+        [{ context: "-", commands: [said] }],
+        { peer: to },
+        { version: effect.method === "Forced" ? agreed : 1, timeoutMs: registerTimeoutMs },
+      );
+      if (effect.method === "Forced") return feed({ kind: "left" });
+      const reply = replies[0]?.commands[0];
+      const error = reply?.error ?? replies[0]?.error;
+      if (!mine()) return;
+      if (reply === undefined || error !== undefined) {
+        log.warn("iq registration refused", { code: error?.code ?? 0, text: error?.text ?? "no answer" });
+        return feed({ kind: "failed", why: `refused with ${error?.code ?? "nothing"}`, jitter: jitter() });
+      }
+      const answer = readAgreement(reply);
+      agreed = answer.version === 3 ? 3 : answer.version === 1 ? 1 : 2;
+      heardAt = clock.now();
+      feed({ kind: "accepted", ...answer, jitter: jitter() });
+    } catch (error) {
+      if (effect.method === "Forced") return feed({ kind: "left" });
+      const why = error instanceof SallyportError ? error.code : "registration failed";
+      if (mine()) feed({ kind: "failed", why, jitter: jitter() });
+    }
+  };
+
+  const watchSilence = (): void => {
+    listening?.cancel();
+    if (silenceMs === 0 || registration.state !== "registered") return;
+    const left = heardAt + silenceMs - clock.now();
+    if (left <= 0) return lose("controller silent");
+    listening = clock.after(left, watchSilence);
+  };
+
+  const run = (effect: RegistrationEffect): void => {
+    switch (effect.kind) {
+      case "wait":
+        waiting?.cancel();
+        waiting = clock.after(effect.ms, () => feed({ kind: "waited" }));
+        break;
+      case "connect":
+        void connect(effect.controller);
+        break;
+      case "register":
+        if (peer !== undefined) void registerWith(peer, effect);
+        break;
+      case "disconnect": {
+        const gone = peer;
+        peer = undefined;
+        listening?.cancel();
+        if (gone !== undefined) transport.disconnect(gone);
+        if (registration.state === "closed") leaving?.();
+        break;
+      }
+      case "keep-contexts":
+        keeping?.cancel();
+        keeping = clock.after(config.keepContextsMs ?? 30_000, () => feed({ kind: "expired" }));
+        break;
+      case "contexts-owned":
+        keeping?.cancel();
+        watchSilence();
+        break;
+      case "drop-contexts":
+        void handler.clear();
+        break;
+      case "report":
+        onState?.(state());
+        break;
+    }
+  };
+
+  const request = (command: CommandRequest, context: number): Promise<readonly ActionReply[]> => {
+    if (peer === undefined || registration.state !== "registered") {
+      return Promise.reject(iqErrors("SALLY_IQ_NO_CONTROLLER"));
+    }
+    return association.request([{ context, commands: [command] }], { peer }, { version: agreed, timeoutMs: 10_000 });
+  };
+
+  feed({ kind: "start", jitter: jitter() });
+
+  return {
+    state,
+    notify: async (event) => {
+      await request(observedEvents(event, clock.now()), event.context);
+    },
+    close: async () => {
+      if (registration.state === "closed") return;
+      waiting?.cancel();
+      await new Promise<void>((resolve) => {
+        leaving = resolve;
+        feed({ kind: "leave" });
+      });
+      for (const timer of [waiting, keeping, listening]) timer?.cancel();
+      association.close();
+      await handler.clear();
+      await transport.close();
+    },
+  };
+};
