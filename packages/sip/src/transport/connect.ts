@@ -17,7 +17,12 @@ export interface Dial {
 
 export const dial = (
   target: SipTarget,
-  options: { readonly clock: Clock; readonly connectMs: number; readonly from?: string; readonly tls?: TlsMaterial },
+  options: {
+    readonly clock: Clock;
+    readonly connectMs: number;
+    readonly from?: string;
+    readonly tls?: Partial<TlsMaterial>;
+  },
 ): Dial => {
   const place = `${target.protocol} ${hostPort(target.address, target.port)}`;
   const address = {

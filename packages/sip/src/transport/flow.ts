@@ -54,7 +54,8 @@ export interface SipTarget {
   readonly port: number;
   /** The name the peer's certificate must show; default: `address`. */
   readonly serverName?: string;
-  readonly tls?: TlsMaterial;
+  /** `ca`, and a certificate with its key where the peer wants to see one; default: the listening point's. */
+  readonly tls?: Partial<TlsMaterial>;
   /** Send from this listening point; its TLS material is the client's. */
   readonly listener?: string;
 }

@@ -24,7 +24,7 @@ export interface PoolOptions {
 /** From where and with which certificate a connection is opened. */
 export interface Origin {
   readonly from?: string;
-  readonly tls?: TlsMaterial;
+  readonly tls?: Partial<TlsMaterial>;
 }
 
 export interface ConnectionPool {

@@ -13,18 +13,18 @@ import type {
 import { sipErrors } from "../errors.ts";
 import type { TlsMaterial } from "./flow.ts";
 
-const contexts = new WeakMap<TlsMaterial, SecureContext>();
+const contexts = new WeakMap<Partial<TlsMaterial>, SecureContext>();
 
 /** RFC 9325 3.1.1: nothing below TLS 1.2. */
-const texts = (material: TlsMaterial): SecureContextOptions => ({
-  key: material.key,
-  cert: material.cert,
+const texts = (material: Partial<TlsMaterial>): SecureContextOptions => ({
+  ...(material.key === undefined ? {} : { key: material.key }),
+  ...(material.cert === undefined ? {} : { cert: material.cert }),
   ...(material.ca === undefined ? {} : { ca: material.ca }),
   minVersion: "TLSv1.2",
 });
 
 /** @throws SALLY_SIP_TLS_MATERIAL when the PEM texts can not be used. */
-export const secureContext = (material: TlsMaterial): SecureContext => {
+export const secureContext = (material: Partial<TlsMaterial>): SecureContext => {
   const known = contexts.get(material);
   if (known !== undefined) return known;
   try {
@@ -99,7 +99,7 @@ export const serverTls = (material: TlsMaterial, handshakeMs: number): TlsOption
   };
 };
 
-export const clientTls = (material: TlsMaterial | undefined, wantedName: string): ConnectionOptions => ({
+export const clientTls = (material: Partial<TlsMaterial> | undefined, wantedName: string): ConnectionOptions => ({
   ...(material === undefined ? {} : { secureContext: secureContext(material) }),
   minVersion: "TLSv1.2",
   rejectUnauthorized: true,
