@@ -1,6 +1,21 @@
 // A scriptable IMS UE: registers with its media security policy, calls, answers, plays, records, and says what it got.
+export { createUe } from "./ue.ts";
+export type { CallHandler, Ue } from "./ue.ts";
+export type { ElementDeps } from "./signalling.ts";
 export { ueConfigSchema } from "./config.ts";
 export type { UeConfig, UeConfigInput } from "./config.ts";
-export { ueErrors } from "./errors.ts";
+export type { UeRegistration } from "./registration/registrar.ts";
+export type { AnswerOptions, CallEnd, CallOptions, CallReport, CallState, UeCall } from "./call/model.ts";
+export type { Asked, MediaSecurity, NoteCode, SecurityNote, SecurityWish } from "./call/security.ts";
+export type { ControlView } from "./media/control.ts";
+export type { RecordedFrame, Recording } from "./media/recording.ts";
+export type { StreamCounters, StreamView } from "./media/stream.ts";
+export { decodeG711, encodeG711, silenceOf } from "./media/g711.ts";
+export type { Law } from "./media/g711.ts";
+export { parseWav, payloadOf, writeWav } from "./media/wav.ts";
+export type { Sound, WavParseCode, WavResult } from "./media/wav.ts";
+export { describeStep, runScript } from "./script/run.ts";
+export type { ScriptOptions } from "./script/run.ts";
 export { scriptSchema, stepSchema } from "./script/schema.ts";
 export type { Expectation, Step, StepInput } from "./script/schema.ts";
+export { ueErrors } from "./errors.ts";

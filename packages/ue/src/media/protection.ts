@@ -64,7 +64,7 @@ export const createProtection = (): Protection => {
         const next = createSrtpReceiver({
           suite: keys.suite,
           keys: keys.theirs.keys.map(srtpKey),
-          ...(receiver === undefined ? {} : { predecessor: receiver }),
+          ...(receiver === undefined ? {} : { predecessor: receiver.indices() }),
         });
         // Packets under the old key may still be on their way: it is kept until the next change.
         before?.release();

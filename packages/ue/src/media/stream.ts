@@ -20,10 +20,10 @@ export interface StreamPlan {
   readonly remote: { readonly address: string; readonly rtpPort: number; readonly rtcpPort: number };
   readonly mux: boolean;
   readonly speech: { readonly payloadType: number; readonly law: Law };
-  /** Payload type of telephone-event, where agreed. */
+  /** Payload type to send telephone-event with, where agreed. */
   readonly event?: number;
-  /** What we accept: payload type to codec. */
-  readonly accepts: ReadonlyMap<number, Law>;
+  /** What we accept, by payload type. */
+  readonly accepts: ReadonlyMap<number, Law | "event">;
   /** Undefined: clear media. */
   readonly keys?: AgreedKeys;
   readonly send: boolean;
@@ -126,7 +126,7 @@ export const openAudioStream = async (options: AudioStreamOptions): Promise<Audi
     const header = parseRtpHeader(packet);
     if (!header.ok || !agreed.receive) return drop("otherDropped");
     const law = agreed.accepts.get(header.payloadType);
-    if (law === undefined && header.payloadType !== agreed.event) return drop("otherDropped");
+    if (law === undefined) return drop("otherDropped");
     let reception = receptions.get(header.ssrc);
     if (reception === undefined) {
       if (receptions.size === maxSources) return drop("otherDropped");
@@ -139,7 +139,7 @@ export const openAudioStream = async (options: AudioStreamOptions): Promise<Audi
     if (sequence === undefined) return drop("otherDropped");
     counters.rtpReceived += 1;
     const { ssrc, timestamp } = header;
-    if (law !== undefined) return void received.add({ ssrc, sequence, timestamp, law, payload });
+    if (law !== "event") return void received.add({ ssrc, sequence, timestamp, law, payload });
     if (digits.take(ssrc, timestamp, payload)) options.onDigit(digits.received.at(-1)?.digit ?? "");
   };
 
