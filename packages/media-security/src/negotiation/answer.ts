@@ -2,6 +2,7 @@
 // TS 33.328 7.2.1 steps 5 to 8, 7.3.1 steps 5 to 7; RFC 4568 5.1.2, 5.1.3; RFC 3264 6.
 import { attributeValues, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
 import { findSuite } from "@sallyport/srtp";
+import { acceptOffered } from "../sdes/accept.ts";
 import { checkAnswer, createAnswer, sameKeys } from "../sdes/offer-answer.ts";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import type { Side } from "./model.ts";
@@ -101,6 +102,13 @@ const ueAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Befor
   } satisfies AgreedLine;
 };
 
+/** The key of a stream that is e2ae until now, sent on as e2e, would lay open what the access has carried. */
+const repeatsKey = (media: SdpMedia, base: AgreedLine | undefined, step: Step): boolean =>
+  base?.kind === "secured" &&
+  acceptOffered(attributeValues(media.lines, "crypto"), [base.suite]).usable.some(({ crypto }) =>
+    sameKeys(noteKeys(step, crypto), base.fromUe),
+  );
+
 const agree = (
   line: OfferedLine,
   document: SdpDocument,
@@ -112,6 +120,10 @@ const agree = (
   const media = document.media[index] as SdpMedia;
   if (line.fate === "off") return { kind: "off", media: line.media, profiles: line.profiles, reason: line.reason };
   if (line.fate === "passed") {
+    if (answerer === "access" && line.security === "e2e" && repeatsKey(media, before.base, step)) {
+      const profiles = { access: media.protocol, core: media.protocol };
+      return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };
+    }
     const reason = media.port === 0 ? "rejected-by-peer" : line.reason;
     return { kind: "passed", security: line.security, media: line.media, reason };
   }

@@ -4,6 +4,7 @@ import { decideAnswer } from "./answer.ts";
 import { close } from "./ending.ts";
 import type { NegotiationEvent } from "./model.ts";
 import { answeredOn, baseOf, dropBranch, refuse, type Outcome } from "./outcome.ts";
+import { planTowards, sessionStreams } from "./plan.ts";
 import { install, settle } from "./progress.ts";
 import { hold, type Exchange, type Negotiation } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -54,9 +55,12 @@ const answerBelow = (state: Negotiation, update: Exchange, invite: Exchange, eve
   const final = event.carrier !== "18x";
   // Another dialog won: the UPDATE goes with its own.
   if (final && branch !== update.branch) return answerTo({ ...state, exchange: invite }, invite, event, step);
-  // A further early dialog waits until the UPDATE is through: the gateway can follow one at a time.
-  if (session === undefined) return { state, effects: [{ kind: "defer" }] };
-  if (final) return settle(state, { kind: "settle", session, held: hold(event.sdp) }, step);
+  if (session !== undefined && final) return settle(state, { kind: "settle", session, held: hold(event.sdp) }, step);
+  // An early dialog that the gateway does not follow now waits until the UPDATE is through.
+  const followed =
+    session !== undefined &&
+    planTowards(state.installed, sessionStreams(session), { removeOthers: false }) === undefined;
+  if (!followed) return { state, effects: [{ kind: "defer" }] };
   const written = writeAnswer(state, session, event.sdp, step);
   return { state: written.state, effects: [written.effect] };
 };

@@ -45,13 +45,13 @@ export const onExchangeFailed = (state: Negotiation): Outcome => {
   const { outer } = exchange;
   const back: Negotiation = outer === undefined ? rest : { ...rest, exchange: outer };
   const wanted = base === undefined ? [] : sessionStreams(base);
-  if (state.installed.length > 0 && wanted.length === 0 && outer === undefined) {
-    return { state: { ...back, installed: [] }, effects: [{ kind: "release-gateway" }] };
-  }
   // What other early dialogs reserved stays theirs: only what nobody below this exchange needs is taken away.
   const needed = new Set(outer?.lines.flatMap((line, index) => (line.fate === "secured" ? [index + 1] : [])));
   const keep = state.installed.map(({ wish }) => wish).filter(({ stream }) => needed.has(stream));
   const target = [...wanted, ...keep.filter(({ stream }) => !wanted.some((wish) => wish.stream === stream))];
+  if (target.length === 0 && state.installed.length > 0) {
+    return { state: { ...back, installed: [] }, effects: [{ kind: "release-gateway" }] };
+  }
   const plan = planTowards(state.installed, target, { removeOthers: true });
   return plan === undefined ? { state: back, effects: [] } : request(back, plan, { kind: "restored" });
 };

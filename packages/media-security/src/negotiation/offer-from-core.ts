@@ -87,10 +87,11 @@ const decideLine = (
   const media = document.media[index] as SdpMedia;
   const profile = profileOf(media.protocol);
   if (media.port === 0) {
+    const security = profile?.is === "secure" ? "e2e" : "none";
     const mapped = profile !== undefined && (base?.kind === "secured" || base?.kind === "off");
     return mapped
       ? { fate: "off", media: media.media, profiles: profile.sides, reason: "rejected-by-peer" }
-      : { fate: "passed", security: "none", media: media.media, reason: "rejected-by-peer" };
+      : { fate: "passed", security, media: media.media, reason: "rejected-by-peer" };
   }
   const pass = (security: "e2e" | "none", reason: ReasonCode, found: string): OfferedLine => {
     step.evidence.push({

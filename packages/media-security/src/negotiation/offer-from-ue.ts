@@ -129,8 +129,9 @@ const decideLine = (
   // A line that is or was e2ae keeps its keys from the core, whether or not the UE repeats its indication.
   const known = profile?.is === "secure" && (base?.kind === "secured" || base?.kind === "off");
   if (media.port === 0) {
+    const security = profile?.is === "secure" ? "e2e" : "none";
     if (!marked && base?.kind !== "secured" && !known) {
-      return { fate: "passed", security: "none", media: media.media, reason: "rejected-by-peer" };
+      return { fate: "passed", security, media: media.media, reason: "rejected-by-peer" };
     }
     const sides = profile?.sides ?? { access: media.protocol, core: media.protocol };
     return { fate: "off", media: media.media, profiles: sides, reason: "rejected-by-peer" };

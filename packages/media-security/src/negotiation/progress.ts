@@ -26,7 +26,8 @@ export const accept = (state: Negotiation, session: Session, final: boolean): Ne
 
 /** Gives up what has no secured stream left: the gateway is in the path only for those. */
 const releaseIfIdle = (state: Negotiation, session: Session, final: boolean): Outcome => {
-  const idle = final && state.installed.length > 0 && sessionStreams(session).length === 0;
+  const idle =
+    final && state.exchange === undefined && state.installed.length > 0 && sessionStreams(session).length === 0;
   if (!idle) return { state, effects: [] };
   return { state: { ...state, installed: [] }, effects: [{ kind: "release-gateway" }] };
 };

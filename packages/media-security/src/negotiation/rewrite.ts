@@ -83,8 +83,9 @@ const removal = (
   const media = document.media[index];
   if (media === undefined) return [];
   if (line?.kind === "ours" || line?.kind === "off") return positions(media.lines, isHopLine);
-  // RFC 4568 defines a=crypto for SRTP profiles only: on an AVP line it is no offer and could become a leak.
-  const strips = isClear(media.protocol) && !options.passBestEffort;
+  // RFC 4568 defines a=crypto for SRTP profiles only: on a line that was offered as AVP it is nothing but a leak.
+  const e2e = line?.kind === "passed" && line.security === "e2e";
+  const strips = isClear(media.protocol) ? !options.passBestEffort : !e2e;
   const stray = strayCrypto(document, index);
   return positions(media.lines, (each) => isIndication(each) || (strips && stray(each)));
 };
