@@ -45,7 +45,8 @@ export const readProperty = (cursor: Cursor): Property => readCondition(cursor, 
 /** A statistic: with one value, a version 3 list, or just named. */
 export const readStatistic = (cursor: Cursor): Property => {
   const name = cursor.name();
-  return cursor.peek() === "=" ? readCondition(cursor, name) : property(name, "=", []);
+  const next = cursor.peek();
+  return next === "," || next === "}" ? property(name, "=", []) : readCondition(cursor, name);
 };
 
 /** What follows the Error token: `= 449 { "text" }`. */

@@ -1,6 +1,5 @@
 // Owns the stream listeners and connections: TCP and TLS, how many, from where, and how long a handshake may take.
 import type { Clock, Log } from "@sallyport/kit";
-import { once } from "node:events";
 import { createServer, connect as connectTcp, isIP } from "node:net";
 import type { Server, Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
@@ -103,7 +102,7 @@ export class Streams {
   /** Lets what was written go out, for a moment. */
   async close(): Promise<void> {
     this.#closed = true;
-    const gone = [...this.#sockets].map((socket) => once(socket, "close"));
+    const gone = [...this.#sockets].map((socket) => new Promise((resolve) => void socket.once("close", resolve)));
     const servers = [...this.#servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     this.#servers.clear();
     for (const socket of this.#handshakes.values()) socket.destroy();
