@@ -53,6 +53,22 @@ const dropBranch = (work: Work, branch: string | undefined, detail: string): voi
     dropDialog(work, dialog, detail);
 };
 
+/** Deferred responses kept; more are lost, and come again when they matter (RFC 3262 3). */
+const maxDeferred = 8;
+
+// Events wait in the leg's own queue while the gateway works, so the negotiation is never found busy. What it puts off is
+// an answer of another early dialog while an UPDATE is open (RFC 3311 5.1).
+const putOff = (work: Work): void => {
+  const carried = takeCarried(work);
+  if (carried?.kind === "request") {
+    const exchange = work.call.exchanges.get(carried.exchange);
+    if (exchange !== undefined) refuse(work, exchange, 500, "busy");
+  } else if (carried?.kind === "response" && work.call.deferred.length < maxDeferred) {
+    const { exchange, response } = carried;
+    work.call = { ...work.call, deferred: [...work.call.deferred, { kind: "response", exchange, response }] };
+  }
+};
+
 const carryOut = (work: Work, effect: Effect): void => {
   switch (effect.kind) {
     case "gateway":
@@ -76,8 +92,7 @@ const carryOut = (work: Work, effect: Effect): void => {
       work.effects.push(effect);
       return;
     case "defer":
-      // Events wait in the leg's own queue while the gateway works, so the negotiation is never found busy.
-      return;
+      return putOff(work);
   }
 };
 

@@ -26,7 +26,7 @@ import type { ListeningPoint } from "../routing/points.ts";
 import { otherSide } from "./dialog.ts";
 import { openCall, step, type CallFacts } from "./step.ts";
 import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
-import { removedIn, type CallView } from "./view.ts";
+import { removedIn, removedKinds, type CallView } from "./view.ts";
 
 export interface Leg {
   readonly id: string;
@@ -204,8 +204,9 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
       case "evidence":
         for (const { changed, origin } of effect.evidence) {
           for (const change of changed) {
-            if (/^removed\b/.test(change))
-              ctx.counters.count("indications_removed_total", { kind: kindOf(change), from: origin });
+            for (const kind of removedKinds(change)) {
+              ctx.counters.count("indications_removed_total", { kind, from: origin });
+            }
           }
         }
         return undefined;
@@ -311,6 +312,3 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
     },
   };
 };
-
-const kindOf = (change: string): string =>
-  /crypto/i.test(change) ? "crypto" : /3ge2ae|indication/i.test(change) ? "indication" : "other";

@@ -3,14 +3,14 @@ import { parseSdp } from "@sallyport/sdp";
 import { tagOf, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
 import { decideNext, pass } from "./decide.ts";
-import { dialogFrom, dialogOf, otherSide, refreshed } from "./dialog.ts";
+import { ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { answeredMark, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange } from "./types.ts";
-import { putDialog, withoutOffer, type Work } from "./work.ts";
+import { putDialog, withoutCarried, withoutOffer, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into. */
 const maxDialogs = 16;
@@ -38,28 +38,43 @@ const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): Call
   return dialog;
 };
 
+// The ACK of a dialog we ended ourselves may be lost, and the 2xx comes again. RFC 3261 13.2.2.4.
+const acknowledgeAgain = (work: Work, dialog: CallDialog, exchange: Exchange): void => {
+  const towards = otherSide(exchange.from);
+  const request = ackTowards(work.call, dialog, towards, exchange.seq);
+  work.effects.push({ kind: "acknowledge", towards, request, party: partyAt(work.call, dialog, towards) });
+};
+
 /** After we ended the exchange ourselves: a 2xx that crossed it still wants ACK, and BYE when it made a dialog. */
 const onStraggler = (work: Work, exchange: Exchange, response: SipResponse): void => {
   if (exchange.method !== "INVITE" || !isSuccess(response)) return;
   const dialog = noteDialog(work, exchange, response);
-  if (dialog !== undefined && dialog.state !== "terminated") dropDialog(work, dialog, "ended");
+  if (dialog?.state === "terminated") acknowledgeAgain(work, dialog, exchange);
+  else if (dialog !== undefined) dropDialog(work, dialog, "ended");
 };
 
-/** A 2xx to INVITE without SDP. */
-const settle = (work: Work, exchange: Exchange, branch: string): boolean => {
-  if (exchange.method !== "INVITE" || !exchange.offered) return true;
-  if (work.call.decided.has(`response/${exchange.id}/${branch}/18x`)) {
-    decideNext(work, { kind: "confirmed", branch });
-    return work.call.phase !== "ending";
+/** A success without SDP: whether it may go on at once. */
+const settle = (work: Work, exchange: Exchange, response: SipResponse, branch: string): boolean => {
+  if (!exchange.offered) return true;
+  if (exchange.method === "INVITE" && work.call.decided.has(`response/${exchange.id}/${branch}/18x`)) {
+    const carried: Carried = { kind: "response", key: "", exchange: exchange.id, response, plain: true };
+    decideNext(work, { kind: "confirmed", branch }, carried);
+    if (work.call.waiting.length > 0 || work.call.phase === "ending") return false;
+    work.call = withoutCarried(work.call);
+    return true;
   }
   if (!exchange.initial) {
     offerFailed(work, exchange);
     return true;
   }
+  if (exchange.final === "success") return true;
   // RFC 3261 13.2.1: an offer in the INVITE has to be answered by the 2xx at the latest.
   endCall(work, "media-security", 488, "no answer");
   return false;
 };
+
+const requestWord = (method: string): "INVITE" | "UPDATE" | "PRACK" =>
+  method === "UPDATE" || method === "PRACK" ? method : "INVITE";
 
 const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   const body = sdpBodyOf(response);
@@ -67,8 +82,7 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
     tagOf(response, exchange.from === (work.call.direction === "originating" ? "access" : "core") ? "to" : "from") ??
     "";
   if (body.kind === "none") {
-    if (isSuccess(response) && !settle(work, exchange, branch)) return;
-    if (isSuccess(response) && exchange.method !== "INVITE") offerFailed(work, exchange);
+    if (isSuccess(response) && !settle(work, exchange, response, branch)) return;
     return passResponse(work, exchange.id, response, undefined);
   }
   const role = responseRole(work.call, exchange, response);
@@ -87,7 +101,9 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   const from = otherSide(exchange.from);
   if (role.kind === "answer") {
     if (work.call.offer?.exchange === exchange.id) work.call = withoutOffer(work.call);
-    return decideNext(work, { kind: "answer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
+    const request = requestWord(exchange.method);
+    const event = { kind: "answer", from, sdp: parsed.document, carrier: role.carrier, branch, request } as const;
+    return decideNext(work, event, carried);
   }
   const decided = new Map(work.call.decided).set(answeredMark(exchange.id, branch), {
     received: nothing,
@@ -119,6 +135,9 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
   if (response.status >= 300) return passFailure(work, exchange, response);
   const dialog =
     exchange.method === "INVITE" || exchange.method === "UPDATE" ? noteDialog(work, exchange, response) : undefined;
-  if (dialog?.state === "terminated") return;
+  if (dialog?.state === "terminated") {
+    if (exchange.method === "INVITE" && isSuccess(response)) acknowledgeAgain(work, dialog, exchange);
+    return;
+  }
   return carry(work, exchange, response);
 };

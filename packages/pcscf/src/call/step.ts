@@ -1,13 +1,13 @@
 // One step of a call leg: an input in, the next state and the effects out. Pure. Owns the queue in which SIP events wait
 // while the gateway works, so that nothing overtakes (invariant 6). TS 33.328 7.2.1 and 7.3.1.
 import { openNegotiation, type NegotiationFacts } from "@sallyport/media-security";
-import { decideNext } from "./decide.ts";
+import { decideNext, pass } from "./decide.ts";
 import { endCall } from "./ending.ts";
 import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
 import { onResponse } from "./responses.ts";
 import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
 import { offerFailed } from "./requests.ts";
-import { refuse, type CallEnvironment, type Work } from "./work.ts";
+import { refuse, withoutCarried, type CallEnvironment, type Work } from "./work.ts";
 
 export interface CallFacts {
   readonly id: string;
@@ -30,6 +30,7 @@ export const openCall = (facts: CallFacts): CallState => ({
   dialogs: new Map(),
   waiting: [],
   queue: [],
+  deferred: [],
   decided: new Map(),
   evidence: [],
   released: false,
@@ -70,6 +71,14 @@ const onTimer = (work: Work, timer: CallTimer): void => {
   }
 };
 
+/** A 2xx without SDP that waited until the gateway had what its early answer agreed on. */
+const passPlain = (work: Work): void => {
+  const { carried, waiting } = work.call;
+  if (carried?.kind !== "response" || carried.plain !== true || waiting.length > 0) return;
+  work.call = withoutCarried(work.call);
+  pass(work, carried, undefined);
+};
+
 const apply = (work: Work, input: CallInput): void => {
   switch (input.kind) {
     case "request":
@@ -85,7 +94,8 @@ const apply = (work: Work, input: CallInput): void => {
     case "gateway-done":
     case "gateway-refused":
       work.call = { ...work.call, waiting: work.call.waiting.filter((request) => request !== input.request) };
-      return decideNext(work, input);
+      decideNext(work, input);
+      return passPlain(work);
     case "timer":
       return onTimer(work, input.timer);
     case "flow-lost":
@@ -120,9 +130,11 @@ export const step = (
   input: CallInput,
   env: CallEnvironment,
 ): { readonly state: CallState; readonly effects: readonly CallEffect[] } => {
-  const work: Work = { call: state, effects: [], env };
+  const { deferred } = state;
+  const work: Work = { call: { ...state, deferred: [] }, effects: [], env };
   if (work.call.waiting.length > 0 && !isGatewayReply(input)) enqueue(work, input);
   else apply(work, input);
+  work.call = { ...work.call, queue: [...work.call.queue, ...deferred] };
   while (work.call.waiting.length === 0) {
     const [next, ...rest] = work.call.queue;
     if (next === undefined) break;

@@ -55,7 +55,14 @@ export interface OpenOffer {
 /** The message that carries the SDP being decided. */
 export type Carried =
   | { readonly kind: "request"; readonly key: string; readonly exchange: number; readonly request: SipRequest }
-  | { readonly kind: "response"; readonly key: string; readonly exchange: number; readonly response: SipResponse }
+  /** `plain`: without SDP of its own, it only waits for the gateway. */
+  | {
+      readonly kind: "response";
+      readonly key: string;
+      readonly exchange: number;
+      readonly response: SipResponse;
+      readonly plain?: true;
+    }
   | { readonly kind: "ack"; readonly key: string; readonly from: Side; readonly request: SipRequest };
 
 /** SDP that was already decided: a retransmission gets the same result without a second decision. */
@@ -95,6 +102,8 @@ export interface CallState {
   readonly waiting: readonly number[];
   readonly carried?: Carried;
   readonly queue: readonly CallInput[];
+  /** Responses the negotiation put off: handed in again after the next input. */
+  readonly deferred: readonly CallInput[];
   readonly decided: ReadonlyMap<string, DecidedBody>;
   readonly evidence: readonly Evidence[];
   readonly ended?: { readonly reason: EndReason; readonly detail: string };

@@ -24,6 +24,15 @@ export interface CallView {
   readonly gateway?: Pick<IqContext, "gateway" | "context">;
 }
 
+/** What an entry of evidence says was taken out; empty when nothing was. */
+export const removedKinds = (change: string): readonly ("crypto" | "3ge2ae" | "other")[] => {
+  if (!/^removed\b/.test(change)) return [];
+  const crypto = /\bcrypto\b/i.test(change) ? (["crypto"] as const) : [];
+  const indication = /3ge2ae|indication/i.test(change) ? (["3ge2ae"] as const) : [];
+  const kinds = [...crypto, ...indication];
+  return kinds.length === 0 ? ["other"] : kinds;
+};
+
 /** The entries of evidence that tell of something taken out. */
 export const removedIn = (evidence: readonly Evidence[]): readonly string[] =>
-  evidence.flatMap(({ changed }) => changed.filter((change) => /^removed\b/.test(change)));
+  evidence.flatMap(({ changed }) => changed.filter((change) => removedKinds(change).length > 0));

@@ -1,0 +1,129 @@
+// A controller without gateways: records every command, answers with addresses, fails or waits when told to.
+import {
+  iqErrors,
+  type IqContext,
+  type IqController,
+  type IqNotification,
+  type ReservedEnd,
+  type StreamPlan,
+} from "@sallyport/iq";
+import type { IqFactory } from "../../src/index.ts";
+
+export interface IqCommand {
+  readonly kind: "add" | "modify" | "remove" | "subtract";
+  readonly streams: readonly StreamPlan[];
+  readonly context?: number;
+}
+
+export interface FakeIq {
+  readonly create: IqFactory;
+  readonly commands: IqCommand[];
+  /** `command` and `done` in the order they happened, among whatever the test notes beside them. */
+  readonly timeline: string[];
+  /** Contexts that exist now. */
+  readonly open: Set<number>;
+  failNext(kind: IqCommand["kind"]): void;
+  /** Commands wait until released. */
+  hold(): void;
+  release(): void;
+  notify(make: (context: IqContext) => IqNotification): void;
+}
+
+export const createFakeIq = (): FakeIq => {
+  const commands: IqCommand[] = [];
+  const timeline: string[] = [];
+  const contexts = new Map<number, { readonly context: IqContext; readonly streams: Map<number, StreamPlan> }>();
+  const open = new Set<number>();
+  const failing: IqCommand["kind"][] = [];
+  let next = 1;
+  let held: Promise<void> | undefined;
+  let letGo: () => void = () => undefined;
+  let tell: (notification: IqNotification) => void = () => undefined;
+
+  const perform = async (command: IqCommand): Promise<void> => {
+    commands.push(command);
+    timeline.push(`${command.kind} sent`);
+    await (held ?? Promise.resolve());
+    await new Promise((resolve) => setImmediate(resolve));
+    const at = failing.indexOf(command.kind);
+    if (at >= 0) {
+      failing.splice(at, 1);
+      timeline.push(`${command.kind} refused`);
+      throw iqErrors("SALLY_IQ_NO_RESOURCES");
+    }
+    timeline.push(`${command.kind} acknowledged`);
+  };
+
+  const ends = (context: number, side: "access" | "core", streams: readonly StreamPlan[]): readonly ReservedEnd[] =>
+    streams.flatMap((stream) => {
+      const plan = stream[side];
+      if (plan === undefined) return [];
+      const port = 20_000 + context * 100 + stream.stream * 4 + (side === "access" ? 0 : 2);
+      return [
+        {
+          stream: stream.stream,
+          address: side === "access" ? "198.51.100.5" : "192.0.2.10",
+          port,
+          rtcpPort: plan.rtcpMux === true ? port : port + 1,
+        },
+      ];
+    });
+
+  const reply = (context: number, streams: readonly StreamPlan[]) => ({
+    access: ends(context, "access", streams),
+    core: ends(context, "core", streams),
+  });
+
+  const controller: IqController = {
+    listening: [{ protocol: "tls", address: "127.0.0.1", port: 2944 }],
+    gateways: () => [{ id: "gw-a", mid: "<gw-a.example>", state: "up", protected: true, contexts: open.size }],
+    contexts: () => [...contexts.values()].map(({ context }) => context),
+    add: async (_gateway, streams) => {
+      await perform({ kind: "add", streams });
+      const id = next++;
+      const context: IqContext = { gateway: "gw-a", context: id, access: `ip/1/${id}`, core: `ip/2/${id}` };
+      contexts.set(id, { context, streams: new Map(streams.map((stream) => [stream.stream, stream])) });
+      open.add(id);
+      return { context, ...reply(id, streams) };
+    },
+    modify: async (context, streams) => {
+      await perform({ kind: "modify", streams, context: context.context });
+      if (!open.has(context.context)) throw iqErrors("SALLY_IQ_CONTEXT_GONE");
+      return reply(context.context, streams);
+    },
+    removeStreams: async (context) => perform({ kind: "remove", streams: [], context: context.context }),
+    subtract: async (context) => {
+      await perform({ kind: "subtract", streams: [], context: context.context });
+      contexts.delete(context.context);
+      open.delete(context.context);
+      return { terminations: [] };
+    },
+    audit: async () => ({ contexts: [...open] }),
+    close: async () => undefined,
+  };
+
+  return {
+    create: async (options) => {
+      tell = options.onNotify;
+      return controller;
+    },
+    commands,
+    timeline,
+    open,
+    failNext: (kind) => void failing.push(kind),
+    hold: () => {
+      held = new Promise((resolve) => (letGo = resolve));
+    },
+    release: () => {
+      held = undefined;
+      letGo();
+    },
+    notify: (make) => {
+      for (const { context } of contexts.values()) {
+        const notification = make(context);
+        if (notification.kind === "context-lost") open.delete(context.context);
+        tell(notification);
+      }
+    },
+  };
+};
