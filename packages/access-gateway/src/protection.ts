@@ -90,11 +90,10 @@ export const protectionOf = (protocol: string, cryptos: Cryptos): Result<Protect
   if (local === undefined || remote === undefined || ours === undefined || theirs === undefined) {
     return ok({ kind: "awaiting-keys" });
   }
-  // RFC 4568 5.1.2: the answer repeats tag and suite of what it chose.
+  // RFC 4568 5.1.2: the answer repeats the suite of what it chose. Its tag belongs to one offer and answer, not to SRTP.
   if (ours.value !== theirs.value) {
     return refusal(473, `a=crypto suites ${ours.value.name} and ${theirs.value.name}`);
   }
-  if (local.tag !== remote.tag) return refusal(473, `a=crypto tags ${local.tag} and ${remote.tag}`);
   const [send] = local.keys;
   if (send === undefined) return refusal(472, "Local a=crypto without a key");
   // RFC 3711 9.1: one key in both directions is a two-time pad as soon as two SSRCs meet.

@@ -44,6 +44,10 @@ export const addContext = async (
   options: { readonly emergency?: boolean },
 ): Promise<{ readonly context: IqContext } & ReservedEnds> => {
   guard(link, streams);
+  // A context of this profile has a termination on each side from the start.
+  if (!streams.some((plan) => plan.access !== undefined) || !streams.some((plan) => plan.core !== undefined)) {
+    throw iqErrors("SALLY_IQ_REFUSED", "A new context needs a plan for both sides.", { where: link.entry.id });
+  }
   const replies = await link.command(addRequest(streams, options));
   const added = readAdd(link.entry.id, streams, replies);
   if (!added.ok) {

@@ -147,7 +147,7 @@ export const readSubtract = (
   const terminations: TerminationStatistics[] = [];
   for (const command of replies.flatMap((reply) => reply.commands)) {
     const side = sides.find((candidate) => context[candidate].toLowerCase() === command.termination.toLowerCase());
-    const named = { termination: command.termination, ...(side === undefined ? {} : { side }) };
+    const named = side === undefined ? { termination: command.termination } : { termination: context[side], side };
     // Version 3 counts by stream, inside Media; version 2 by termination.
     for (const stream of streamsOf(command)) {
       if (stream.statistics === undefined) continue;
