@@ -42,7 +42,7 @@ export const elementKinds = {
       const config = loadConfiguration(file, edgeConfigSchema);
       const edge = await createEdge(config, depsOf(log));
       return {
-        ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}; iq ${listening([edge.iq])}`,
+        ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}; iq ${listening(edge.iq === undefined ? [] : [edge.iq])}`,
         ended: never,
         close: () => edge.close(),
       };

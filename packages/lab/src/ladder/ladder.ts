@@ -62,11 +62,58 @@ const iqLabel = (message: H248Message): string => {
   return isReply ? "reply" : names;
 };
 
+interface IqExchange {
+  readonly request: IqSighting;
+  readonly reply: IqSighting;
+}
+
+const transactionsOf = ({ message }: IqSighting) =>
+  message.body.kind === "transactions" ? message.body.transactions : [];
+
+/** Requests joined with their replies, by the two ends and the transaction id. */
+const exchangesOf = (sightings: readonly IqSighting[]): readonly IqExchange[] =>
+  sightings.flatMap((request) => {
+    const ids = transactionsOf(request).flatMap((transaction) =>
+      transaction.kind === "request" ? [transaction.id] : [],
+    );
+    const reply = sightings.find(
+      (sighting) =>
+        sighting.from === request.to &&
+        sighting.to === request.from &&
+        transactionsOf(sighting).some((transaction) => transaction.kind === "reply" && ids.includes(transaction.id)),
+    );
+    return reply === undefined ? [] : [{ request, reply }];
+  });
+
+const contextsIn = (sighting: IqSighting): readonly string[] =>
+  transactionsOf(sighting).flatMap((transaction) => {
+    if (transaction.kind === "request") return transaction.actions.map(({ context }) => String(context));
+    if (transaction.kind === "reply" && transaction.body.kind === "actions") {
+      return transaction.body.actions.map(({ context }) => String(context));
+    }
+    return [];
+  });
+
 /** Commands that belong to a call; registrations and heartbeats of gateways do not. */
 const callCommands = new Set(["Add", "Modify", "Move", "Subtract"]);
 
-const belongsToCall = ({ message }: IqSighting): boolean =>
-  commandsOf(message).some(({ command }) => callCommands.has(command));
+/** The H.248 messages about the contexts that were opened while this call was set up, up to their end. */
+const iqOfCall = (sightings: readonly IqSighting[], from: number, until: number): ReadonlySet<IqSighting> => {
+  const ours = new Set<IqSighting>();
+  const contexts = new Set<string>();
+  const name = (gateway: string, context: string): string => `${gateway} ${context}`;
+  for (const { request, reply } of exchangesOf(sightings)) {
+    const commands = commandsOf(request.message).map(({ command }) => command);
+    if (!commands.some((command) => callCommands.has(command))) continue;
+    const opens = contextsIn(request).includes("$") && request.at >= from && request.at <= until;
+    if (opens) for (const context of contextsIn(reply)) contexts.add(name(request.to, context));
+    if (!opens && !contextsIn(request).some((context) => contexts.has(name(request.to, context)))) continue;
+    ours.add(request).add(reply);
+    if (commands.includes("Subtract"))
+      for (const context of contextsIn(request)) contexts.delete(name(request.to, context));
+  }
+  return ours;
+};
 
 const stepsOf = (cast: Cast, { from, to }: Sighting, label: string, hasSdp: boolean): readonly string[] => {
   const between = (a: string, b: string): boolean => from === a && to === b;
@@ -130,10 +177,14 @@ export const ladderOf = (cast: Cast, callId: string, sightings: readonly Sightin
   const sip = sightings.filter(isOurs);
   const [first, last] = [sip[0], sip.at(-1)];
   if (first === undefined || last === undefined) return [];
-  const inside = sightings.slice(sightings.indexOf(first));
-  return inside.flatMap((sighting): LadderRow[] => {
+  const iq = iqOfCall(
+    sightings.filter((sighting) => sighting.kind === "iq"),
+    first.at,
+    last.at,
+  );
+  return sightings.flatMap((sighting): LadderRow[] => {
     if (sighting.kind === "iq") {
-      if (!belongsToCall(sighting) || sighting.at > last.at + 1000) return [];
+      if (!iq.has(sighting)) return [];
       const label = iqLabel(sighting.message);
       const { from, to, at } = sighting;
       return [

@@ -1,0 +1,72 @@
+// The lab's command: `sallyport lab [--once]`. Runs the demonstration and stays up until Ctrl-C.
+import { elementLog, logLevels, type Streams } from "@sallyport/cli";
+import { Option, type Command } from "commander";
+import { allPassed, storyText } from "./demo/screen.ts";
+import { tellStory } from "./demo/scenario.ts";
+import { labCertificates } from "./topology/certificates.ts";
+import { startLab } from "./topology/lab.ts";
+
+interface LabCommandOptions {
+  readonly once: boolean;
+  readonly open: boolean;
+  readonly logLevel: (typeof logLevels)[number];
+}
+
+const stopped = (): Promise<void> =>
+  new Promise((resolve) => {
+    const stay = setInterval(() => undefined, 60_000);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => {
+        clearInterval(stay);
+        resolve();
+      });
+    }
+  });
+
+const runLab = async (options: LabCommandOptions, streams: Streams): Promise<number> => {
+  const say = (line: string): void => streams.out(`${line}\n`);
+  const started = performance.now();
+  // Timers of ours do not keep a process alive; this one does while the story runs.
+  const stay = setInterval(() => undefined, 60_000);
+  say("Starting core, P-CSCF A and B, access gateways A and B, UE alice, bob and carol on 127.0.0.1");
+  const certificates = labCertificates();
+  const lab = await startLab({
+    certificates,
+    logOf: (element) => elementLog(element, options.logLevel),
+    transport: options.open ? "open" : "protected",
+  });
+  try {
+    const story = await tellStory(lab, certificates, { say });
+    for (const line of storyText(story)) say(line);
+    const passed = allPassed(story);
+    say(
+      `\n${passed ? "every row passed" : "NOT every row passed"}, ${((performance.now() - started) / 1000).toFixed(1)} s after the start`,
+    );
+    if (!options.once) {
+      for (const [name, side] of Object.entries(lab.sides)) {
+        say(
+          `edge ${name}: UEs may register at ${side.edge.access.map(({ protocol, address, port }) => `${protocol} ${address}:${port}`).join(", ")}`,
+        );
+      }
+      say("The lab stays up until Ctrl-C.");
+      await stopped();
+    }
+    return passed ? 0 : 1;
+  } finally {
+    clearInterval(stay);
+    await lab.close();
+  }
+};
+
+/** Adds `lab` to the program. */
+export const addLabCommand = (program: Command, streams: Streams, setCode: (code: number) => void): void => {
+  program
+    .command("lab")
+    .description("run two edges, two gateways, a core and three UEs on loopback: calls, attacks, ladder, verdict")
+    .option("--once", "end after the verdict, with exit code 0 only if every row passed", false)
+    .option("--open", "SIP and Iq over UDP in clear, so that a capture can be read", false)
+    .addOption(
+      new Option("-l, --log-level <level>", "what to log on standard error").choices([...logLevels]).default("error"),
+    )
+    .action(async (options: LabCommandOptions) => setCode(await runLab(options, streams)));
+};
