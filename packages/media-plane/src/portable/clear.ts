@@ -19,9 +19,9 @@ const chains = (packet: Buffer): boolean => {
 const counts = new Uint16Array(256);
 
 /**
- * Octets that repeat far more often than ciphertext would let them. Among n random octets about n(n-1)/512 pairs are
- * equal, with that variance; eight deviations above twice nothing random ever goes. Speech in PCMA or PCMU and
- * silence do; a compressed codec does not, and counts as a tag failure.
+ * Octets that repeat more often than ciphertext would let them. Among n random octets about n(n-1)/512 pairs are equal,
+ * with that variance; six deviations above is beyond what ciphertext does. Tones, silence and most packets of speech
+ * in PCMA or PCMU are; a compressed codec is not, and counts as a tag failure.
  */
 const repetitive = (octets: Buffer): boolean => {
   const length = Math.min(octets.length, 512);
@@ -34,7 +34,7 @@ const repetitive = (octets: Buffer): boolean => {
     counts[octet] = before + 1;
   }
   const expected = (length * (length - 1)) / 512;
-  return pairs > expected + 8 * Math.sqrt(expected) + 2;
+  return pairs > expected + 6 * Math.sqrt(expected) + 2;
 };
 
 /** Whether an RTP packet that failed to verify is recognisably not SRTP. `headerLength` as found, -1 if none. */
