@@ -7,8 +7,15 @@ const streams: Streams = {
   err: (text) => void process.stderr.write(text),
 };
 
+// A reader that has seen enough (`| head`) is no error of ours.
+const onPipe = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+};
+
 /** Runs the command in `argv` (as process.argv) and settles with the exit code: 0 ok, 1 failed, 2 usage. */
 export const main = (argv: readonly string[]): Promise<number> => {
+  process.stdout.on("error", onPipe);
   let code = 0;
   const setCode = (value: number): void => {
     code = value;
