@@ -3,9 +3,9 @@
 import * as fc from "fast-check";
 import type { AuditItem, Descriptor, EventsDescriptor, H248Message, Property, Signal } from "../src/index.ts";
 
-const letters = [..."abcdefghijklmnopqrstuvwxyzABCXYZ"];
-const wordCharacters = [..."abcXYZ0189+-&!_/'?@^`~*$\\()%|."];
-const quotable = [...wordCharacters, ...";[]{}:,#<>= \t"];
+const letters = Array.from("abcdefghijklmnopqrstuvwxyzABCXYZ");
+const wordCharacters = Array.from("abcXYZ0189+-&!_/'?@^`~*$\\()%|.");
+const quotable = [...wordCharacters, ...Array.from(";[]{}:,#<>= \t")];
 
 const text = (characters: readonly string[], min: number, max: number): fc.Arbitrary<string> =>
   fc.array(fc.constantFrom(...characters), { minLength: min, maxLength: max }).map((list) => list.join(""));
@@ -349,4 +349,4 @@ export const anyMessage: fc.Arbitrary<H248Message> = fc.record({
       arbitrary: fc.record({ kind: fc.constant("transactions" as const), transactions: some(transaction) }),
     },
   ),
-}) as fc.Arbitrary<H248Message>;
+});

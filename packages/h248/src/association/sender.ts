@@ -74,10 +74,14 @@ const whileWaiting = (rules: SenderRules, state: Waiting, input: SenderInput): S
       const { now } = input;
       // D.1.3: the peer is given up after LONG-TIMER.
       if (now >= state.endsAt) return give("timeout");
-      if (rules.reliable && state.sends > 1) return waitMore({ ...state, interval: state.endsAt - now }, now, false);
+      const sends = state.sends + 1;
+      if (rules.reliable) {
+        const rest = { ...state, interval: state.endsAt - now };
+        return state.sends > 1 ? waitMore(rest, now, false) : waitMore({ ...rest, sends }, now, true);
+      }
       // D.1.3: every repetition doubles the time to the next.
-      const next = state.pendings > 0 ? rules.pendingRetryMs : Math.min(state.interval * 2, rules.maxRetryMs);
-      return waitMore({ ...state, interval: next, sends: state.sends + 1 }, now, true);
+      const interval = state.pendings > 0 ? rules.pendingRetryMs : Math.min(state.interval * 2, rules.maxRetryMs);
+      return waitMore({ ...state, interval, sends }, now, true);
     }
     case "pending": {
       // 8.2.3: the transaction is being processed: wait longer, but not for ever.
