@@ -88,7 +88,7 @@ export const agree = (facts: AgreementFacts): Agreement => {
   const hasCredentials = answersChallenge(request);
   const verify = mechanisms(request, "security-verify");
   const verified = checkSecurityVerify({
-    sent: facts.sent ?? media,
+    sent: facts.sent ?? [],
     received: verify.filter(isMedia).map(formatSecurityMechanism),
     draftDialect: usesOptionTag,
     hasCredentials,

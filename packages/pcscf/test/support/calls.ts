@@ -76,7 +76,13 @@ const inDialog = (parts: {
 };
 
 /** `arrivedInvite` and `arrivedOk` are what each end saw of the other. */
-export const dialogOf = (sentInvite: SipRequest, arrivedInvite: SipRequest, arrivedOk: SipResponse): Established => {
+export const dialogOf = (
+  sentInvite: SipRequest,
+  arrivedInvite: SipRequest,
+  arrivedOk: SipResponse,
+  /** Host and port of a proxy the caller is itself: its own Record-Route is not sent to. */
+  self = "none",
+): Established => {
   const from = headerValue(arrivedOk, "from") ?? "";
   const to = headerValue(arrivedOk, "to") ?? "";
   const callId = headerValue(arrivedOk, "call-id") ?? "";
@@ -91,7 +97,7 @@ export const dialogOf = (sentInvite: SipRequest, arrivedInvite: SipRequest, arri
         to,
         callId,
         seq,
-        routes: routeSet(arrivedOk),
+        routes: routeSet(arrivedOk).filter((route) => !route.includes(self)),
         contact: contactUri(sentInvite),
         body,
       }),
@@ -144,20 +150,25 @@ export const establishTerminating = async (
   scenario: Scenario,
   ue: TestUe,
   path: string,
-  options: { readonly body?: string; readonly answer?: string; readonly callId?: string } = {},
+  options: {
+    readonly body?: string;
+    readonly answer?: string;
+    readonly callId?: string;
+    readonly headers?: readonly (readonly [string, string])[];
+  } = {},
 ): Promise<Terminated> => {
   const { core } = scenario;
   const invite = coreRequest(core, "INVITE", ue.contact, {
     route: [path],
     body: options.body ?? coreSdp(),
     ...(options.callId === undefined ? {} : { callId: options.callId }),
-    headers: [["Record-Route", `<sip:${core.address}:${core.port};transport=tcp;lr>`]],
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
   });
   const sent = core.send(invite);
   const arrived = await ue.expect("INVITE");
   ue.respond(arrived, 200, { headers: [["Contact", `<${ue.contact}>`]], body: options.answer ?? ueAnswer() });
   const ok = await sent.final();
-  const dialog = dialogOf(invite, arrived.request, ok);
+  const dialog = dialogOf(invite, arrived.request, ok, `127.0.0.1:${core.port}`);
   await core.ack(dialog.byCaller("ACK", 1));
   await ue.acks.next();
   return { ...dialog, offered: bodyOf(arrived.request), answered: bodyOf(ok) };
