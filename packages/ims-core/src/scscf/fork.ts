@@ -47,8 +47,9 @@ export const startFork = (options: ForkOptions): Fork => {
 
   const answerBest = (): void => {
     answered = true;
-    const best =
-      stopped && outcomes.every(({ status }) => status < 600) && cancelled ? { status: 487 } : bestOutcome(outcomes);
+    // RFC 3261 16.10, 9.2: what the caller gave up ends with 487, unless it was refused everywhere.
+    const refused = outcomes.some(({ status }) => status >= 600);
+    const best = cancelled && !refused ? { status: 487 } : bestOutcome(outcomes);
     // RFC 4320 4.2: a 408 to a request other than INVITE comes too late for everybody.
     if (best.status === 408 && !invite) return;
     server.respond(best.response ?? createResponse(server.request, best.status, undefined, { toTag: server.toTag }));

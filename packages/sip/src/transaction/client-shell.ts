@@ -51,6 +51,7 @@ export interface ClientShellOptions {
   /** Sends the CANCEL in a transaction of its own. */
   sendCancel(cancel: SipRequest): void;
   onEnd(): void;
+  readonly onFault: (error: unknown) => void;
 }
 
 export const createClientTransaction = (options: ClientShellOptions): ClientShell => {
@@ -98,6 +99,7 @@ export const createClientTransaction = (options: ClientShellOptions): ClientShel
         onTimer: (timer) => ({ kind: "timer", timer }),
         perform,
         onEnd,
+        onFault: options.onFault,
       })
     : undefined;
   const plainRunner: Runner<ClientState, ClientInput> | undefined = invite
@@ -109,6 +111,7 @@ export const createClientTransaction = (options: ClientShellOptions): ClientShel
         onTimer: (timer) => ({ kind: "timer", timer }),
         perform,
         onEnd,
+        onFault: options.onFault,
       });
   const feed = (input: ClientInput & { readonly kind: "response" | "transport-error" }): void => {
     inviteRunner?.feed(input);

@@ -23,6 +23,8 @@ export interface RunnerOptions<S extends { readonly name: string }, T extends st
   onTimer(timer: T): I;
   perform(effect: ShellEffect<T>): void;
   onEnd(): void;
+  /** A handler of the transaction's user threw: a defect there must not end other calls. */
+  readonly onFault: (error: unknown) => void;
 }
 
 export const createRunner = <S extends { readonly name: string }, T extends string, I>(
@@ -58,24 +60,29 @@ export const createRunner = <S extends { readonly name: string }, T extends stri
     timers.set(timer, options.clock.after(ms, fire));
   };
 
+  const guarded = (act: () => void): void => {
+    try {
+      act();
+    } catch (error) {
+      options.onFault(error);
+    }
+  };
+
   const apply = (next: Step<S, T>): void => {
     ({ state } = next);
-    for (const effect of next.effects) if (!over) perform(effect);
+    for (const effect of next.effects) if (!over) guarded(() => perform(effect));
     if (state.name !== "terminated" || over) return;
     finish();
-    options.onEnd();
+    guarded(() => options.onEnd());
   };
 
   const work = (first: () => void): void => {
     working = true;
-    try {
-      first();
-      for (let input = inputs.shift(); input !== undefined; input = inputs.shift()) {
-        apply(options.step(state, input));
-      }
-    } finally {
-      working = false;
+    first();
+    for (let input = inputs.shift(); input !== undefined; input = inputs.shift()) {
+      apply(options.step(state, input));
     }
+    working = false;
   };
 
   const feed = (input: I): void => {

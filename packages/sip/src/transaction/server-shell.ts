@@ -54,6 +54,7 @@ export interface ServerShellOptions {
   send(response: SipResponse): Promise<Flow>;
   onAckOf2xx(ack: SipRequest): void;
   onEnd(): void;
+  readonly onFault: (error: unknown) => void;
 }
 
 export const createServerTransaction = (options: ServerShellOptions): ServerShell => {
@@ -95,6 +96,7 @@ export const createServerTransaction = (options: ServerShellOptions): ServerShel
         onTimer: (timer) => ({ kind: "timer", timer }),
         perform,
         onEnd,
+        onFault: options.onFault,
       })
     : undefined;
   const plainRunner: Runner<ServerState, ServerInput> | undefined = invite
@@ -106,6 +108,7 @@ export const createServerTransaction = (options: ServerShellOptions): ServerShel
         onTimer: (timer) => ({ kind: "timer", timer }),
         perform,
         onEnd,
+        onFault: options.onFault,
       });
   const feed = (input: Exclude<ServerInput, { readonly kind: "timer" }>): void => {
     inviteRunner?.feed(input);

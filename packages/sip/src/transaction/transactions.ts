@@ -88,6 +88,8 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   const servers = new Map<string, ServerShell>();
   let closed = false;
 
+  const onFault = (error: unknown): void => log.error("transaction handler failed", { error: String(error) });
+
   const sendStateless = (response: SipResponse, flow: Flow): void => {
     transport.send(response, flow).catch((error: Error) => log.debug("response not sent", { error: error.message }));
   };
@@ -129,6 +131,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       send: (response) => transport.send(response, flow),
       onAckOf2xx: (ack) => options.onAck(ack, flow),
       onEnd: () => servers.delete(key),
+      onFault,
     });
     servers.set(key, shell);
     shell.begin();
@@ -200,6 +203,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       onEnd: () => {
         if (clients.get(key) === shell) clients.delete(key);
       },
+      onFault,
     });
     if (refused === undefined) clients.set(key, shell);
     shell.begin();

@@ -89,7 +89,13 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
   const inbound: InboundPort = {
     limits: { ...defaultSipLimits, maxMessage: limits.maxMessage, ...options.messageLimits },
     deliver: (message, flow) => {
-      if (!closed) options.onMessage(message, flow);
+      if (closed) return;
+      try {
+        options.onMessage(message, flow);
+      } catch (error) {
+        // A defect met by one message must not end the calls of all others.
+        log.error("message handler failed", { flow: flow.id, error: String(error) });
+      }
     },
     reply: (response, flow) => {
       transport
