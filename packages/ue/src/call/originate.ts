@@ -175,6 +175,11 @@ export const originate = async (
     cancelled = "us";
     transaction.cancel();
   };
-  inviteWith([]);
+  try {
+    inviteWith([]);
+  } catch (error) {
+    over("us", (error as Error).message, undefined, error as Error);
+    throw error;
+  }
   return core;
 };
