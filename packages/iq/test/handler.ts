@@ -14,6 +14,7 @@ import { matchesName, refusal, terminationName } from "../src/index.ts";
 export interface RecordingHandler extends IqGatewayHandler {
   readonly adds: readonly AddRequest[];
   readonly modifies: readonly ModifyRequest[];
+  subtract: IqGatewayHandler["subtract"];
   readonly held: ReadonlyMap<number, readonly string[]>;
   /** The next Add of this side fails with 510. */
   failNext(side: "access" | "core"): void;

@@ -18,6 +18,7 @@ import { stepRegistration, unstarted } from "./registration.ts";
 import type { IqGateway, IqGatewayHandler, IqGatewayOptions, IqGatewayState } from "./types.ts";
 
 const registerTimeoutMs = 4000;
+const leaveTimeoutMs = 1000;
 
 /** H.248.1: commands of one context in order, whatever messages they came in. */
 const ordered = (handler: IqGatewayHandler): IqGatewayHandler => {
@@ -97,6 +98,8 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       if (peer === undefined || from.id !== peer.id || controller === undefined) {
         throw iqErrors("SALLY_IQ_UNAUTHORISED", `Not the controller: ${mid}.`);
       }
+      // The reply may have come in the same packet as this request: let whoever waits for it go first.
+      if (registration.state === "registering") await new Promise(setImmediate);
       // H.248.1 11.2: nothing is carried out before the ServiceChange reply.
       if (registration.state !== "registered") throw iqErrors("SALLY_IQ_NOT_REGISTERED");
       heardAt = clock.now();
@@ -147,7 +150,9 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       const replies = await association.request(
         [{ context: "-", commands: [said] }],
         { peer: to },
-        { version: effect.method === "Forced" ? agreed : 1, timeoutMs: registerTimeoutMs },
+        effect.method === "Forced"
+          ? { version: agreed, timeoutMs: leaveTimeoutMs }
+          : { version: 1, timeoutMs: registerTimeoutMs },
       );
       if (effect.method === "Forced") return feed({ kind: "left" });
       const reply = replies[0]?.commands[0];
@@ -163,8 +168,11 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       feed({ kind: "accepted", ...answer, jitter: jitter() });
     } catch (error) {
       if (effect.method === "Forced") return feed({ kind: "left" });
+      if (!mine()) return;
+      const code = error instanceof SallyportError ? error.h248Error : undefined;
       const why = error instanceof SallyportError ? error.code : "registration failed";
-      if (mine()) feed({ kind: "failed", why, jitter: jitter() });
+      log.warn("iq registration refused", { ...(code === undefined ? {} : { code }), why });
+      feed({ kind: "failed", why, jitter: jitter() });
     }
   };
 
