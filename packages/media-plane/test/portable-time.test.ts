@@ -1,4 +1,5 @@
 // What turns on time and on sockets that fail, in the portable engine: a clock turned by hand, sockets that are watched.
+import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import { memoryLog, silentLog, systemDatagrams, VirtualClock, type OpenDatagram } from "@sallyport/kit";
 import { createPortablePlane, type LegPlan } from "../src/index.ts";
@@ -6,6 +7,7 @@ import {
   forged,
   freshKeys,
   host,
+  openPeer,
   openWorld,
   protectionOf,
   rtp,
@@ -13,6 +15,8 @@ import {
   type World,
   type WorldOptions,
 } from "./fixture.ts";
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
 const worlds: World[] = [];
 const clocks: VirtualClock[] = [];
@@ -42,6 +46,13 @@ const clearPlan: LegPlan = {
   mode: "send-receive",
   latch: "off",
 };
+/** Sockets that bind nothing: which ports are free on this machine is no matter here. */
+const fakeDatagrams: OpenDatagram = async ({ address, port }) => ({
+  local: { address, port },
+  send: () => undefined,
+  close: async () => undefined,
+});
+
 const tick = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve);
@@ -120,7 +131,8 @@ describe("key overlap", () => {
   it("invariant 5: a key put back within the overlap has its own contexts, and the refused one the overlap", async () => {
     const world = await open();
     await world.fromUe("rtp", rtp(1));
-    const seen = world.ue.seal("rtp", rtp(2));
+    const late = world.ue.seal("rtp", rtp(2));
+    const seen = world.ue.seal("rtp", rtp(3));
     world.ue.send("rtp", seen, world.port("access", "rtp"));
     await world.core.next("rtp");
     const refused = freshKeys();
@@ -129,7 +141,9 @@ describe("key overlap", () => {
     world.ue.send("rtp", seen, world.port("access", "rtp"));
     world.ue.send("rtp", ueContexts(refused).seal("rtp", rtp(9)), world.port("access", "rtp"));
     expect(await world.core.next("rtp")).toEqual(rtp(9));
-    expect(await world.fromUe("rtp", rtp(3))).toEqual(rtp(3));
+    world.ue.send("rtp", late, world.port("access", "rtp"));
+    expect(await world.core.next("rtp")).toEqual(rtp(2));
+    expect(await world.fromUe("rtp", rtp(4))).toEqual(rtp(4));
     expect(world.plane.counters(world.access.leg).replays).toBe(1);
     expect(world.clock.waiting).toBe(1);
   });
@@ -155,7 +169,7 @@ describe("alarms", () => {
 
 describe("ports", () => {
   it("RFC 3550 11: even and odd pairs from the range, round robin, rested, and bounded", async () => {
-    const { plane, clock } = newPlane({ first: 23_001, last: 23_008 });
+    const { plane, clock } = newPlane({ openDatagram: fakeDatagrams, first: 23_001, last: 23_008 });
     const opened = [];
     for (let count = 0; count < 3; count++) opened.push(await plane.open(clearPlan));
     expect(opened.map(({ local }) => [local.rtpPort, local.rtcpPort])).toEqual([
@@ -176,7 +190,7 @@ describe("ports", () => {
     let live = 0;
     const watched: OpenDatagram = async (binding, handlers) => {
       if (binding.port === 23_011) throw Object.assign(new Error("in use"), { code: "EADDRINUSE" });
-      const datagram = await systemDatagrams(binding, handlers);
+      const datagram = await fakeDatagrams(binding, handlers);
       live += 1;
       return {
         ...datagram,
@@ -203,6 +217,22 @@ describe("ports", () => {
   ])("a range of %d to %d is refused", (first, last) => {
     const code = expect.objectContaining({ code: "SALLY_PLANE_RANGE" });
     expect(() => newPlane({ first, last })).toThrow(code);
+  });
+});
+
+describe("addresses", () => {
+  it.skipIf(!hasIpv6)(`IPv6 on both sides${hasIpv6 ? "" : " (to run: give the loopback interface ::1)"}`, async () => {
+    const { plane } = newPlane();
+    const [one, other] = [await openPeer("::1"), await openPeer("::1")];
+    const plan = { ...clearPlan, address: "::1" };
+    const a = await plane.open({ ...plan, remote: { ...one.remote, address: "0:0:0:0:0:0:0:1" } });
+    const b = await plane.open({ ...plan, remote: other.remote });
+    plane.join(a.leg, b.leg);
+    one.send("rtp", rtp(1), a.local.rtpPort);
+    expect(await other.next("rtp")).toEqual(rtp(1));
+    other.send("rtp", rtp(2), b.local.rtpPort);
+    expect(await one.next("rtp")).toEqual(rtp(2));
+    await Promise.all([plane.shutdown(), one.close(), other.close()]);
   });
 });
 

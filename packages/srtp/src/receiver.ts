@@ -40,6 +40,7 @@ export interface SrtpReceiver {
 interface Source {
   readonly rtp: IndexWindow;
   readonly rtcp: IndexWindow;
+  rtpPackets: number;
 }
 
 const indexEnd = 2 ** 48;
@@ -60,8 +61,9 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
   const wordFromEnd = rtcpMkiFromEnd + 4;
   const encryption = options.unencryptedSrtcp !== true;
   const sources = new Map<number, Source>();
-  for (const [ssrc, highest] of options.resume ?? []) {
-    sources.set(ssrc, { rtp: new IndexWindow(window, highest.rtp), rtcp: new IndexWindow(window, highest.rtcp) });
+  for (const [ssrc, before] of options.resume ?? []) {
+    const rtp = new IndexWindow(window, before.rtp);
+    sources.set(ssrc, { rtp, rtcp: new IndexWindow(window, before.rtcp), rtpPackets: before.rtpPackets });
   }
   const refused = noneRefused();
   let rtp = 0;
@@ -69,7 +71,7 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
 
   const no = (code: SrtpFailure): SrtpResult => refuse(refused, code);
   const remember = (ssrc: number): Source => {
-    const source = { rtp: new IndexWindow(window), rtcp: new IndexWindow(window) };
+    const source = { rtp: new IndexWindow(window), rtcp: new IndexWindow(window), rtpPackets: 0 };
     sources.set(ssrc, source);
     return source;
   };
@@ -108,7 +110,9 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       opened ??= open(key, packet, headerLength, index);
       if (opened === undefined) return no("authentication");
 
-      (known ?? remember(ssrc)).rtp.mark(index);
+      const source = known ?? remember(ssrc);
+      source.rtp.mark(index);
+      source.rtpPackets += 1;
       key.srtpUsed += 1;
       rtp += 1;
       return { ok: true, packet: opened, index };
@@ -147,7 +151,12 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
     },
 
     indices: () =>
-      new Map(Array.from(sources, ([ssrc, source]) => [ssrc, { rtp: source.rtp.highest, rtcp: source.rtcp.highest }])),
+      new Map(
+        Array.from(sources, ([ssrc, { rtp, rtcp, rtpPackets }]) => [
+          ssrc,
+          { rtp: rtp.highest, rtcp: rtcp.highest, rtpPackets },
+        ]),
+      ),
 
     get counters() {
       return { rtp, rtcp, sources: sources.size, refused };

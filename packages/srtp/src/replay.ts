@@ -16,6 +16,8 @@ export const guessIndex = (highest: number, sequence: number): number => {
 export interface HighestIndices {
   readonly rtp: number;
   readonly rtcp: number;
+  /** How many SRTP packets there were, for the key's lifetime; SRTCP counts by its index. */
+  readonly rtpPackets: number;
 }
 
 /** Highest indices by SSRC: what must outlive a key's contexts so that no index is taken twice under that key. */

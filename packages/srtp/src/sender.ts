@@ -17,7 +17,7 @@ export interface SrtpSenderOptions {
   readonly lifetime?: bigint;
   /** True only where UNENCRYPTED_SRTCP was negotiated: SRTCP goes out authenticated, in clear, with E = 0. */
   readonly unencryptedSrtcp?: boolean;
-  /** What an earlier sender used under this very key, from its `indices()`: those and all before them are never sent again. */
+  /** What an earlier sender used under this very key, from its `indices()`: those and all before them are never sent again, and its packets count towards the lifetime. */
   readonly resume?: SrtpIndices;
 }
 
@@ -39,6 +39,7 @@ export interface SrtpSender {
 
 interface Source {
   readonly used: IndexWindow;
+  packets: number;
   rtcpNext: number;
 }
 
@@ -56,8 +57,11 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
   );
   const flag = options.unencryptedSrtcp === true ? 0 : encryptedFlag;
   const sources = new Map<number, Source>();
-  for (const [ssrc, highest] of options.resume ?? []) {
-    sources.set(ssrc, { used: new IndexWindow(reorderWindow, highest.rtp), rtcpNext: highest.rtcp + 1 });
+  for (const [ssrc, before] of options.resume ?? []) {
+    const used = new IndexWindow(reorderWindow, before.rtp);
+    sources.set(ssrc, { used, packets: before.rtpPackets, rtcpNext: before.rtcp + 1 });
+    key.srtpUsed += before.rtpPackets;
+    key.srtcpUsed += before.rtcp + 1;
   }
   const refused = noneRefused();
   let rtp = 0;
@@ -66,7 +70,7 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
   const sourceFor = (ssrc: number): Source | undefined => {
     const known = sources.get(ssrc);
     if (known !== undefined || sources.size >= maxSources) return known;
-    const source = { used: new IndexWindow(reorderWindow), rtcpNext: 0 };
+    const source = { used: new IndexWindow(reorderWindow), packets: 0, rtcpNext: 0 };
     sources.set(ssrc, source);
     return source;
   };
@@ -89,6 +93,7 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
       // RFC 3711 9.1: two packets under one key, SSRC and index are a two-time pad.
       if (used.check(index) !== "fresh") return no("index-reuse");
       used.mark(index);
+      source.packets += 1;
       key.srtpUsed += 1;
       rtp += 1;
       return { ok: true, packet: key.transform.sealRtp(packet, headerLength, Math.floor(index / 65536)), index };
@@ -116,7 +121,12 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
     },
 
     indices: () =>
-      new Map(Array.from(sources, ([ssrc, { used, rtcpNext }]) => [ssrc, { rtp: used.highest, rtcp: rtcpNext - 1 }])),
+      new Map(
+        Array.from(sources, ([ssrc, { used, packets, rtcpNext }]) => [
+          ssrc,
+          { rtp: used.highest, rtcp: rtcpNext - 1, rtpPackets: packets },
+        ]),
+      ),
 
     get counters() {
       return { rtp, rtcp, sources: sources.size, refused };

@@ -149,7 +149,10 @@ describe("receiver", () => {
       packetOf(old.unprotectRtp(packetOf(oldSender.protectRtp(rtp(sequence)))));
     const key = keyFor(name, "new");
     const predecessor = old.indices();
-    const keeps = senderOf(name, { key, resume: new Map([[0xcafebabe, { rtp: 65536 + 30_000, rtcp: -1 }]]) });
+    const keeps = senderOf(name, {
+      key,
+      resume: new Map([[0xcafebabe, { rtp: 65536 + 30_000, rtcp: -1, rtpPackets: 3 }]]),
+    });
     const resets = senderOf(name, { key });
     for (const sender of [keeps, resets]) {
       const receiver = receiverOf(name, { keys: [key], predecessor });

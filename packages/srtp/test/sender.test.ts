@@ -2,7 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Secret } from "@sallyport/kit";
 import { createSrtpSender, suites } from "../src/index.ts";
-import { codeOf, keyFor, packetOf, receiverOf, rtcp, rtp, senderOf, suiteNames } from "./support.ts";
+import { deriveSessionKeys } from "../src/derivation.ts";
+import { transformFrom } from "../src/transform.ts";
+import { codeOf, keyFor, masterFor, packetOf, receiverOf, rtcp, rtp, senderOf, suiteNames } from "./support.ts";
 
 const name = "AES_CM_128_HMAC_SHA1_80";
 
@@ -82,13 +84,18 @@ describe("sender", () => {
     expect(codeOf(second.protectRtp(rtp(499)))).toBe("index-reuse");
     expect(second.protectRtp(rtp(501))).toMatchObject({ ok: true, index: 501 });
     expect(second.protectRtcp(rtcp())).toMatchObject({ ok: true, index: 1 });
+    const third = senderOf(name, { resume: second.indices(), lifetime: 3n });
+    expect([502, 503].map((sequence) => codeOf(third.protectRtp(rtp(sequence))))).toEqual(["ok", "lifetime"]);
+    expect([1, 2].map(() => codeOf(third.protectRtcp(rtcp())))).toEqual(["ok", "lifetime"]);
   });
 
   it("RFC 3711 9.2: a key is spent after its lifetime, SRTP and SRTCP counted apart", () => {
     const sender = senderOf(name, { lifetime: 2n });
     expect([1, 2, 3].map((sequence) => codeOf(sender.protectRtp(rtp(sequence))))).toEqual(["ok", "ok", "lifetime"]);
     expect([1, 2, 3].map(() => codeOf(sender.protectRtcp(rtcp())))).toEqual(["ok", "ok", "lifetime"]);
-    const nearEnd = senderOf(name, { resume: new Map([[0xcafebabe, { rtp: 2 ** 48 - 2, rtcp: 2 ** 31 - 2 }]]) });
+    const nearEnd = senderOf(name, {
+      resume: new Map([[0xcafebabe, { rtp: 2 ** 48 - 2, rtcp: 2 ** 31 - 2, rtpPackets: 9 }]]),
+    });
     expect(nearEnd.protectRtp(rtp(65535))).toMatchObject({ ok: true, index: 2 ** 48 - 1 });
     expect(codeOf(nearEnd.protectRtp(rtp(0)))).toBe("lifetime");
     expect(nearEnd.protectRtcp(rtcp())).toMatchObject({ ok: true, index: 2 ** 31 - 1 });
@@ -129,6 +136,22 @@ describe("sender", () => {
     sender.release();
     expect([codeOf(sender.protectRtp(rtp(2))), codeOf(sender.protectRtcp(rtcp()))]).toEqual(["released", "released"]);
     expect(key.master.released).toBe(false);
+  });
+
+  it.each(suiteNames)("invariant 7: %s zeroises the session keys it was given, at once or at the end", (suite) => {
+    const derived = masterFor(suite).use((octets) => ({
+      srtp: deriveSessionKeys(suites[suite], octets, "srtp"),
+      srtcp: deriveSessionKeys(suites[suite], octets, "srtcp"),
+      mki: Buffer.alloc(0),
+    }));
+    const buffers = [derived.srtp, derived.srtcp].map(({ encryption, authentication }) => [encryption, authentication]);
+    const salts = [derived.srtp.salt, derived.srtcp.salt];
+    const zero = (buffer: Buffer) => buffer.every((octet) => octet === 0);
+    const transform = transformFrom(suites[suite], derived);
+    expect(buffers.flat().every(zero)).toBe(true);
+    expect(salts.some(zero)).toBe(false);
+    transform.wipe();
+    expect(salts.every(zero)).toBe(true);
   });
 
   it("RFC 4568 6.1, 6.2: keys that do not fit are refused with their code, never shown", () => {

@@ -185,6 +185,7 @@ export class LegContexts {
         highest.set(ssrc, {
           rtp: Math.max(indices.rtp, before?.rtp ?? -1),
           rtcp: Math.max(indices.rtcp, before?.rtcp ?? -1),
+          rtpPackets: Math.max(indices.rtpPackets, before?.rtpPackets ?? 0),
         });
       }
     }
