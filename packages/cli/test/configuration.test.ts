@@ -72,7 +72,9 @@ describe("a configuration file", () => {
 
   it("survives an empty file and a bomb of aliases", () => {
     expect(complaint("")).toContain("SALLY_CONFIG_VALUE");
-    const bomb = `a: &a [${"x,".repeat(9)}x]\n${[..."bcdefghij"].map((key, index) => `${key}: &${key} [${`*${"abcdefghij"[index]},`.repeat(9)}x]`).join("\n")}\n`;
+    const bomb = `a: &a [${"x,".repeat(9)}x]\n${Array.from("bcdefghij")
+      .map((key, index) => `${key}: &${key} [${`*${"abcdefghij"[index]},`.repeat(9)}x]`)
+      .join("\n")}\n`;
     expect(complaint(bomb)).toContain("SALLY_CONFIG_");
   });
 });

@@ -5,6 +5,8 @@ try {
   process.exitCode = await main(process.argv);
 } catch (error) {
   if (error?.code !== "ERR_MODULE_NOT_FOUND") throw error;
-  console.error(`${error.message}\nThis checkout is not set up: run \`npm run setup\` in its root, then try again.`);
+  process.stderr.write(
+    `${error.message}\nThis checkout is not set up: run \`npm run setup\` in its root, then try again.\n`,
+  );
   process.exitCode = 1;
 }

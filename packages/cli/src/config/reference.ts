@@ -17,14 +17,15 @@ const isJson = (value: unknown): value is Json => typeof value === "object" && v
 
 const typeOf = (schema: Json): string => {
   if (Array.isArray(schema["enum"])) return schema["enum"].map(String).join(" \\| ");
-  if (schema["const"] !== undefined) return String(schema["const"]);
+  if (schema["const"] !== undefined) return JSON.stringify(schema["const"]);
   const choices = schema["anyOf"] ?? schema["oneOf"];
   if (Array.isArray(choices)) return choices.filter(isJson).map(typeOf).join(" or ");
   if (schema["type"] === "array") return `list of ${isJson(schema["items"]) ? typeOf(schema["items"]) : "any"}`;
   const { minimum, maximum } = schema;
   const bounded =
     typeof minimum === "number" && typeof maximum === "number" && Math.abs(maximum) < Number.MAX_SAFE_INTEGER;
-  return `${String(schema["type"] ?? "any")}${bounded ? ` ${minimum} to ${maximum}` : ""}`;
+  const type = typeof schema["type"] === "string" ? schema["type"] : "any";
+  return `${type}${bounded ? ` ${minimum} to ${maximum}` : ""}`;
 };
 
 const describe = (schema: Json, prefix: string, required: boolean): readonly KeyDescription[] => {

@@ -80,7 +80,7 @@ export const sendForgedIndication = async (
     });
     return { callId, status };
   } finally {
-    await transactions.close();
+    transactions.close();
     await transport.close();
   }
 };

@@ -73,14 +73,14 @@ const transactionsOf = ({ message }: IqSighting) =>
 /** Requests joined with their replies, by the two ends and the transaction id. */
 const exchangesOf = (sightings: readonly IqSighting[]): readonly IqExchange[] =>
   sightings.flatMap((request) => {
-    const ids = transactionsOf(request).flatMap((transaction) =>
-      transaction.kind === "request" ? [transaction.id] : [],
+    const ids = new Set(
+      transactionsOf(request).flatMap((transaction) => (transaction.kind === "request" ? [transaction.id] : [])),
     );
     const reply = sightings.find(
       (sighting) =>
         sighting.from === request.to &&
         sighting.to === request.from &&
-        transactionsOf(sighting).some((transaction) => transaction.kind === "reply" && ids.includes(transaction.id)),
+        transactionsOf(sighting).some((transaction) => transaction.kind === "reply" && ids.has(transaction.id)),
     );
     return reply === undefined ? [] : [{ request, reply }];
   });

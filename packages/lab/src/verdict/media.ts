@@ -25,6 +25,8 @@ export interface PlainComparison {
   readonly sent: number;
   /** Those that crossed the core as plain RTP: same header, same payload, octet for octet. */
   readonly equal: number;
+  /** RTP packets that arrived there and are none of those. */
+  readonly foreign: number;
 }
 
 const keyed = (
@@ -51,13 +53,20 @@ export const comparePlain = (
   corePort: number,
 ): PlainComparison => {
   const sealed = keyed(accessSide, ({ direction }) => direction === "out");
-  const arrived = keyed(coreSide, ({ direction, local }) => direction === "in" && local.port === corePort);
-  const equal = frames.filter(({ ssrc, timestamp, payload }) => {
+  const expected = frames.flatMap(({ ssrc, timestamp, payload }) => {
     const srtp = sealed.get(`${ssrc}/${timestamp}`);
     const header = srtp === undefined ? undefined : parseRtpHeader(srtp);
-    if (srtp === undefined || header?.ok !== true) return false;
-    const plain = Buffer.concat([srtp.subarray(0, header.headerLength), payload]);
-    return arrived.get(`${ssrc}/${timestamp}`)?.equals(plain) === true;
-  }).length;
-  return { sent: frames.length, equal };
+    return srtp !== undefined && header?.ok === true
+      ? [Buffer.concat([srtp.subarray(0, header.headerLength), payload]).toString("latin1")]
+      : [];
+  });
+  const arrived = coreSide
+    .filter((packet) => packet.direction === "in" && packet.local.port === corePort && isMedia(packet))
+    .map(({ octets }) => octets.toString("latin1"));
+  const [wanted, found] = [new Set(expected), new Set(arrived)];
+  return {
+    sent: frames.length,
+    equal: expected.filter((packet) => found.has(packet)).length,
+    foreign: arrived.filter((packet) => !wanted.has(packet)).length,
+  };
 };

@@ -41,7 +41,7 @@ const pass = (passed: boolean): string => (passed ? "PASS" : "FAIL");
 export const verdictRows = (facts: VerdictFacts): readonly VerdictRow[] => {
   const { leaks, plain, attack, carol, forged, contextsLeft } = facts;
   const noLeak = leaks.found.length === 0 && leaks.messages > 0;
-  const allPlain = plain.sent > 0 && plain.equal === plain.sent;
+  const allPlain = plain.sent > 0 && plain.equal === plain.sent && plain.foreign === 0;
   const allDropped = attack.sent > 0 && attack.dropped === attack.sent && attack.delivered === 0;
   const carolFine =
     carol.answered && carol.heard && carol.reason === "ue-not-capable" && /^RTP\/AVPF?$/.test(carol.protocol);
@@ -57,7 +57,7 @@ export const verdictRows = (facts: VerdictFacts): readonly VerdictRow[] => {
     {
       claim: "core side is plain RTP",
       passed: allPlain,
-      says: `${pass(allPlain)}   ${plain.equal} of ${plain.sent} packets byte-equal to what alice sent`,
+      says: `${pass(allPlain)}   ${plain.equal} of ${plain.sent} packets byte-equal to what alice sent${plain.foreign === 0 ? "" : `, ${plain.foreign} others`}`,
     },
     {
       claim: "tampered / replayed / wrong key",
