@@ -236,7 +236,7 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
   };
 
   const note = (): void => {
-    if (!state.released) summary = summarise(state.negotiation);
+    summary = summarise(state.negotiation);
     if (state.phase === "confirmed") answeredAt ??= clock.now();
     if (state.phase === "ending") endedAt ??= clock.now();
   };

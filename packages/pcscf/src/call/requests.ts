@@ -111,8 +111,13 @@ export const offerFailed = (work: Work, exchange: Exchange): void => {
 export const onUnanswered = (work: Work, id: number, status: number): void => {
   const exchange = work.call.exchanges.get(id);
   if (exchange === undefined || exchange.final !== "none") return;
-  refuse(work, exchange, status);
-  if (exchange.initial) return finish(work, status === 408 ? "setup-timeout" : "transport-failed", String(status));
+  // RFC 3261 9.1: cancelled, and never answered after that.
+  const { cancelled } = exchange;
+  refuse(work, exchange, cancelled ? 487 : status);
+  if (exchange.initial) {
+    const reason = cancelled ? "cancelled" : status === 408 ? "setup-timeout" : "transport-failed";
+    return finish(work, reason, String(status));
+  }
   offerFailed(work, exchange);
   if (exchange.method !== "BYE") return;
   const dialog = dialogOf(work.call, exchange.request, exchange.from);
