@@ -1,132 +1,10 @@
-// All orders of events up to a stated depth, the invariants checked after every decision.
+// All orders of events up to a stated depth, and long random walks, the invariants checked after every decision.
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openNegotiation, type NegotiationEvent, type NegotiationFacts, type Side } from "../src/index.ts";
-import { coreBody, crypto, head, requested, secureAudio, ueOffer } from "./support/bodies.ts";
-import { body, facts, gatewayReply, sdp } from "./support/call.ts";
-import { Broken, canonical, openWorld, sameBody, stepWorld, type Marks, type World } from "./support/world.ts";
-
-interface Move {
-  readonly name: string;
-  readonly event: (world: World) => NegotiationEvent | undefined;
-}
-
-const forged = [
-  "a=3ge2ae:applied",
-  "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:Zm9yZ2VkZm9yZ2VkZm9yZ2VkZm9yZ2VkZm9yZ2Vk",
-];
-const plain = (version: number, ...more: readonly string[]) => coreBody(version, ...forged, ...more);
-const ueAnswer = (octet: number, tag = 1, ...more: readonly string[]) => [
-  ...head(1, 5),
-  ...secureAudio(crypto(tag, octet, tag === 1 ? undefined : "AES_CM_128_HMAC_SHA1_32"), ...more),
-];
-const e2e = [...head(1, 9), ...secureAudio(crypto(1, 0x66))];
-const unmarkedOffer = [...head(1, 8), ...secureAudio(crypto(1, 0x41))];
-const e2eAnswer = [...head(7, 9), ...secureAudio(crypto(1, 0x67))];
-
-const offer = (name: string, from: Side, text: readonly string[], extra: object = {}): Move => {
-  const event: NegotiationEvent = { kind: "offer", from, sdp: sdp(text), carrier: "INVITE", ...extra };
-  return { name, event: () => event };
-};
-const answer = (name: string, from: Side, text: readonly string[], extra: object = {}): Move => {
-  const event: NegotiationEvent = { kind: "answer", from, sdp: sdp(text), carrier: "2xx", branch: "b1", ...extra };
-  return { name, event: () => event };
-};
-const simple = (event: NegotiationEvent): Move => ({ name: event.kind, event: () => event });
-
-const gateway: readonly Move[] = [
-  {
-    name: "gateway-done",
-    event: ({ asked }) => (asked === undefined ? undefined : gatewayReply(asked.request, asked.plan)),
-  },
-  {
-    name: "gateway-refused",
-    event: ({ asked }) =>
-      asked === undefined ? undefined : { kind: "gateway-refused", request: asked.request, status: 503 },
-  },
-];
-
-const ends: readonly Move[] = [simple({ kind: "exchange-failed" }), simple({ kind: "ended" })];
-
-const ueCalls: readonly Move[] = [
-  offer("UE offers", "access", ueOffer(1, 0x11)),
-  offer("UE offers a new key", "access", ueOffer(2, 0x21)),
-  offer("UE holds", "access", [...head(1, 3), ...secureAudio(crypto(7, 0x11), requested, "a=sendonly")]),
-  offer("UE offers in UPDATE", "access", ueOffer(4, 0x31), { carrier: "UPDATE", branch: "b1" }),
-  offer("core re-offers", "core", plain(2, "a=sendonly")),
-  offer("core offers in UPDATE", "core", plain(3), { carrier: "UPDATE", branch: "b1" }),
-  answer("core answers 18x b1", "core", plain(1), { carrier: "18x" }),
-  answer("core answers 18x b2", "core", ["v=0", "o=- 8 1 IN IP4 192.0.2.99", ...plain(1).slice(2)], {
-    carrier: "18x",
-    branch: "b2",
-  }),
-  answer("core answers 2xx b1", "core", plain(1)),
-  answer("core answers 2xx b2", "core", ["v=0", "o=- 8 1 IN IP4 192.0.2.99", ...plain(1).slice(2)], { branch: "b2" }),
-  answer("core repeats the INVITE's answer", "core", plain(1), { request: "INVITE" }),
-  answer(
-    "core refuses the line",
-    "core",
-    plain(1).map((line) => line.replace("m=audio 6000", "m=audio 0")),
-  ),
-  answer("UE answers", "access", ueAnswer(0x41, 1, requested)),
-  simple({ kind: "confirmed", branch: "b1" }),
-  simple({ kind: "confirmed", branch: "b2" }),
-  ...gateway,
-  ...ends,
-];
-
-const coreCalls: readonly Move[] = [
-  offer("core offers", "core", plain(1)),
-  offer("core re-offers", "core", plain(2, "a=inactive")),
-  offer("core offers in 18x", "core", plain(1), { carrier: "18x", branch: "b1" }),
-  offer("core offers again in 2xx", "core", plain(1), { carrier: "2xx", branch: "b1" }),
-  offer("core offers in UPDATE", "core", plain(3), { carrier: "UPDATE", branch: "b1" }),
-  offer("UE re-offers", "access", [...head(1, 6), ...secureAudio(crypto(3, 0x41), requested)]),
-  offer("UE re-offers with a new key", "access", ueOffer(7, 0x51)),
-  offer("UE re-offers without its indication", "access", unmarkedOffer),
-  offer("UE re-offers plain", "access", coreBody(8)),
-  answer("UE answers 18x", "access", ueAnswer(0x41), { carrier: "18x" }),
-  answer("UE answers", "access", ueAnswer(0x41, 1, requested)),
-  answer("UE answers with another key", "access", ueAnswer(0x43)),
-  answer("UE answers with the second suite", "access", ueAnswer(0x44, 2)),
-  answer("UE answers in the clear", "access", coreBody(9)),
-  answer(
-    "UE refuses the line",
-    "access",
-    ueAnswer(0x41).map((line) => line.replace("m=audio 40000", "m=audio 0")),
-  ),
-  answer("core answers", "core", plain(4)),
-  simple({ kind: "confirmed", branch: "b1" }),
-  ...gateway,
-  ...ends,
-];
-
-const mixed: readonly Move[] = [
-  offer("UE offers", "access", ueOffer(1, 0x11)),
-  offer("UE offers e2e", "access", e2e),
-  offer("UE offers plain", "access", [...coreBody(2), crypto(1, 0x12)]),
-  offer("core offers", "core", plain(1)),
-  offer("core offers e2e", "core", e2eAnswer),
-  answer("core answers", "core", plain(1)),
-  answer("core answers e2e", "core", e2eAnswer),
-  answer("UE answers", "access", ueAnswer(0x41, 1, requested)),
-  answer("UE answers e2e", "access", e2e),
-  ...gateway,
-  ...ends,
-];
-
-// What a UE without indication sends over a line that is not e2ae is e2e, and passes: with keys that serve no e2ae stream.
-const e2eBodies = new Set(
-  [e2e, e2eAnswer, unmarkedOffer, ueAnswer(0x41), ueAnswer(0x43), ueAnswer(0x44, 2)].map((text) =>
-    sameBody(body(sdp(text))),
-  ),
-);
-const octets = [0x11, 0x12, 0x21, 0x22, 0x31, 0x32, 0x41, 0x43, 0x44, 0x51, 0x52, 0x66, 0x67];
-const keyTexts = octets.flatMap((octet) => {
-  const key = Buffer.alloc(30, octet);
-  return [key.toString("base64").slice(0, 12), key.toString("hex").slice(0, 12)];
-});
-const marks: Marks = { e2eBodies, keyTexts: [...keyTexts, "inline", "Zm9yZ2Vk", "8PDw8PDw", "f0f0f0f0"] };
-const named = new Map(octets.map((octet) => [Buffer.alloc(30, octet).toString("hex"), `ue${octet}`]));
+import { openNegotiation, type NegotiationFacts } from "../src/index.ts";
+import { facts } from "./support/call.ts";
+import { coreCalls, marks, mixed, named, ueCalls, type Move } from "./support/moves.ts";
+import { Broken, canonical, openWorld, stepWorld, type World } from "./support/world.ts";
 
 const explore = (moves: readonly Move[], depth: number, change: Partial<NegotiationFacts> = {}) => {
   let frontier: { world: World; path: readonly string[] }[] = [
@@ -199,5 +77,29 @@ describe("all orders of events", () => {
     const found = explore(mixed, depth);
     report("mixed calls", depth, found);
     expect(found.states).toBeGreaterThan(50);
+  });
+
+  it.each([
+    ["of the UE", ueCalls],
+    ["from the core", coreCalls],
+    ["of every kind", [...ueCalls, ...coreCalls, ...mixed]],
+  ] as const)(`${invariants} on long random walks through calls %s`, (_, moves) => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(moves.length - 1), { minLength: 20, maxLength: 60 }), (walk) => {
+        let world = openWorld(openNegotiation(facts));
+        for (const at of walk) {
+          // A walk that ended early teaches nothing more; a gateway that is asked answers sooner or later.
+          const move = moves[at];
+          const event = move === undefined || move.name === "ended" ? undefined : move.event(world);
+          if (event !== undefined) world = stepWorld(world, event, marks).world;
+        }
+        world = stepWorld(world, { kind: "ended" }, marks).world;
+        const done = moves.find((move) => move.name === "gateway-done")?.event(world);
+        if (done !== undefined) world = stepWorld(world, done, marks).world;
+        expect(world.state.phase).toBe("ended");
+        expect(world.gateway).toBeUndefined();
+      }),
+      { numRuns: 150, seed: 33_328 },
+    );
   });
 });
