@@ -20,6 +20,12 @@ export const mediaPlaneErrors = defineErrors({
     sipStatus: 500,
     h248Error: 500,
   },
+  SALLY_PLANE_REMOTE: {
+    summary: "The remote media address or port cannot be sent to.",
+    action: "Give an IPv4 or IPv6 literal and ports from 0 (nothing is sent there) to 65535.",
+    sipStatus: 488,
+    h248Error: 449,
+  },
   SALLY_PLANE_LEG: {
     summary: "There is no such leg.",
     action: "It was closed, or never opened: check the order of commands.",

@@ -37,6 +37,7 @@ export type Protection =
  */
 export type LatchRule = "off" | "latch" | "relatch";
 
+/** An IP literal; a port of 0 means that nothing is sent there (RFC 3264 6: a refused stream). */
 export interface LegRemote {
   readonly address: string;
   readonly rtpPort: number;
@@ -123,7 +124,7 @@ export interface OpenedLeg {
 export interface MediaPlane {
   /** Which engine: `portable`, later `native`. */
   readonly engine: string;
-  /** Binds a pair of ports. @throws SALLY_PLANE_PORTS, SALLY_PLANE_ADDRESS, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_CLOSED, SALLY_SRTP_*. */
+  /** Binds a pair of ports. @throws SALLY_PLANE_PORTS, SALLY_PLANE_ADDRESS, SALLY_PLANE_REMOTE, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_CLOSED, SALLY_SRTP_*. */
   open(plan: LegPlan): Promise<OpenedLeg>;
   /** What one leg receives the other sends. A leg joined elsewhere is taken from there. @throws SALLY_PLANE_LEG. */
   join(a: number, b: number): void;
@@ -131,7 +132,7 @@ export interface MediaPlane {
    * Takes effect for the next packet. The same keys leave their contexts as they are. A new receive key is used at once
    * and the old one by trial of the tag for three seconds more; a key that comes back goes on where it stopped.
    * The ports stay, also when `rtcp` changes: with `separate` RTCP is at the RTP port plus one.
-   * @throws SALLY_PLANE_LEG, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_REKEYS, SALLY_SRTP_*.
+   * @throws SALLY_PLANE_LEG, SALLY_PLANE_REMOTE, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_REKEYS, SALLY_SRTP_*.
    */
   update(leg: number, change: LegChange): void;
   /** @throws SALLY_PLANE_LEG. */

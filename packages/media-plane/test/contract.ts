@@ -28,7 +28,7 @@ const suiteNames = Object.keys(suites) as SuiteName[];
 const refused = (code: string) => expect.objectContaining({ code });
 
 /** The counters that are not zero, but for octets and times. */
-export const counted = (counters: LegCounters): Partial<Record<keyof LegCounters, number>> =>
+const counted = (counters: LegCounters): Partial<Record<keyof LegCounters, number>> =>
   Object.fromEntries(
     Object.entries(counters).filter(([name, value]) => value !== 0 && !/^octets|At$|^sources$/.test(name)),
   );
@@ -555,6 +555,20 @@ export const mediaPlaneContract = (name: string, createPlane: () => MediaPlane):
             latch: "off",
           }),
         ).rejects.toThrow(refused("SALLY_PLANE_CLOSED"));
+      });
+
+      it("RFC 3264 6: a port of 0 is not sent to; what is no address or port is refused", async () => {
+        const world = await open();
+        const { leg } = world.access;
+        const code = refused("SALLY_PLANE_REMOTE");
+        for (const wrong of [{ address: "localhost" }, { rtpPort: 65_536 }, { rtcpPort: -1 }, { rtpPort: 1.5 }]) {
+          const remote = { ...world.ue.remote, ...wrong };
+          expect(() => world.plane.update(leg, { remote, mode: "inactive" })).toThrow(code);
+        }
+        await bothWays(world, 1);
+        world.plane.update(leg, { remote: { ...world.ue.remote, rtpPort: 0 } });
+        world.core.send("rtp", rtp(2), world.port("core", "rtp"));
+        while (counted(world.plane.counters(leg)).otherDropped !== 1) await tick();
       });
 
       it("an address that is not this machine's is refused", async () => {

@@ -1,7 +1,14 @@
 // What turns on time and on sockets that fail, in the portable engine: a clock turned by hand, sockets that are watched.
 import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
-import { memoryLog, silentLog, systemDatagrams, VirtualClock, type OpenDatagram } from "@sallyport/kit";
+import {
+  memoryLog,
+  silentLog,
+  systemDatagrams,
+  VirtualClock,
+  type DatagramHandlers,
+  type OpenDatagram,
+} from "@sallyport/kit";
 import { createPortablePlane, type LegPlan } from "../src/index.ts";
 import {
   forged,
@@ -221,6 +228,27 @@ describe("ports", () => {
 });
 
 describe("addresses", () => {
+  it("H.248.37: a source port of 0 is never learned", async () => {
+    const hear: DatagramHandlers["onMessage"][] = [];
+    const sentTo: number[] = [];
+    const openDatagram: OpenDatagram = async (binding, handlers) => {
+      hear.push((octets, from) => handlers.onMessage(octets, from));
+      return { ...(await fakeDatagrams(binding, handlers)), send: (_, to) => sentTo.push(to.port) };
+    };
+    const { plane } = newPlane({ openDatagram });
+    const a = await plane.open({ ...clearPlan, latch: "latch" });
+    const b = await plane.open({ ...clearPlan, latch: "latch" });
+    plane.join(a.leg, b.leg);
+    const [toA, , toB] = hear;
+    toA?.(rtp(1), { address: host, port: 0 });
+    toB?.(rtp(1), { address: host, port: 7 });
+    toA?.(rtp(2), { address: host, port: 8 });
+    toB?.(rtp(2), { address: host, port: 7 });
+    expect(sentTo).toEqual([7, 8]);
+    expect(plane.counters(a.leg)).toMatchObject({ sourceDropped: 1, rtpIn: 1, otherDropped: 1 });
+    await plane.shutdown();
+  });
+
   it.skipIf(!hasIpv6)(`IPv6 on both sides${hasIpv6 ? "" : " (to run: give the loopback interface ::1)"}`, async () => {
     const { plane } = newPlane();
     const [one, other] = [await openPeer("::1"), await openPeer("::1")];

@@ -1,7 +1,9 @@
 // Owns one leg: its sockets, plan, contexts and counters, and the path of a packet through it:
 // classify -> source -> unprotect -> learn -> mode -> the joined leg -> protect -> send (invariants 3, 4, 9).
+import { isIP } from "node:net";
 import type { Clock, Datagram, Endpoint } from "@sallyport/kit";
 import { classifyPacket, rtpHeaderLength, type PacketKind, type SrtpFailure, type SrtpResult } from "@sallyport/srtp";
+import { mediaPlaneErrors } from "../errors.ts";
 import type { LegChange, LegCounters, LegPlan, LegRemote } from "../plane.ts";
 import { looksClearRtcp, looksClearRtp } from "./clear.ts";
 import { LegContexts } from "./contexts.ts";
@@ -33,6 +35,15 @@ type MediaKind = "rtp" | "rtcp";
 const receives = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.mode === "receive-only";
 const sends = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.mode === "send-only";
 
+/** @throws SALLY_PLANE_REMOTE: a bad destination must not wait for the packet path to fail. */
+const checkRemote = (remote: LegRemote | undefined): void => {
+  if (remote === undefined) return;
+  const ports = [remote.rtpPort, remote.rtcpPort];
+  if (isIP(remote.address) !== 0 && ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65535)) return;
+  const { address, rtpPort, rtcpPort } = remote;
+  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpPort}.`);
+};
+
 const sameRemote = (a: LegRemote | undefined, b: LegRemote | undefined): boolean =>
   a?.address === b?.address && a?.rtpPort === b?.rtpPort && a?.rtcpPort === b?.rtcpPort;
 
@@ -59,6 +70,7 @@ export class Leg {
     this.#watch = new InactivityWatch(share.clock, (direction) =>
       share.queue.push({ kind: "inactive", leg: id, direction }),
     );
+    checkRemote(plan.remote);
     this.#plan = plan;
     this.#point(plan);
     this.#latch(plan);
@@ -78,6 +90,7 @@ export class Leg {
 
   /** @throws as `MediaPlane.update`; nothing has changed then. */
   update(change: LegChange): void {
+    checkRemote(change.remote);
     if (change.protection !== undefined) this.#contexts.apply(change.protection);
     const before = this.#plan;
     this.#plan = { ...before, ...change };
@@ -101,6 +114,8 @@ export class Leg {
   receive(flowName: FlowName, octets: Buffer, from: Endpoint): void {
     const flow = this.#flows[flowName];
     if (flow.socket === undefined) return;
+    // Port 0 may stand in a UDP header, but nothing can be sent there: never learn it.
+    if (from.port === 0) return this.#drop("sourceDropped");
     const kind = classifyPacket(octets);
     if (this.#plan.protection.kind === "transparent")
       return this.#receiveTransparent(flow, flowName, kind, octets, from);
@@ -192,7 +207,7 @@ export class Leg {
   #send(kind: MediaKind | undefined, flowName: FlowName, octets: Buffer): void {
     const flow = this.#flows[this.#plan.rtcp === "mux" ? "rtp" : flowName];
     const to = flow.latch.learned ?? flow.remote;
-    if (to === undefined || flow.socket === undefined) return this.#drop("otherDropped");
+    if (to === undefined || to.port === 0 || flow.socket === undefined) return this.#drop("otherDropped");
     flow.socket.send(octets, to);
     if (kind === "rtp") this.#tally.rtpOut += 1;
     else if (kind === "rtcp") this.#tally.rtcpOut += 1;
