@@ -24,6 +24,7 @@ const explore = (moves: readonly Move[], depth: number, change: Partial<Negotiat
         try {
           const after = stepWorld(world, event, marks);
           for (const { kind } of after.effects) effects.set(kind, (effects.get(kind) ?? 0) + 1);
+          if (after.world.state === world.state && after.world.gateway === world.gateway) continue;
           const key = canonical(after.world, named);
           if (visited.has(key)) continue;
           visited.add(key);
@@ -47,7 +48,7 @@ const invariants = "invariants 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 hold";
 
 describe("all orders of events", () => {
   it(`${invariants} in every order of a call that the UE makes`, () => {
-    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 8);
+    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 7);
     const found = explore(ueCalls, depth);
     report("calls of the UE", depth, found);
     expect(found.states).toBeGreaterThan(100);
@@ -66,14 +67,14 @@ describe("all orders of events", () => {
   });
 
   it(`${invariants} in every order of a call that comes from the core`, () => {
-    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 8);
+    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 7);
     const found = explore(coreCalls, depth, { ueRole: "terminating" });
     report("calls from the core", depth, found);
     expect(found.states).toBeGreaterThan(100);
   });
 
   it(`${invariants} when secured, plain and e2e offers follow each other in one call`, () => {
-    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 8);
+    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 7);
     const found = explore(mixed, depth);
     report("mixed calls", depth, found);
     expect(found.states).toBeGreaterThan(50);
@@ -99,7 +100,7 @@ describe("all orders of events", () => {
         expect(world.state.phase).toBe("ended");
         expect(world.gateway).toBeUndefined();
       }),
-      { numRuns: 150, seed: 33_328 },
+      { numRuns: 60, seed: 33_328 },
     );
   });
 });

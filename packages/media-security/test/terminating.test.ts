@@ -18,7 +18,7 @@ describe("the call to the UE, step by step", () => {
   });
 
   it.each([
-    ["the UE did not", { ...both, ueE2ae: false }, "ue-not-capable"],
+    ["the UE did not", { ...both, ueE2ae: false, networkE2ae: false }, "ue-not-capable"],
     ["the network did not", { ...both, networkE2ae: false }, "network-policy"],
   ])(
     "TS 33.328 7.3.1 step 3, 7.1 (c): %s indicate support: the call goes on without, untouched",

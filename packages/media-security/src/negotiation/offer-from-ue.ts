@@ -15,9 +15,13 @@ type Off = OfferedLine & { fate: "off" };
 export const bothAnnounced = ({ registration }: NegotiationFacts): boolean =>
   registration.ueE2ae && registration.networkE2ae;
 
-/** Why a plain line stays plain. */
-export const plainReason = ({ registration }: NegotiationFacts): ReasonCode =>
-  !registration.networkE2ae ? "network-policy" : !registration.ueE2ae ? "ue-not-capable" : "not-requested";
+/** Why a plain line stays plain: the same order of reasons as at registration (7.1). */
+export const plainReason = ({ registration, policy, confidential }: NegotiationFacts): ReasonCode => {
+  if (policy.e2ae === "off") return "network-policy";
+  if (!confidential) return "signalling-not-confidential";
+  if (!registration.ueE2ae) return "ue-not-capable";
+  return registration.networkE2ae ? "not-requested" : "network-policy";
+};
 
 const allSuites = Object.keys(suites) as SuiteName[];
 
