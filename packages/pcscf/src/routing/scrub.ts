@@ -41,9 +41,13 @@ const withoutHopTags = <M extends SipMessage>(message: M, removed: string[]): M 
   let out = message;
   for (const name of optionTagHeaders) {
     out = filterHeaderList(out, name, (tag) => {
-      const hop = hopOptionTags.has(tag.toLowerCase());
-      if (hop) removed.push(tag.toLowerCase());
-      return !hop;
+      // A tag takes no parameters, but a peer that writes some must not get past us by that.
+      const hop = tag
+        .split(";")
+        .map((word) => word.trim().toLowerCase())
+        .find((word) => hopOptionTags.has(word));
+      if (hop !== undefined) removed.push(hop);
+      return hop === undefined;
     });
   }
   return out;

@@ -11,8 +11,10 @@ import {
 } from "@sallyport/sip";
 import type { StateStore } from "@sallyport/store";
 import { createEdge, edgeConfigSchema, type Edge, type EdgeConfigInput } from "../../src/index.ts";
+import { expect } from "vitest";
 import { createFakeIq, type FakeIq } from "./fake-iq.ts";
 import { createPeer, type Peer } from "./peer.ts";
+import { keys } from "./sdp.ts";
 
 export interface Scenario {
   readonly edge: Edge;
@@ -153,8 +155,34 @@ export const openScenario = async (
     close: async () => {
       await opened.close();
       await Promise.all(peers.map((peer) => peer.close()));
+      checkInvariants(core, peers.slice(1), records);
     },
   };
+};
+
+const received = (peer: Peer): readonly string[] =>
+  peer.wire.flatMap(({ direction, text }) => (direction === "in" ? [text] : []));
+
+/** Invariants 1, 2 and 7 over everything a scenario sent, whatever it was about. */
+const checkInvariants = (core: Peer, ues: readonly Peer[], logs: readonly LogRecord[]): void => {
+  for (const text of received(core)) {
+    // Keys of calls that are end to end may pass; indications and agreements never do.
+    const judged = text.replaceAll(/a=crypto:\d+ \S+ inline:7u7u[^\r\n]*/g, "").replaceAll(keys.k22, "");
+    expect(judged, "invariant 1: towards the core").not.toMatch(/3ge2ae|security-(?:client|server|verify)|mediasec/i);
+    expect(text, "invariant 1: towards the core").not.toContain(keys.k11);
+  }
+  for (const ue of ues) {
+    for (const text of received(ue)) {
+      expect(text, "invariant 2: towards the UE").not.toContain(keys.forged);
+      expect(text.match(/^a=3ge2ae:/gim)?.length ?? 0, "invariant 2: towards the UE").toBeLessThan(2);
+    }
+  }
+  const logged = JSON.stringify(logs);
+  const secrets = [
+    ...Object.values(keys),
+    ...ues.flatMap((ue) => received(ue).flatMap((text) => text.match(/(?<=inline:)[A-Za-z0-9+/]{38,}/g) ?? [])),
+  ];
+  for (const key of secrets) expect(logged, "invariant 7: in the logs").not.toContain(key);
 };
 
 const testUe = (peer: Peer, core: Peer, protocol: string): TestUe => {
