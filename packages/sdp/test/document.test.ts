@@ -170,7 +170,9 @@ describe("properties", () => {
   );
   const lines = fc
     .tuple(fc.array(line, { maxLength: 4 }), fc.array(section, { minLength: 1, maxLength: 4 }))
-    .map(([session, media]) => ["v=0", ...session].concat(media.flatMap(([first, rest]) => [first].concat(rest))));
+    .map(([session, media]) =>
+      ["v=0", ...session].concat(media.flatMap(([first, rest]) => [first as string].concat(rest))),
+    );
   const edit = (index: number): fc.Arbitrary<SdpEdit> =>
     fc.oneof(
       fc.record({ kind: fc.constant("media" as const), index: fc.constant(index), port: fc.nat(65_535) }),
