@@ -350,3 +350,29 @@ export const anyMessage: fc.Arbitrary<H248Message> = fc.record({
     },
   ),
 });
+
+/** One Modify with properties, signals and events in all their forms, without what only version 3 or only we read. */
+export const commonMessage: fc.Arbitrary<H248Message> = fc
+  .tuple(
+    mid,
+    id,
+    context,
+    name,
+    fc.array(property(), { minLength: 1, maxLength: 4 }),
+    some(signal.map(({ direction: _v3, requestId: _v3too, ...rest }) => rest)),
+    some(record({ name: packaged, stream: optional(u16), keepActive: optional(flag), properties: parameters })),
+  )
+  .map(([from, transactionId, contextId, at, someProperties, someSignals, someEvents]): H248Message => {
+    const descriptors: readonly Descriptor[] = [
+      { kind: "media", streams: [{ id: 1, localControl: { mode: "Inactive", properties: someProperties } }] },
+      { kind: "events", requestId: 7, events: someEvents },
+      { kind: "signals", signals: someSignals },
+    ];
+    const command = { command: "Modify" as const, termination: at, descriptors };
+    const request = {
+      kind: "request" as const,
+      id: transactionId,
+      actions: [{ context: contextId, commands: [command] }],
+    };
+    return { version: 2, mid: from, body: { kind: "transactions", transactions: [request] } };
+  });

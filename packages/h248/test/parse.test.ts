@@ -93,6 +93,15 @@ describe("H.248.1 Annex B: what the tree says", () => {
     expect(request?.kind === "request" && request.actions.map((action) => action.context)).toEqual(["-", "$", "*", 5]);
   });
 
+  it("version 3: segments of replies, and their acknowledgements one after the other", () => {
+    const message = mustParse(Buffer.from("!/3 a P=5/1{C=1{A=b}}SM=5/1 SM=5/2/END"));
+    expect(transactions(message)).toMatchObject([
+      { kind: "reply", id: 5, segment: { number: 1, last: false } },
+      { kind: "segment", id: 5, segment: { number: 1, last: false } },
+      { kind: "segment", id: 5, segment: { number: 2, last: true } },
+    ]);
+  });
+
   it("command prefixes: O-, W- and O-W-", () => {
     expect(firstCommand("!/2 a T=1{C=1{O-Subtract=b}}")).toMatchObject({ command: "Subtract", optional: true });
     expect(firstCommand("!/2 a T=1{C=1{w-s=b}}")).toMatchObject({ command: "Subtract", wildcarded: true });

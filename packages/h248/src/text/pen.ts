@@ -85,6 +85,11 @@ export class Pen {
     this.#parts.push("}");
   }
 
+  /** The blank before an inline list. */
+  gap(): void {
+    if (this.#pretty) this.#parts.push(" ");
+  }
+
   /** `{ a, b }` or `[a, b]` on one line. */
   inline(open: "{" | "[", items: readonly (() => void)[]): void {
     if (items.length === 0) throw unwritable("A list is empty where the grammar wants an element.");

@@ -30,9 +30,9 @@ const readDigitMapValue = (cursor: Cursor): string => {
   return value;
 };
 
-/** What follows the DigitMap token. */
+/** What follows the DigitMap token. Some peers leave the `=` before `{` out. */
 export const readDigitMap = (cursor: Cursor): DigitMap => {
-  cursor.expect("=");
+  if (cursor.peek() !== "{") cursor.expect("=");
   if (cursor.peek() === "{") return { value: readDigitMapValue(cursor) };
   const name = cursor.word(cursor.limits.maxName);
   return cursor.peek() === "{" ? { name, value: readDigitMapValue(cursor) } : { name };
@@ -62,7 +62,7 @@ const readRequestedEvent = (cursor: Cursor): RequestedEvent => {
     if (word !== undefined) cursor.once(seen, word);
     // A parameter may carry a keyword's name, so that what follows decides (Annex B.2 is read with its context).
     if (word === "Stream" && next === "=") event.stream = cursor.assignedInteger(uint16);
-    else if (word === "DigitMap" && next === "=") event.digitMap = readDigitMap(cursor);
+    else if (word === "DigitMap" && (next === "=" || next === "{")) event.digitMap = readDigitMap(cursor);
     else if (word === "Embed" && next === "{") event.embed = readEmbed(cursor);
     else if (next === "," || next === "}") {
       if (word === "KeepActive") event.keepActive = true;

@@ -155,6 +155,7 @@ export const writeDescriptor = (pen: Pen, descriptor: Descriptor): void => {
       return descriptor.properties.length === 0 ? undefined : pen.block(properties(pen, descriptor.properties));
     case "mux":
       pen.assignWord("Mux", descriptor.type);
+      pen.gap();
       return pen.inline(
         "{",
         descriptor.terminations.map((name) => () => pen.word(name)),

@@ -50,6 +50,7 @@ export const writeError = (pen: Pen, error: H248Error): void => {
   pen.equals();
   pen.number(error.code, 9999);
   const text = error.text.replaceAll('"', "'").replaceAll(unquotable, "?");
+  pen.gap();
   if (text === "") pen.raw("{}");
   else pen.inline("{", [() => pen.quoted(text)]);
 };

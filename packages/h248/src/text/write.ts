@@ -85,18 +85,17 @@ const writeCommandReply = (pen: Pen, reply: CommandReply): void => {
   pen.equals();
   if (contextTerminations !== undefined) {
     pen.keyword("Context");
-    if (error !== undefined) pen.block([() => writeError(pen, error)]);
-    else
-      pen.inline(
-        "{",
-        contextTerminations.map((name) => () => pen.word(name)),
-      );
-    return;
+    if (error !== undefined) return pen.block([() => writeError(pen, error)]);
+    pen.gap();
+    return pen.inline(
+      "{",
+      contextTerminations.map((name) => () => pen.word(name)),
+    );
   }
   writeTermination(pen, reply.termination);
   const steps = reply.descriptors.map((descriptor) => () => writeDescriptor(pen, descriptor));
   if (error !== undefined) steps.push(() => writeError(pen, error));
-  if (steps.length > 0) pen.block(steps);
+  return steps.length > 0 ? pen.block(steps) : undefined;
 };
 
 const writeActionReply = (pen: Pen, action: ActionReply): void => {
@@ -138,6 +137,7 @@ const writeTransaction = (pen: Pen, transaction: Transaction): void => {
       return pen.raw("{}");
     case "ack":
       pen.keyword("TransactionResponseAck");
+      pen.gap();
       return pen.inline(
         "{",
         transaction.ranges.map(([first, last]) => () => {

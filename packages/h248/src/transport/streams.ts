@@ -71,6 +71,8 @@ export class Streams {
     this.#sockets.add(socket);
     this.#handshakes.set(dialled, socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    // An error after the first must have a listener too.
+    socket.on("error", () => undefined);
     return new Promise<H248Peer>((resolve, reject) => {
       const refuse = (cause: unknown): void => {
         timer.cancel();
