@@ -128,7 +128,8 @@ describe("tshark (Debian tshark)", () => {
 
   it.skipIf(!tshark)("reads the transaction, contexts, terminations and error codes we wrote, in both styles", () => {
     const expected: Readonly<Record<string, readonly string[]>> = {
-      reserve: ["1", "4294967294", "ip/1/access/$,ip/1/core/$", ""],
+      // It has bound the request to its reply, from which it knows the context.
+      reserve: ["1", "4294967294,17,17,17", "ip/1/access/$,ip/1/core/$", ""],
       "reserve-reply": ["1", "17,17,17", "ip/1/access/1,ip/1/core/2", ""],
       notify: ["10", "17", "ip/1/access/1", ""],
       heartbeat: ["11", "0", "ROOT", ""],
