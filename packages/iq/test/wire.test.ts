@@ -1,5 +1,5 @@
 // Controller and gateway over real sockets on loopback: registration, who may speak, keys, loss and what is left behind.
-import type { LogRecord, OpenDatagram } from "@sallyport/kit";
+import type { Clock, LogRecord, OpenDatagram } from "@sallyport/kit";
 import { SallyportError, memoryLog, seededRandom, systemClock, systemDatagrams } from "@sallyport/kit";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type {
@@ -34,6 +34,8 @@ const open: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
   for (const one of open.splice(0).toReversed()) await one.close();
+  // Whoever creates, closes: no timer of either end outlives it.
+  expect(clock.waiting()).toBe(0);
 });
 
 /** Waits, looking every few milliseconds; at most three seconds. */
@@ -72,6 +74,31 @@ interface Edge {
   readonly sent: string[];
 }
 
+/** The system's clock, which knows how many of its timers are waiting. */
+const countingClock = (): Clock & { waiting(): number } => {
+  const waiting = new Set<object>();
+  return {
+    now: () => systemClock.now(),
+    after: (ms, run) => {
+      const token = {};
+      waiting.add(token);
+      const timer = systemClock.after(ms, () => {
+        waiting.delete(token);
+        run();
+      });
+      return {
+        cancel: () => {
+          waiting.delete(token);
+          timer.cancel();
+        },
+      };
+    },
+    waiting: () => waiting.size,
+  };
+};
+
+const clock = countingClock();
+
 const edge = async (wire: Wire, more: Partial<IqControllerConfig> = {}, port = 0): Promise<Edge> => {
   const reports: GatewayStatus[] = [];
   const notifications: IqNotification[] = [];
@@ -87,7 +114,7 @@ const edge = async (wire: Wire, more: Partial<IqControllerConfig> = {}, port = 0
       ],
       ...more,
     },
-    clock: systemClock,
+    clock,
     log,
     random: seededRandom(`controller ${open.length}`),
     observe: ({ direction, octets }) => {
@@ -123,7 +150,7 @@ const gateway = async (
       ],
       ...config,
     },
-    clock: systemClock,
+    clock,
     log,
     random: seededRandom(`gateway ${open.length}`),
     handler,

@@ -1,0 +1,152 @@
+// Local and Remote as text: what is written is read back, and nothing a peer sends throws, hangs or shows a key.
+import * as fc from "fast-check";
+import type { SallyportError } from "@sallyport/kit";
+import { describe, expect, it } from "vitest";
+import { iqError } from "../src/controller/refusals.ts";
+import type { SessionText, iqErrors } from "../src/index.ts";
+import { errorText, readChoosePattern, readSessionText, writeSessionText } from "../src/index.ts";
+import { keysAllowed } from "../src/profile/keys-allowed.ts";
+import { readServiceChange } from "../src/profile/services.ts";
+import { crypto } from "./plans.ts";
+
+const chosen = <T>(value: fc.Arbitrary<T>) =>
+  fc.oneof(
+    fc.constant({ kind: "choose" } as const),
+    fc.constant({ kind: "none" } as const),
+    value.map((given) => ({ kind: "given", value: given }) as const),
+  );
+
+const port = fc.integer({ min: 0, max: 65_535 });
+const address = fc.oneof(fc.ipV4(), fc.ipV6());
+
+const session: fc.Arbitrary<SessionText> = fc.record(
+  {
+    address: chosen(address),
+    port: chosen(port),
+    media: fc.constantFrom("audio", "video", "text"),
+    protocol: fc.constantFrom("RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "RTP/AVPF"),
+    formats: fc.array(fc.integer({ min: 0, max: 127 }).map(String), { maxLength: 5 }),
+    rtcp: fc.record({ port: chosen(port), address }, { requiredKeys: ["port"] }),
+    rtcpMux: fc.boolean(),
+    crypto: fc.integer({ min: 1, max: 255 }).map((fill) => crypto(fill)),
+  },
+  { requiredKeys: ["address", "port", "media", "protocol", "formats", "rtcpMux"] },
+);
+
+describe("session descriptions", () => {
+  it("H.248.1 7.1.8: whatever is written is read back", () => {
+    fc.assert(
+      fc.property(session, (text) => {
+        const written = writeSessionText(text);
+        const read = readSessionText(written);
+        expect(read.ok).toBe(true);
+        if (read.ok) expect(writeSessionText(read.value)).toBe(written);
+      }),
+      { seed: 3, numRuns: 500 },
+    );
+  });
+
+  it("iq.md 7: any octets are read or refused with 473, 474 or 501, quickly, and nothing is thrown", () => {
+    const lines = fc.constantFrom(
+      "v=0",
+      "c=IN IP4 $",
+      "m=audio $ RTP/SAVP -",
+      "a=rtcp-mux",
+      "a=crypto:1 X inline:AAAA",
+      "a=rtcp:$",
+      "s=-",
+      "",
+      "zz",
+    );
+    const text = fc.oneof(
+      fc.string({ maxLength: 300, unit: "binary" }),
+      fc.array(lines, { maxLength: 12 }).map((all) => all.join("\n")),
+    );
+    fc.assert(
+      fc.property(text, (octets) => {
+        const read = readSessionText(octets);
+        if (!read.ok) {
+          expect([473, 474, 501]).toContain(read.error.code);
+          expect(read.error.text.length).toBeLessThanOrEqual(120);
+        }
+      }),
+      { seed: 4, numRuns: 2000 },
+    );
+    expect(readSessionText("v=0\n".repeat(100_000)).ok).toBe(false);
+    expect(readSessionText(`v=0\r\n${"a=x\r\n".repeat(200)}`)).toMatchObject({ ok: false, error: { code: 474 } });
+  });
+
+  it("TS 29.334 5.17.1: an error text never carries a key, a quote or a control character", () => {
+    const key = Buffer.alloc(30, 0x55).toString("base64");
+    const text = errorText(`a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}|2^20 "quoted"\r\n\0`);
+    expect(text).toBe("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:<redacted>|2^20  quoted");
+  });
+});
+
+describe("small rules", () => {
+  it("TS 29.334 5.6: names to be chosen", () => {
+    expect(readChoosePattern("IP/1/Access/$")).toEqual({ side: "access", group: 1 });
+    expect(readChoosePattern("ip/$/core/$")).toEqual({ side: "core", group: 1 });
+    for (const name of ["$", "ip/1/access/7", "ip/70000/core/$", "ip/1/core/$/x", "ip/1/x/$", "ip/-1/core/$", "*"]) {
+      expect(readChoosePattern(name), name).toBeUndefined();
+    }
+  });
+
+  it("invariant 6: keys cross mutual TLS, a path declared protected, or loopback in the lab, and nothing else", () => {
+    const peer = (address: string, secure = false) => ({ protected: secure, local: { address }, remote: { address } });
+    expect(keysAllowed(peer("192.0.2.1", true), {})).toBe(true);
+    expect(keysAllowed(peer("192.0.2.1"), { protectedBelow: true })).toBe(true);
+    for (const address of ["127.0.0.1", "127.9.9.9", "::1"]) {
+      expect(keysAllowed(peer(address), { lab: true })).toBe(true);
+      expect(keysAllowed(peer(address), {})).toBe(false);
+    }
+    for (const address of ["192.0.2.1", "128.0.0.1", "::2", "2001:db8::1"]) {
+      expect(keysAllowed(peer(address), { lab: true }), address).toBe(false);
+    }
+  });
+
+  it("iq.md 6: the reason of a ServiceChange is a bare number or a quoted text; no descriptor is error 442", () => {
+    const command = (services: object) =>
+      readServiceChange({
+        command: "ServiceChange",
+        termination: "ROOT",
+        descriptors: [{ kind: "services", extensions: [], ...services }],
+      });
+    expect(command({ method: "RESTART", reason: "901 Cold Boot", version: 2, profile: "ETSI_BGF/2" })).toEqual({
+      ok: true,
+      value: { method: "Restart", reason: 901, version: 2, profile: { name: "ETSI_BGF", version: 2 } },
+    });
+    expect(command({ method: "Forced", reason: "905" })).toMatchObject({ ok: true, value: { reason: 905 } });
+    expect(command({ method: "X-Vanish" })).toMatchObject({ ok: false, error: { code: 449 } });
+    expect(command({ method: "Restart", profile: "nonsense" })).toMatchObject({ ok: false, error: { code: 449 } });
+    expect(readServiceChange({ command: "ServiceChange", termination: "ROOT", descriptors: [] })).toMatchObject({
+      ok: false,
+      error: { code: 442 },
+    });
+  });
+
+  it.each<readonly [number, keyof typeof iqErrors.catalogue, number]>([
+    [411, "SALLY_IQ_CONTEXT_GONE", 500],
+    [412, "SALLY_IQ_NO_RESOURCES", 503],
+    [430, "SALLY_IQ_CONTEXT_GONE", 500],
+    [449, "SALLY_IQ_REFUSED", 500],
+    [472, "SALLY_IQ_REFUSED", 500],
+    [473, "SALLY_IQ_REFUSED", 500],
+    [474, "SALLY_IQ_REFUSED", 500],
+    [501, "SALLY_IQ_REFUSED", 500],
+    [503, "SALLY_IQ_BUSY", 503],
+    [504, "SALLY_IQ_GATEWAY_LOST", 503],
+    [505, "SALLY_IQ_GATEWAY_LOST", 503],
+    [506, "SALLY_IQ_BUSY", 503],
+    [510, "SALLY_IQ_NO_RESOURCES", 503],
+    [511, "SALLY_IQ_BUSY", 503],
+    [512, "SALLY_IQ_NO_RESOURCES", 503],
+    [526, "SALLY_IQ_NO_RESOURCES", 503],
+    [599, "SALLY_IQ_REFUSED", 500],
+  ])("iq.md 5: H.248 error %i becomes %s and SIP %i", (code, expected, status) => {
+    const error: SallyportError = iqError({ code, text: "why inline:SECRETSECRETSECRET" }, "gw-a");
+    expect([error.code, error.sipStatus, error.where]).toEqual([expected, status, "gw-a"]);
+    expect(error.message).toContain(String(code));
+    expect(error.message).not.toContain("SECRET");
+  });
+});
