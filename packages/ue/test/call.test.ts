@@ -280,6 +280,25 @@ describe("calls", () => {
     expect(other.report().security).toBe("e2e");
   });
 
+  it("RFC 3261 13.2.1: an INVITE without offer gets one in the 200, and the ACK brings the answer; without it, BYE", async () => {
+    const { ueA, incoming } = await pair();
+    let offer = "";
+    proxy.rewrite = (body, message) => {
+      if (message.kind !== "request") return undefined;
+      if (message.method === "ACK") return offer;
+      offer = body;
+      return "";
+    };
+    const call = await ueA.call(bob);
+    const other = await incoming;
+    await other.answered;
+    await Promise.all([call.play(speech("up", 3)), other.play(speech("down", 3))]);
+    await expect.poll(() => call.received.octets().length + other.received.octets().length).toBe(160 * 6);
+    proxy.rewrite = (_body, message) => (message.kind === "request" && message.method === "INVITE" ? "" : undefined);
+    const second = await ueA.call(bob);
+    expect(await second.ended).toMatchObject({ by: "them" });
+  });
+
   it("RFC 3261 9: a call nobody answers is cancelled; refusals and busy come back with their status", async () => {
     const { ueA, ueB } = await pair();
     let heard: string | undefined;

@@ -81,9 +81,10 @@ export const startProxy = async (
   };
 
   const edited = <M extends SipMessage>(message: M): M => {
-    if (message.body.length === 0) return message;
+    const ack = message.kind === "request" && message.method === "ACK";
+    if (message.body.length === 0 && !ack) return message;
     const body = proxy.rewrite(message.body.toString("latin1"), message);
-    return body === undefined ? message : withBody(message, Buffer.from(body, "latin1"));
+    return body === undefined ? message : withBody(message, Buffer.from(body, "latin1"), "application/sdp");
   };
 
   const send = (message: SipMessage, key: string): void => {
