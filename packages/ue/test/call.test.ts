@@ -351,6 +351,20 @@ describe("calls", () => {
     expect(heard.kind === "companded" && heard.octets.subarray(320, 480).every((octet) => octet === 0xd5)).toBe(true);
   });
 
+  it("RFC 3261 18: over TCP the same, requests come back on the connection of the registration", async () => {
+    await proxy.close();
+    proxy = await startProxy(passwords, undefined, "tcp");
+    const edge = { address: "127.0.0.1", port: proxy.port, protocol: "tcp" } as const;
+    const { ueA, incoming } = await pair({ edge }, { edge });
+    const call = await ueA.call(bob);
+    const other = await incoming;
+    await call.play(speech("tcp", 3));
+    await expect.poll(() => other.received.octets().length).toBe(480);
+    await other.hangup();
+    expect(await call.ended).toMatchObject({ by: "them" });
+    await ueA.deregister();
+  });
+
   it("TS 33.328 6.2.1.2 (b): over TLS the same, keys on no other wire; a cut connection is registered again", async () => {
     await proxy.close();
     const made = await makeCertificates("127.0.0.1");

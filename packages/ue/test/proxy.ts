@@ -42,8 +42,8 @@ export interface TestProxy {
 export const startProxy = async (
   passwords: Readonly<Record<string, string>>,
   tls?: TlsMaterial,
+  protocol: "udp" | "tcp" | "tls" = tls === undefined ? "udp" : "tls",
 ): Promise<TestProxy> => {
-  const protocol = tls === undefined ? "udp" : "tls";
   const contacts = new Map<string, string>();
   /** The way back to whoever registered a contact, and to whoever sent a request. */
   const flows = new Map<string, Flow>();
