@@ -92,7 +92,9 @@ const core = z
           .describe("Certificate names of core elements that may send requests."),
       })
       .prefault({})
-      .describe("Who may send requests from the core side; the next hop always may."),
+      .describe(
+        "Who may send requests from the core side. The next hop always may: by its certificate name on tls, else by its literal address.",
+      ),
   })
   .describe("The side of the IMS core.");
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createRequest, headerValue, tagOf, type SipRequest } from "@sallyport/sip";
+import { createRequest, headerValue, setHeader, tagOf, type SipRequest } from "@sallyport/sip";
 import { bodyOf, dialogOf, establishOriginating, establishTerminating, originate } from "./support/calls.ts";
 import { textOf } from "./support/peer.ts";
 import { coreRequest, openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
@@ -101,15 +101,7 @@ describe("re-INVITE and UPDATE", () => {
 
   it("RFC 3261 12.2.2: a request of a dialog nobody knows is answered 481", async () => {
     const dialog = await establishOriginating(scenario, alice);
-    const stray = dialog.byCaller("UPDATE", 3, ueOffer());
-    const other = {
-      ...stray,
-      headers: stray.headers.map((field) =>
-        field.name === "to"
-          ? { ...field, raw: "To: <sip:carol@far.example>;tag=else", value: "<sip:carol@far.example>;tag=else" }
-          : field,
-      ),
-    };
+    const other = setHeader(dialog.byCaller("UPDATE", 3, ueOffer()), "to", "<sip:carol@far.example>;tag=else");
     expect((await alice.send(other).final()).status).toBe(481);
   });
 

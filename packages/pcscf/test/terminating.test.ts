@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { headerList, headerValue } from "@sallyport/sip";
+import { headerList, headerValue, setHeader } from "@sallyport/sip";
 import { bodyOf, dialogOf, establishTerminating } from "./support/calls.ts";
 import { textOf } from "./support/peer.ts";
 import { coreRequest, openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
@@ -127,15 +127,7 @@ describe("terminating call", () => {
   });
 
   it("RFC 3261 16.3 step 3: Max-Forwards 0 is refused with 483", async () => {
-    const request = invite(coreSdp());
-    const refused = await scenario.core
-      .send({
-        ...request,
-        headers: request.headers.map((field) =>
-          field.name === "max-forwards" ? { ...field, raw: "Max-Forwards: 0", value: "0" } : field,
-        ),
-      })
-      .final();
+    const refused = await scenario.core.send(setHeader(invite(coreSdp()), "max-forwards", "0")).final();
     expect(refused.status).toBe(483);
   });
 

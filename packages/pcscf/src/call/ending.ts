@@ -24,6 +24,8 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
   if (work.call.phase === "ending") return;
   work.call = { ...withoutCarried(work.call), phase: "ending", ended: { reason, detail } };
   release(work);
+  // Whoever still waits for an answer inside the dialog gets one: the dialog is gone. RFC 3261 12.2.2.
+  for (const exchange of work.call.exchanges.values()) refuse(work, exchange, 481);
   for (const timer of ["setup", "acknowledge", "session", "flow"] as const)
     work.effects.push({ kind: "disarm", timer });
   if (linger) work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });
@@ -96,6 +98,5 @@ export const endCall = (work: Work, reason: EndReason, status: number, detail: s
     );
     stragglers = true;
   }
-  for (const exchange of work.call.exchanges.values()) if (exchange.final === "none") refuse(work, exchange, 481);
   finish(work, reason, detail, stragglers);
 };

@@ -1,6 +1,5 @@
 // Who may speak to the core side. Pure. A stranger is never believed, whatever its message says.
-import { isIP } from "node:net";
-import { parseSipUri, type Flow } from "@sallyport/sip";
+import { resolveTarget, type Flow } from "@sallyport/sip";
 import type { EdgeConfig } from "../config.ts";
 
 /** Whether the peer at the other end of a core-side flow is an element of the core. */
@@ -11,14 +10,13 @@ const plain = (address: string): string => address.toLowerCase().replace(/^::fff
 
 /** Addresses and certificate names of the configuration, and the next hop itself by its name or literal address. */
 export const createCoreTrust = (core: EdgeConfig["core"]): CoreTrust => {
-  const host = parseSipUri(core.nextHop)?.host.toLowerCase();
+  const target = resolveTarget(core.nextHop);
+  const host = target?.address.toLowerCase();
   const addresses = new Set(core.trusted.addresses.map(plain));
   const names = new Set(core.trusted.names.map((name) => name.toLowerCase()));
-  if (core.nextHopName !== undefined) names.add(core.nextHopName.toLowerCase());
-  if (host !== undefined) {
-    if (isIP(host) === 0) names.add(host);
-    else addresses.add(plain(host));
-  }
+  // Where the next hop shows a certificate its name decides, never its address alone.
+  if (target?.protocol === "tls") names.add((core.nextHopName ?? target.address).toLowerCase());
+  else if (host !== undefined) addresses.add(plain(host));
   return (flow) =>
     addresses.has(plain(flow.remote.address)) || flow.peerNames.some((name) => names.has(name.toLowerCase()));
 };

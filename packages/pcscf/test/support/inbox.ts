@@ -20,7 +20,8 @@ export const createInbox = <T>(name: string, show: (item: T) => string): Inbox<T
     },
     next: (fits = () => true, ms = 3000) => {
       const at = untaken.findIndex(fits);
-      if (at >= 0) return Promise.resolve(untaken.splice(at, 1)[0] as T);
+      const [ready] = at < 0 ? [] : untaken.splice(at, 1);
+      if (ready !== undefined) return Promise.resolve(ready);
       return new Promise((resolve, reject) => {
         const timer = setTimeout(
           () => reject(new Error(`${name}: nothing that fits came; got ${all.map(show).join(" | ") || "nothing"}`)),

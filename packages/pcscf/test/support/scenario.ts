@@ -10,7 +10,7 @@ import {
   type TlsMaterial,
 } from "@sallyport/sip";
 import type { StateStore } from "@sallyport/store";
-import { createEdge, edgeConfigSchema, type Edge, type EdgeConfigInput } from "../../src/index.ts";
+import { createEdge, edgeConfigSchema, type Edge, type EdgeConfigInput, type IqFactory } from "../../src/index.ts";
 import { expect } from "vitest";
 import { createFakeIq, type FakeIq } from "./fake-iq.ts";
 import { createPeer, type Peer } from "./peer.ts";
@@ -101,15 +101,17 @@ export const openScenario = async (
     readonly store?: StateStore;
     readonly core?: { readonly protocol: "tls"; readonly tls: TlsMaterial };
     readonly seed?: string;
+    /** A real controller in the place of the fake one. */
+    readonly createIq?: IqFactory;
   } = {},
 ): Promise<Scenario> => {
   const clock = new VirtualClock(Date.now());
   const iq = createFakeIq();
   const { log, records } = memoryLog();
   const peers: Peer[] = [];
-  let edge: Edge | undefined;
+  const edges: Edge[] = [];
   const corePoint = (): Edge["core"][number] => {
-    const [point] = edge?.core ?? [];
+    const [point] = edges[0]?.core ?? [];
     if (point === undefined) throw new Error("the edge is not open");
     return point;
   };
@@ -125,10 +127,10 @@ export const openScenario = async (
     clock,
     random: seededRandom(options.seed ?? "edge"),
     log,
-    createIq: iq.create,
+    createIq: options.createIq ?? iq.create,
     ...(options.store === undefined ? {} : { store: options.store }),
   });
-  edge = opened;
+  edges.push(opened);
   return {
     edge: opened,
     iq,
