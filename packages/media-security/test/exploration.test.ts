@@ -86,20 +86,26 @@ describe("all orders of events", () => {
     ["of every kind", [...ueCalls, ...coreCalls, ...mixed]],
   ] as const)(`${invariants} on long random walks through calls %s`, (_, moves) => {
     fc.assert(
-      fc.property(fc.array(fc.nat(moves.length - 1), { minLength: 20, maxLength: 60 }), (walk) => {
-        let world = openWorld(openNegotiation(facts));
-        for (const at of walk) {
-          // A walk that ended early teaches nothing more; a gateway that is asked answers sooner or later.
-          const move = moves[at];
-          const event = move === undefined || move.name === "ended" ? undefined : move.event(world);
-          if (event !== undefined) world = stepWorld(world, event, marks).world;
-        }
-        world = stepWorld(world, { kind: "ended" }, marks).world;
-        const done = moves.find((move) => move.name === "gateway-done")?.event(world);
-        if (done !== undefined) world = stepWorld(world, done, marks).world;
-        expect(world.state.phase).toBe("ended");
-        expect(world.gateway).toBeUndefined();
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(moves.length - 1), fc.boolean()), { minLength: 20, maxLength: 60 }),
+        (walk) => {
+          let world = openWorld(openNegotiation(facts));
+          const take = (move: Move | undefined): void => {
+            // A walk that ended early teaches nothing more.
+            const event = move === undefined || move.name === "ended" ? undefined : move.event(world);
+            if (event !== undefined) world = stepWorld(world, event, marks).world;
+          };
+          for (const [at, prompt] of walk) {
+            take(moves[at]);
+            if (prompt) take(moves.find((move) => move.name === "gateway-done"));
+          }
+          world = stepWorld(world, { kind: "ended" }, marks).world;
+          const done = moves.find((move) => move.name === "gateway-done")?.event(world);
+          if (done !== undefined) world = stepWorld(world, done, marks).world;
+          expect(world.state.phase).toBe("ended");
+          expect(world.gateway).toBeUndefined();
+        },
+      ),
       { numRuns: 60, seed: 33_328 },
     );
   });
