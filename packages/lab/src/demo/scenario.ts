@@ -3,12 +3,12 @@ import { systemRandom, type Endpoint } from "@sallyport/kit";
 import { connectionOf } from "@sallyport/sdp";
 import { headerValue } from "@sallyport/sip";
 import { findSuite } from "@sallyport/srtp";
-import { parseWav, payloadOf, type Sound, type UeCall } from "@sallyport/ue";
+import { payloadOf, type Sound, type UeCall } from "@sallyport/ue";
 import { readFileSync } from "node:fs";
 import { sendForgedIndication } from "../attack/indication.ts";
 import { launch, mediaAttacks } from "../attack/media.ts";
 import { ladderOf, sdpOf, type Cast, type LadderRow } from "../ladder/ladder.ts";
-import { speechFile, type Voice } from "../speech.ts";
+import { voiceOf } from "../speech.ts";
 import { certificate, type LabCertificates } from "../topology/certificates.ts";
 import type { Lab, LabSide, LabUe } from "../topology/lab.ts";
 import { searchCoreLegs } from "../verdict/leaks.ts";
@@ -28,7 +28,8 @@ export interface Narrator {
   say(line: string): void;
 }
 
-const cast: Cast = {
+/** Alice calls bob: who stands where in the ladder. */
+export const cast: Cast = {
   ueA: "alice",
   edgeA: "edge-a",
   gatewayA: "gw-a",
@@ -38,18 +39,8 @@ const cast: Cast = {
   ueB: "bob",
 };
 const attacksOfEachKind = 20;
-const octetsPerMs = 8;
 /** How much of carol's speech is played: enough to hear that the call works. */
 const carolMs = 1500;
-
-const voiceOf = (voice: Voice): Sound => {
-  const parsed = parseWav(readFileSync(speechFile(voice)));
-  if (!parsed.ok) throw new TypeError(`${speechFile(voice)}: ${parsed.code}`);
-  return parsed.sound;
-};
-
-const shortened = (sound: Sound, ms: number): Sound =>
-  sound.kind === "companded" ? { ...sound, octets: sound.octets.subarray(0, ms * octetsPerMs) } : sound;
 
 const secured = (side: LabSide, callId: string): boolean =>
   side.edge.calls().some((call) => call.callId === callId && call.security === "e2ae");
@@ -269,7 +260,7 @@ const callCarol = async (
   await until("carol's side of the call", () => incoming.get("carol")?.state === "answered");
   const carolCall = incoming.get("carol");
   if (carolCall === undefined) throw new TypeError("unreachable: waited for it");
-  const [one, two] = [shortened(voiceOf("alice"), carolMs), shortened(voiceOf("carol"), carolMs)];
+  const [one, two] = [voiceOf("alice", carolMs), voiceOf("carol", carolMs)];
   await speakBothWays(call, carolCall, one, two);
   await settle(200);
   const law = call.report().codec ?? "PCMA";

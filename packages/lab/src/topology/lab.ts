@@ -1,9 +1,9 @@
 // Builds the lab: one core, two edges with a gateway each, and UEs, all on loopback, joined only by their sockets.
 // Owns names, ports and certificates of the lab, and the order in which elements start and stop.
-import { createGateway, gatewayConfigSchema, type Gateway } from "@sallyport/access-gateway";
-import { coreConfigSchema, createCore, type Core } from "@sallyport/ims-core";
-import { systemClock, systemDatagrams, systemRandom, type Log, type Random } from "@sallyport/kit";
-import { createEdge, edgeConfigSchema, type Edge } from "@sallyport/pcscf";
+import { createGateway, gatewayConfigSchema, type Gateway, type GatewayConfig } from "@sallyport/access-gateway";
+import { coreConfigSchema, createCore, type Core, type CoreConfig } from "@sallyport/ims-core";
+import { systemClock, systemDatagrams, systemRandom, type Clock, type Log, type Random } from "@sallyport/kit";
+import { createEdge, edgeConfigSchema, type Edge, type EdgeConfigInput } from "@sallyport/pcscf";
 import { createUe, ueConfigSchema, type Ue, type UeConfigInput } from "@sallyport/ue";
 import { createRecorder, type Recorder } from "../watch/recorder.ts";
 import { tapDatagrams, type Tap } from "../watch/taps.ts";
@@ -20,6 +20,19 @@ export interface LabOptions {
   /** Where the elements' keys come from; the system's generator when left out. */
   readonly randomOf?: (element: string) => Random;
   readonly sides?: readonly Side[];
+  /** The elements' time; the machine's when left out. */
+  readonly clock?: Clock;
+  readonly mediaPorts?: Readonly<Record<Side, { readonly first: number; readonly last: number }>>;
+  /** Keys to set besides the lab's own, for every element of a kind. */
+  readonly change?: LabChange;
+  /** Puts something into the way of the connections of `from` (a UE, a gateway): gives the port to connect to instead. */
+  readonly via?: (from: string, port: number) => Promise<number>;
+}
+
+export interface LabChange {
+  readonly core?: Partial<CoreConfig>;
+  readonly edge?: Partial<Omit<EdgeConfigInput, "iq">> & { readonly iq?: Partial<EdgeConfigInput["iq"]> };
+  readonly gateway?: Partial<GatewayConfig>;
 }
 
 /** A UE of the lab and the tap on its UDP sockets. */
@@ -51,7 +64,7 @@ export type LabUser = (typeof labUsers)[number];
 const domain = "lab.example";
 const loopback = "127.0.0.1";
 /** Media port ranges, one for each gateway, below the system's own ephemeral range. */
-const mediaPorts = { a: { first: 21_000, last: 21_999 }, b: { first: 22_000, last: 22_999 } } as const;
+const usualMediaPorts = { a: { first: 21_000, last: 21_999 }, b: { first: 22_000, last: 22_999 } } as const;
 
 const passwordOf = (name: LabUser): string => `${name}-of-the-lab`;
 
@@ -62,12 +75,13 @@ const only = <T>(items: readonly T[], what: string): T => {
 };
 
 export const startLab = async (options: LabOptions): Promise<Lab> => {
-  const { certificates, logOf } = options;
+  const { certificates, logOf, clock = systemClock, mediaPorts = usualMediaPorts, change: changed = {} } = options;
+  const via = options.via ?? (async (_from: string, port: number) => port);
   const open = options.transport === "open";
   const randomOf = options.randomOf ?? (() => systemRandom);
   const recorder = createRecorder();
   const closing: (() => Promise<void>)[] = [];
-  const depsOf = (element: string) => ({ clock: systemClock, random: randomOf(element), log: logOf(element) });
+  const depsOf = (element: string) => ({ clock, random: randomOf(element), log: logOf(element) });
   const tls = (element: string) => ({ ...certificate(certificates, element), ca: certificates.ca });
   const sipProtocol = open ? "udp" : "tls";
 
@@ -89,6 +103,7 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
           impi: `${name}@${domain}`,
           password: passwordOf(name),
         })),
+        ...changed.core,
       }),
       { ...depsOf("core"), observe: recorder.sip("core") },
     );
@@ -121,6 +136,8 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
           nextHop: `sip:${loopback}:${nextHop.port};transport=${sipProtocol}`,
           ...(open ? {} : { nextHopName: `core.${domain}` }),
         },
+        policy: { rules: [{ e2ae: "offered" }] },
+        ...changed.edge,
         iq: {
           mid: `<${edgeName}.${domain}>`,
           listen: {
@@ -133,20 +150,20 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
             { id: gatewayName, mid: `<${gatewayName}.${domain}>`, certificateName: `${gatewayName}.${domain}` },
           ],
           lab: open,
+          ...changed.edge?.iq,
         },
-        policy: { rules: [{ e2ae: "offered" }] },
       }),
       { ...depsOf(edgeName), observe: recorder.sip(edgeName), observeIq: recorder.iq(edgeName) },
     );
     closing.push(() => edge.close());
-    const tap = tapDatagrams(systemDatagrams, () => systemClock.now());
+    const tap = tapDatagrams(systemDatagrams, () => clock.now());
     const gateway = await createGateway(
       gatewayConfigSchema.parse({
         id: `${gatewayName}.${domain}`,
         controllers: [
           {
             address: loopback,
-            port: only(edge.iq === undefined ? [] : [edge.iq], "Iq listener").port,
+            port: await via(gatewayName, only(edge.iq === undefined ? [] : [edge.iq], "Iq listener").port),
             protocol: open ? "udp" : "tls",
             ...(open ? {} : { tls: tls(gatewayName), certificateName: `${edgeName}.${domain}` }),
           },
@@ -155,6 +172,7 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
         ports: mediaPorts[side],
         lab: open,
         retry: { firstMs: 50, longestMs: 1000 },
+        ...changed.gateway,
       }),
       { ...depsOf(gatewayName), openDatagram: tap.open, observe: recorder.iq(gatewayName) },
     );
@@ -180,7 +198,7 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
       addUe: async (name, side, change = {}) => {
         const edge = sides[side]?.edge;
         if (edge === undefined) throw new TypeError(`the lab has no edge ${side}`);
-        const tap = tapDatagrams(systemDatagrams, () => systemClock.now());
+        const tap = tapDatagrams(systemDatagrams, () => clock.now());
         const ue = await createUe(
           ueConfigSchema.parse({
             impu: `sip:${name}@${domain}`,
@@ -189,7 +207,7 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
             domain,
             edge: {
               address: loopback,
-              port: only(edge.access, "access listener").port,
+              port: await via(name, only(edge.access, "access listener").port),
               protocol: sipProtocol,
               ...(open ? {} : { serverName: `edge-${side}.${domain}`, tls: { ca: certificates.ca } }),
             },

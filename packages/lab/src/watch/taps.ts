@@ -14,6 +14,8 @@ export interface Tap {
   /** The wrapped way to open sockets, to be handed to the element. */
   readonly open: OpenDatagram;
   readonly packets: readonly TappedPacket[];
+  /** Local ports of the sockets that are open now. */
+  readonly ports: readonly number[];
   /** Sends from the socket bound to `localPort`, behind the element's back. */
   inject(localPort: number, octets: Uint8Array, to: Endpoint): void;
 }
@@ -51,5 +53,12 @@ export const tapDatagrams = (open: OpenDatagram, now: () => number): Tap => {
       },
     };
   };
-  return { open: opened, packets, inject: (port, octets, to) => sockets.get(port)?.send(octets, to) };
+  return {
+    open: opened,
+    packets,
+    get ports() {
+      return [...sockets.keys()];
+    },
+    inject: (port, octets, to) => sockets.get(port)?.send(octets, to),
+  };
 };
