@@ -27,8 +27,9 @@ const ranks = {
   sallyport: 6,
 };
 // Tests may set up what their package does not import: these, and any package of a lower rank.
-const testTools = ["vitest", "fast-check", "@peculiar/x509", "reflect-metadata"];
-const importPattern = /\b(?:from|import)\s*\(?\s*["']([^"']+)["']/g;
+const testTools = new Set(["vitest", "fast-check", "@peculiar/x509", "reflect-metadata"]);
+// `import ... from "x"`, `export ... from "x"` and `import "x"` at a statement's start, and `import("x")` anywhere.
+const importPattern = /(?:^\s*(?:import|export)\s(?:[^;"'`]*?\sfrom\s*)?|^\}\s*from\s*|\bimport\()["']([^"']+)["']/gm;
 
 const read = (path) => readFileSync(join(root, path), "utf8");
 const json = (path) => JSON.parse(read(path));
@@ -74,7 +75,7 @@ for (const file of files) {
       .join("/");
     const target = nameOf[name];
     if (target === undefined) {
-      const known = name in (declared.dependencies ?? {}) || (isTest && testTools.includes(name));
+      const known = name in (declared.dependencies ?? {}) || (isTest && testTools.has(name));
       if (!known) complain(file, `imports "${name}", which its package.json does not declare`);
       if (!isTest) used[folder].add(name);
       continue;

@@ -13,13 +13,14 @@ export interface Proof {
   readonly tests: readonly TestTitle[];
 }
 
-/** Titles may name several rows: "TS 33.328 7.2.1 step 2, 7.2.1 step 3: ...". */
+/** Titles may name several rows: "TS 33.328 7.2.1 step 2, 7.2.1 step 3: ...". A bare clause without a part names no row. */
 export const namesIn = (title: string): readonly string[] => {
   const [names, rest] = title.split(": ", 2);
   if (names === undefined || rest === undefined || !names.startsWith("TS 33.328 ")) return [];
   return names
     .slice("TS 33.328 ".length)
     .split(/,\s*/)
+    .filter((name) => name.includes(" "))
     .map((name) => `TS 33.328 ${name.trim()}`);
 };
 

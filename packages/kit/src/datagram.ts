@@ -50,9 +50,14 @@ export const systemDatagrams: OpenDatagram = (binding, handlers) =>
         local: { address, port },
         send: (octets, to) => {
           if (!open) return;
-          socket.send(octets, to.port, to.address, (error) => {
-            if (error !== null && open) handlers.onError(error);
-          });
+          try {
+            socket.send(octets, to.port, to.address, (error) => {
+              if (error !== null && open) handlers.onError(error);
+            });
+          } catch (error) {
+            // Node checks the destination before it sends: port 0, no address.
+            handlers.onError(error as Error);
+          }
         },
         close: () =>
           new Promise((done) => {
