@@ -91,6 +91,8 @@ describe("registrar", () => {
     const edge = await client(core);
     expect((await edge.register("alice", { password: "guess" })).status).toBe(403);
     expect((await edge.register("alice", { impi: "bob@example.test", password: "secret of bob" })).status).toBe(403);
+    // Alice's own password does not open her account under another private identity.
+    expect((await edge.register("alice", { impi: "bob@example.test" })).status).toBe(403);
     expect((await edge.register("mallory")).status).toBe(403);
     expect(core.bindings()).toEqual([]);
   });

@@ -145,6 +145,21 @@ describe("UDP", () => {
     expect(message.headers[0]?.raw).toBe(`Via: ${via}`);
   });
 
+  it("RFC 3261 18.2.1: what the sender itself claims to be its source is removed", async () => {
+    const { transport, messages } = start();
+    const { port } = await transport.listen(spec("a", "udp"));
+    const peer = await rawUdp();
+    const lies = "received=198.51.100.1;received=198.51.100.2";
+    peer.socket.send(text(`SIP/2.0/UDP 127.0.0.1:${peer.port};branch=z9hG4bK1;${lies}`), port, "127.0.0.1");
+    expect(headerValue((await messages.next()).message, "via")).toBe(
+      `SIP/2.0/UDP 127.0.0.1:${peer.port};branch=z9hG4bK1`,
+    );
+    peer.socket.send(text(`SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK2;${lies};rport=9`), port, "127.0.0.1");
+    expect(headerValue((await messages.next()).message, "via")).toBe(
+      `SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK2;rport=${peer.port};received=127.0.0.1`,
+    );
+  });
+
   it("RFC 5626 4.4: keep-alive datagrams are ignored; RFC 3261 21.4.1: garbage is reported, half a request answered 400", async () => {
     const { transport, malformed, messages } = start();
     const { port } = await transport.listen(spec("a", "udp"));
@@ -322,9 +337,12 @@ describe("TCP", () => {
     slow.socket.write("OPTIONS");
     expect(await slow.ended.next()).toBe(true);
     expect(performance.now() - begun).toBeGreaterThan(50);
+    // Keep-alives alone do not make a stranger welcome.
     const mute = await rawTcp(port);
-    mute.socket.write("\r\n\r\n");
+    const beat = setInterval(() => mute.socket.write("\r\n\r\n"), 10);
+    open.push(() => clearInterval(beat));
     expect(await mute.ended.next()).toBe(true);
+    clearInterval(beat);
     const idle = await rawTcp(port);
     idle.socket.write(text("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1"));
     await messages.next();
