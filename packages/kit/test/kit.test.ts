@@ -19,7 +19,7 @@ describe("Secret", () => {
     const secret = Secret.copyOf(octets);
     const printed = [
       String(secret),
-      `${secret}`,
+      ["", secret].join(""),
       JSON.stringify({ secret }),
       inspect(secret, { depth: 9, showHidden: true }),
       inspect({ deep: [secret] }, { depth: 9, showHidden: true, getters: true }),

@@ -107,7 +107,7 @@ describe("challenges and credentials", () => {
   it.each(algorithms)("RFC 3261 22.4: what a client answers with %s a server verifies", (algorithm) => {
     for (const qop of [["auth"], ["auth-int"], ["auth", "auth-int"]] as const) {
       const [value] = createChallenge({ realm: "ims.example", nonce: "abc", algorithms: [algorithm], qop });
-      const challenge = chooseChallenge([value!])!;
+      const challenge = must(chooseChallenge([must(value)]));
       const body = Buffer.from("v=0\r\n");
       const asked = { method: "REGISTER", uri: "sip:ims.example" };
       const answer = answerChallenge({
