@@ -28,7 +28,7 @@ const runLab = async (options: LabCommandOptions, streams: Streams): Promise<num
   const started = performance.now();
   // Timers of ours do not keep a process alive; this one does while the story runs.
   const stay = setInterval(() => undefined, 60_000);
-  say("Starting core, P-CSCF A and B, access gateways A and B, UE alice, bob and carol on 127.0.0.1");
+  say("Starting core, edges A and B, gateways A and B, alice, bob, carol on 127.0.0.1");
   const certificates = labCertificates();
   const lab = await startLab({
     certificates,

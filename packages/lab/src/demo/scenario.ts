@@ -95,7 +95,7 @@ const register = async (
     const view = views.find(({ aor }) => aor.includes(`${name}@`));
     const { ueE2ae = false, networkE2ae = false } = view?.indications ?? {};
     narrator.say(
-      `  ${name.padEnd(6)} registered over ${view?.transport ?? "?"}: UE ${ueE2ae ? "supports" : "does not announce"} e2ae, network ${networkE2ae ? "offers" : "does not offer"} e2ae`,
+      `  ${name.padEnd(6)} registered over ${view?.transport ?? "?"}: e2ae ${ueE2ae ? "" : "not "}announced by UE, ${networkE2ae ? "" : "not "}offered by network`,
     );
   }
 };

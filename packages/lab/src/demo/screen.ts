@@ -19,7 +19,7 @@ export const storyText = (story: Story): readonly string[] => {
     "",
     ...ladderText(story.cast, story.ladder, [
       ribbonLine,
-      `       K11, K12 at gateway A, K21, K22 at gateway B; ${plain.equal} of alice's ${plain.sent} packets cross the core`,
+      `       K11, K12 at GW A, K21, K22 at GW B; ${plain.equal} of alice's ${plain.sent} packets inside`,
     ]),
     "",
     ...verdictText(verdictRows(story.facts)),

@@ -1,6 +1,6 @@
 // Draws a ladder as an SVG picture for the documentation: lanes, numbered arrows, chips, and the media ribbon at the bottom.
 import type { Cast, LadderRow } from "./ladder.ts";
-import { lanesOf } from "./text.ts";
+import { drawnRows, lanesOf } from "./text.ts";
 
 /** One segment of the media ribbon: between two elements, protected or clear. */
 export interface RibbonSegment {
@@ -37,7 +37,7 @@ export const ladderPicture = (cast: Cast, rows: readonly LadderRow[], ribbon: re
   const lanes = lanesOf(cast);
   const order = lanes.map(({ element }) => element);
   const x = (element: string): number => left + order.indexOf(element) * lane;
-  const shown = rows.filter(({ from, to }) => order.includes(from) && order.includes(to));
+  const shown = drawnRows(cast, rows);
   const parts: string[] = [];
   let y = top;
   for (const row of shown) {

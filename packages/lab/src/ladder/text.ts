@@ -15,6 +15,32 @@ export const lanesOf = (cast: Cast): readonly { readonly element: string; readon
   { element: cast.ueB, name: cast.ueB },
 ];
 
+/**
+ * The rows between elements of the cast, as drawn. Gateways are released while the BYE's response is still on its way: those rows
+ * come last, the left gateway first, so that the same call draws the same ladder whichever message was the faster.
+ */
+export const drawnRows = (cast: Cast, rows: readonly LadderRow[]): readonly LadderRow[] => {
+  const order = lanesOf(cast).map(({ element }) => element);
+  const shown = rows.filter(({ from, to }) => order.includes(from) && order.includes(to));
+  const releasing = new Set<LadderRow>();
+  for (const row of shown.filter(({ label }) => label.startsWith("Subtract"))) {
+    const reply = shown.find(
+      (other) =>
+        other.label === "reply" &&
+        other.from === row.to &&
+        other.to === row.from &&
+        shown.indexOf(other) > shown.indexOf(row),
+    );
+    releasing.add(row);
+    if (reply !== undefined) releasing.add(reply);
+  }
+  const lane = ({ from, to }: LadderRow): number => Math.min(order.indexOf(from), order.indexOf(to));
+  return [
+    ...shown.filter((row) => !releasing.has(row)),
+    ...[...releasing].toSorted((one, other) => lane(one) - lane(other)),
+  ];
+};
+
 const columnOf = (lane: number): number => margin + lane * spacing;
 
 const put = (line: string[], at: number, text: string): void => {
@@ -55,7 +81,7 @@ export const ladderText = (
 ): readonly string[] => {
   const lanes = lanesOf(cast);
   const order = lanes.map(({ element }) => element);
-  const shown = rows.filter(({ from, to }) => order.includes(from) && order.includes(to));
+  const shown = drawnRows(cast, rows);
   const out = [header(lanes.map(({ name }) => name))];
   let mediaShown = media.length === 0;
   for (const row of shown) {

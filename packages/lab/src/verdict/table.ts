@@ -57,7 +57,7 @@ export const verdictRows = (facts: VerdictFacts): readonly VerdictRow[] => {
     {
       claim: "core side is plain RTP",
       passed: allPlain,
-      says: `${pass(allPlain)}   ${plain.equal} of ${plain.sent} packets byte-equal to what alice sent${plain.foreign === 0 ? "" : `, ${plain.foreign} others`}`,
+      says: `${pass(allPlain)}   ${plain.equal} of alice's ${plain.sent} packets byte-equal${plain.foreign === 0 ? "" : `, ${plain.foreign} others`}`,
     },
     {
       claim: "tampered / replayed / wrong key",
