@@ -111,6 +111,15 @@ const undoOf = (before: LiveStream): LegChange => {
   return { ...plan, remote: before.plan.remote, inactivityMs: before.plan.inactivityMs };
 };
 
+/** Puts back what was. A leg that can not go back must not go on with half an order: it is closed to media. */
+const undo = (ground: Ground, before: LiveStream): void => {
+  try {
+    ground.plane.update(before.leg, undoOf(before));
+  } catch {
+    ground.plane.update(before.leg, { mode: "inactive" });
+  }
+};
+
 const releaseKeys = (state: StreamState, kept?: StreamState): void => {
   const { local, remote } = state.cryptos;
   if (local !== undefined && local !== kept?.cryptos.local) releaseCrypto(local);
@@ -161,12 +170,13 @@ export const changeTermination = async (
   try {
     for (const { draft, before } of change.value.drafts) {
       if (before === undefined) continue;
-      updated.push(before);
       ground.plane.update(before.leg, changeOf(before, draft, latchOf(order.latch, draft.state.stream) !== undefined));
+      updated.push(before);
     }
   } catch (error) {
-    for (const before of updated) ground.plane.update(before.leg, undoOf(before));
-    await closeAll(ground, opened.value.values());
+    const closing = closeAll(ground, opened.value.values());
+    for (const before of updated) undo(ground, before);
+    await closing;
     return fail(planeError(error));
   }
   const chosen: ChosenStream[] = [];

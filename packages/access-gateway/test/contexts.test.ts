@@ -181,6 +181,22 @@ describe("contexts", () => {
     expect(on.plane.plans.get(1)).toEqual(before.get(1));
   });
 
+  it("H.248.1 8.3: what a Modify had changed before it failed is put back", async () => {
+    const on = make();
+    const made = await pair(on);
+    const second = (local: number, remote: number): StreamOrder => ({ ...keyed(local, remote), stream: 2 });
+    const third = stream("RTP/SAVP", { stream: 3 });
+    const to = (...orders: readonly StreamOrder[]) =>
+      modify(on.contexts, made.context, made.access.termination, ...orders);
+    await to(stream("RTP/SAVP", { stream: 2 }));
+    await to(keyed(0x12, 0x11), second(0x14, 0x13));
+    const before = new Map(on.plane.plans);
+    on.plane.failUpdateAfter(1);
+    expect(code(await to({ ...keyed(0x22, 0x21), mode: "send-only" }, second(0x24, 0x23), third))).toBe(449);
+    expect(new Map(on.plane.plans)).toEqual(before);
+    expect(on.contexts.places().filter(({ side }) => side === "access")).toHaveLength(2);
+  });
+
   it("invariant 7: keys that are replaced, or whose termination ends, are zeroised", async () => {
     const on = make();
     const made = await pair(on);
