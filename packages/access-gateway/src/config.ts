@@ -4,13 +4,14 @@ import { z } from "zod";
 
 const address = z.string().refine((text) => isIP(text) !== 0, "must be an IPv4 or IPv6 literal, without brackets");
 const port = z.number().int().min(0).max(65_535);
+const file = (what: string) => z.string().min(1).meta({ path: true }).describe(what);
 const milliseconds = (highest: number) => z.number().int().min(0).max(highest);
 
 const tls = z
   .strictObject({
-    certificate: z.string().min(1).describe("Path of the gateway's certificate chain, PEM."),
-    key: z.string().min(1).describe("Path of its private key, PEM."),
-    ca: z.string().min(1).describe("Path of the authorities a controller's certificate may come from, PEM."),
+    certificate: file("Path of the gateway's certificate chain, PEM."),
+    key: file("Path of its private key, PEM."),
+    ca: file("Path of the authorities a controller's certificate may come from, PEM."),
   })
   .describe("TLS 1.3 with both certificates.");
 

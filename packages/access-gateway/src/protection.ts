@@ -20,7 +20,7 @@ export const isSecure = (protocol: string): boolean => /^RTP\/SAVPF?$/i.test(pro
 /** A session parameter as the error text names it: never with what it holds. */
 const refusedParam = (param: SessionParam): string | undefined => {
   switch (param.kind) {
-    // RFC 4568 6.3.2: turning protection off is refused (signalling.md 5.7).
+    // RFC 4568 6.3.2: turning protection off is refused (RFC 4568 6.3).
     case "UNENCRYPTED_SRTP":
     case "UNENCRYPTED_SRTCP":
     case "UNAUTHENTICATED_SRTP":

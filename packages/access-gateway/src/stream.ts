@@ -189,7 +189,7 @@ export const draftStream = (
 const sameKey = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefined): boolean =>
   a === undefined || b === undefined ? a === b : sameCrypto(a, b);
 
-/** The same keys under the same transport: the plane's contexts must not be touched (signalling.md 5.5). */
+/** The same keys under the same transport: the plane's contexts must not be touched (RFC 3711 3.3.1). */
 export const sameProtection = (a: StreamState, b: StreamState): boolean =>
   isSecure(a.local.protocol) === isSecure(b.local.protocol) &&
   sameKey(a.cryptos.local, b.cryptos.local) &&

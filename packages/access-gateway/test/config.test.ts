@@ -18,7 +18,7 @@ const problems = (value: unknown): readonly string[] => {
 };
 
 describe("configuration", () => {
-  it("iq.md 2: the profile is ETSI_BGF/2, version 2, TLS, unless told otherwise", () => {
+  it("TS 29.334 5.1: the profile is ETSI_BGF/2, version 2, TLS, unless told otherwise", () => {
     expect(gatewayConfigSchema.parse(good)).toMatchObject({
       profile: { name: "ETSI_BGF", version: 2 },
       version: 2,

@@ -91,7 +91,7 @@ describe("contexts", () => {
     expect([on.contexts.size, on.contexts.terminations, on.plane.legs]).toEqual([0, 0, 0]);
   });
 
-  it("iq.md 5, error 412: no more contexts than configured; one that ends makes room", async () => {
+  it("H.248.1 error 412: no more contexts than configured; one that ends makes room", async () => {
     const on = make({ maxContexts: 1 });
     const made = await pair(on);
     expect(code(await on.contexts.handler.add(addTo("access", "new", [stream("RTP/SAVP")])))).toBe(412);
@@ -106,7 +106,7 @@ describe("contexts", () => {
     expect(on.plane.legs).toBe(2);
   });
 
-  it("iq.md 5, errors 411, 430, 431 and 435: what is not there, and what is elsewhere", async () => {
+  it("H.248.1 errors 411, 430, 431 and 435: what is not there, and what is elsewhere", async () => {
     const on = make();
     const one = await pair(on);
     const two = await pair(on);
@@ -132,7 +132,7 @@ describe("contexts", () => {
     }
   });
 
-  it("iq.md 5, error 510: no more streams than configured, counted over commands", async () => {
+  it("H.248.1 error 510: no more streams than configured, counted over commands", async () => {
     const on = make({ maxStreams: 2 });
     const made = await pair(on);
     const more = [2, 3].map((id) => stream("RTP/SAVP", { stream: id }));
@@ -216,7 +216,7 @@ describe("contexts", () => {
 });
 
 describe("streams", () => {
-  it("signalling.md 5.5: the same keys again are not handed to the plane, other keys are", async () => {
+  it("RFC 3711 3.3.1: the same keys again are not handed to the plane, other keys are", async () => {
     const on = make();
     const made = await pair(on);
     await modify(on.contexts, made.context, made.access.termination, keyed());
@@ -225,7 +225,7 @@ describe("streams", () => {
     expect(on.plane.updates.map(({ change }) => "protection" in change)).toEqual([true, false, true]);
   });
 
-  it("iq.md 3: the key of Local is sent with, the key of Remote is received with", async () => {
+  it("RFC 4568 and TS 33.328 7.2.1: the key of Local is sent with, the key of Remote is received with", async () => {
     const on = make();
     const made = await pair(on);
     await modify(on.contexts, made.context, made.access.termination, keyed(0x12, 0x11));
@@ -236,7 +236,7 @@ describe("streams", () => {
     expect(protection.suite).toBe("AES_CM_128_HMAC_SHA1_80");
   });
 
-  it("iq.md 5, error 472: configured and opened with the key of one direction only", async () => {
+  it("H.248.1 error 472: configured and opened with the key of one direction only", async () => {
     const on = make();
     const made = await pair(on);
     const half: StreamOrder = { ...keyed(), remote: { kind: "describe", text: remote("RTP/SAVP") } };

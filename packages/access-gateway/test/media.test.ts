@@ -108,7 +108,7 @@ describe("a call", () => {
     "AES_256_CM_HMAC_SHA1_80",
     "AEAD_AES_128_GCM",
   ])(
-    "TS 33.328 6.2.1.3: %s towards the UE, RTP towards the core, RTCP alike, both ways; nothing is left",
+    "TS 33.328 6.2.1.3 (c), 6.2.1.1 (c): %s towards the UE, RTP towards the core, RTCP alike, both ways; nothing is left",
     async (suite) => {
       const on = await rig();
       const { context, ends, ue, ueRtcp, far, farRtcp, fromUe, towardsUe, plan } = await call(on, suite);
@@ -204,7 +204,7 @@ describe("a call", () => {
     expect(receiver.unprotectRtp(must(ue.received[0])).ok).toBe(true);
   });
 
-  it("iq.md 3: a later Modify with new keys replaces the context", async () => {
+  it("RFC 4568 and TS 33.328 7.2.1: a later Modify with new keys replaces the context", async () => {
     const on = await rig();
     const { context, ends, ue, far, fromUe, towardsUe, plan } = await call(on, "AES_CM_128_HMAC_SHA1_80");
     await on.controller.modify(context, plan());
@@ -252,7 +252,7 @@ describe("a call", () => {
     ]);
   });
 
-  it("TS 33.328 6.2.1.3: streams are added, tied to their own keys, and removed one by one", async () => {
+  it("TS 33.328 6.2.1.3 (b): streams are added, tied to their own keys, and removed one by one", async () => {
     const on = await rig();
     const { context, ends, ue, far, fromUe, towardsUe, plan } = await call(on, "AES_CM_128_HMAC_SHA1_80");
     await on.controller.modify(context, plan());

@@ -20,12 +20,12 @@ const refusalOf = (protocol: string, local?: CryptoAttribute, remote?: CryptoAtt
 const withParam = (param: SessionParam): CryptoAttribute => ({ ...cryptoOf(0x12), sessionParams: [param] });
 
 describe("protection", () => {
-  it.each(Object.keys(suites) as SuiteName[])("signalling.md 5.2: %s with both keys", (suite) => {
+  it.each(Object.keys(suites) as SuiteName[])("RFC 4568 6.2: %s with both keys", (suite) => {
     const result = protectionOf("RTP/SAVPF", { local: cryptoOf(1, suite), remote: cryptoOf(2, suite) });
     expect(result).toMatchObject({ ok: true, value: { kind: "srtp", suite } });
   });
 
-  it("signalling.md 5.2: names are compared without case, aliases are known", () => {
+  it("RFC 4568 6.2: names are compared without case, aliases are known", () => {
     const local = { ...cryptoOf(1, "AES_256_CM_HMAC_SHA1_80"), suite: "aes_cm_256_hmac_sha1_80" };
     expect(protectionOf("RTP/SAVP", { local, remote: cryptoOf(2, "AES_256_CM_HMAC_SHA1_80") })).toMatchObject({
       ok: true,
@@ -40,7 +40,7 @@ describe("protection", () => {
     expect(protectionOf("RTP/AVPF", {})).toEqual({ ok: true, value: { kind: "clear" } });
   });
 
-  it("iq.md 5, error 449: the 28 octets of GCM and the 30 of counter mode are not taken for each other", () => {
+  it("H.248.1 error 449: the 28 octets of GCM and the 30 of counter mode are not taken for each other", () => {
     const short = { ...cryptoOf(1, "AEAD_AES_128_GCM"), suite: "AES_CM_128_HMAC_SHA1_80" };
     const long = { ...cryptoOf(1), suite: "AEAD_AES_128_GCM" };
     expect(refusalOf("RTP/SAVP", short)).toEqual({
@@ -61,7 +61,7 @@ describe("protection", () => {
     ["FEC_ORDER=SRTP_FEC", { kind: "FEC_ORDER", value: "SRTP_FEC" }],
     ["FEC_KEY", { kind: "FEC_KEY", keys: [] }],
     ["unknown session parameter", { kind: "extension", text: "X=1", mayIgnore: false }],
-  ])("iq.md 5, error 449: session parameter %s", (shown, param) => {
+  ])("H.248.1 error 449: session parameter %s", (shown, param) => {
     expect(refusalOf("RTP/SAVP", withParam(param))).toEqual({ code: 449, text: `Local a=crypto ${shown}` });
     expect(refusalOf("RTP/SAVP", undefined, withParam(param))).toEqual({ code: 449, text: `Remote a=crypto ${shown}` });
   });
@@ -71,11 +71,11 @@ describe("protection", () => {
     { kind: "WSH", value: 128 },
     { kind: "FEC_ORDER", value: "FEC_SRTP" },
     { kind: "extension", text: "X=1", mayIgnore: true },
-  ])("signalling.md 5.7: session parameter %o is harmless", (param) => {
+  ])("RFC 4568 6.3: session parameter %o is harmless", (param) => {
     expect(refusalOf("RTP/SAVP", withParam(param), cryptoOf(0x11))).toBeUndefined();
   });
 
-  it("iq.md 5, errors 449 and 473: suites, lifetimes, several keys, equal keys, keys in the clear", () => {
+  it("H.248.1 errors 449 and 473: suites, lifetimes, several keys, equal keys, keys in the clear", () => {
     expect(refusalOf("RTP/SAVP", { ...cryptoOf(1), suite: "F8_128_HMAC_SHA1_80" })).toEqual({
       code: 449,
       text: "Local a=crypto suite F8_128_HMAC_SHA1_80",

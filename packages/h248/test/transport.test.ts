@@ -236,7 +236,7 @@ describe("H.248.1 D.2: TPKT over TCP", () => {
   });
 });
 
-describe("TS 33.328 6.2.1.3: Iq over mutually authenticated TLS 1.3", () => {
+describe("TS 33.328 6.2.1.3 (d): Iq over mutually authenticated TLS 1.3", () => {
   let authority: TestAuthority;
   let controllerTls: H248TlsMaterial;
   let gatewayTls: H248TlsMaterial;

@@ -37,7 +37,7 @@ const add = (side: string): string =>
   `Add = ip/1/${side}/$ { Media { Stream = 1 { Local {\nv=0\nc=IN IP4 $\nm=audio $ RTP/AVP 0\n} } } }`;
 
 describe("refusals", () => {
-  it.each(cases)("iq.md 5, error $code: $title", async ({ context, command, protected: keysAllowed, code, text }) => {
+  it.each(cases)("H.248.1 error $code: $title", async ({ context, command, protected: keysAllowed, code, text }) => {
     const on = gateway({ keysAllowed: keysAllowed ?? false });
     const before = new Map(on.handler.held);
     const replies = await run(on, `Context = ${context} { ${command} }`);

@@ -112,7 +112,7 @@ m=audio 42000 RTP/AVP 0
 } } } } }`;
 
 describe("a gateway of another make", () => {
-  it("iq.md 5, error 505: what it asks before its registration is not carried out", async () => {
+  it("H.248.1 error 505: what it asks before its registration is not carried out", async () => {
     const notifications: IqNotification[] = [];
     const controller = await controllerFor(notifications);
     const { association, transport } = foreigner("<gw-a.example>", () => []);
@@ -126,7 +126,7 @@ describe("a gateway of another make", () => {
     expect(await code(association.request(notify, { peer }))).toBe(411);
   });
 
-  it("iq.md 5: Notify without events, commands of a controller, an unknown method, another profile", async () => {
+  it("H.248.1 errors: Notify without events, commands of a controller, an unknown method, another profile", async () => {
     const controller = await controllerFor();
     const { association, transport } = foreigner("<gw-a.example>", () => []);
     const peer = await connectTo(transport, controller);
@@ -252,7 +252,7 @@ describe("a controller of another make", () => {
 
   const audit = request("Context = - { AuditValue = ROOT { Audit { } } }");
 
-  it("iq.md 5, error 505: a command before the reply to ServiceChange; after it all is well", async () => {
+  it("H.248.1 error 505: a command before the reply to ServiceChange; after it all is well", async () => {
     let early: Promise<number | undefined> | undefined;
     const { association, peer, iq } = await start((own, to) => {
       early ??= code(own.request(audit, { peer: to }));
@@ -263,7 +263,7 @@ describe("a controller of another make", () => {
     expect(await code(association.request(audit, { peer: peer() }))).toBeUndefined();
   });
 
-  it("iq.md 5, error 504: another one that writes to the gateway's socket is not its controller", async () => {
+  it("H.248.1 error 504: another one that writes to the gateway's socket is not its controller", async () => {
     const { peer } = await start();
     const other = foreigner("<mgc.example>", () => []);
     const to = await other.transport.connect({ protocol: "udp", ...peer().remote });

@@ -52,7 +52,7 @@ describe("what the controller sends", () => {
     golden("reserve.txt", textOf(addRequest(reservation)));
   });
 
-  it("TS 33.328 6.2.1.3: exactly one key for each direction, K12 in Local, K11 in Remote, tied to the stream", () => {
+  it("TS 33.328 6.2.1.3 (a), 6.2.1.3 (b): exactly one key for each direction, K12 in Local, K11 in Remote, tied to the stream", () => {
     const text = textOf(modifyRequest(held, configuration));
     golden("configure.txt", text);
     const [local, remote] = text.split("Remote");

@@ -110,7 +110,7 @@ describe("the controller's view of a gateway", () => {
     expect(walk(up, { kind: "given-up" }).effects).toEqual([]);
   });
 
-  it("iq.md 6: a second connection of the same gateway takes the place of the first", () => {
+  it("H.248.1 7.2.8: a second connection of the same gateway takes the place of the first", () => {
     expect(walk(up, change("Restart", { peer: "p2" })).effects).toContain("drop-peer");
     expect(walk(up, change("Restart", { peer: "p2" }), { kind: "peer-closed", peer: "p1" }).view.state).toBe("up");
   });

@@ -46,7 +46,7 @@ describe("session descriptions", () => {
     );
   });
 
-  it("iq.md 7: any octets are read or refused with 473, 474 or 501, quickly, and nothing is thrown", () => {
+  it("H.248.1 Annex B: any octets are read or refused with 473, 474 or 501, quickly, and nothing is thrown", () => {
     const lines = fc.constantFrom(
       "v=0",
       "c=IN IP4 $",
@@ -105,7 +105,7 @@ describe("small rules", () => {
     }
   });
 
-  it("iq.md 6: the reason of a ServiceChange is a bare number or a quoted text; no descriptor is error 442", () => {
+  it("H.248.1 7.2.8: the reason of a ServiceChange is a bare number or a quoted text; no descriptor is error 442", () => {
     const command = (services: object) =>
       readServiceChange({
         command: "ServiceChange",
@@ -143,7 +143,7 @@ describe("small rules", () => {
     [512, "SALLY_IQ_NO_RESOURCES", 503],
     [526, "SALLY_IQ_NO_RESOURCES", 503],
     [599, "SALLY_IQ_REFUSED", 500],
-  ])("iq.md 5: H.248 error %i becomes %s and SIP %i", (code, expected, status) => {
+  ])("H.248.1 errors: H.248 error %i becomes %s and SIP %i", (code, expected, status) => {
     const error: SallyportError = iqError({ code, text: "why inline:SECRETSECRETSECRET" }, "gw-a");
     expect([error.code, error.sipStatus, error.where]).toEqual([expected, status, "gw-a"]);
     expect(error.message).toContain(String(code));

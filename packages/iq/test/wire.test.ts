@@ -226,7 +226,7 @@ describe.each<Wire>(["tls", "tcp", "udp"])("over %s", (wire) => {
     expect((await failure(at.controller.add(undefined, reservation))).code).toBe("SALLY_IQ_NO_GATEWAY");
   });
 
-  it("iq.md 5: the gateway's error comes back as a SIP status, and nothing stays held", async () => {
+  it("H.248.1 errors: the gateway's error comes back as a SIP status, and nothing stays held", async () => {
     const at = await edge(wire, lab);
     const { handler } = await gateway(at, wire, lab);
     await up(at);
@@ -240,7 +240,7 @@ describe.each<Wire>(["tls", "tcp", "udp"])("over %s", (wire) => {
 });
 
 describe("who may speak", () => {
-  it("iq.md 10: a gateway whose certificate has another name is answered 504 and never registered", async () => {
+  it("TS 33.328 6.2.1.3: a gateway whose certificate has another name is answered 504 and never registered", async () => {
     const at = await edge("tls");
     const { iq, records } = await gateway(at, "tls", { tls: certificates.rogue });
     await until("refusal", () => records.some((record) => record.fields["code"] === 504));
@@ -250,20 +250,20 @@ describe("who may speak", () => {
     expect(at.records.some((record) => record.event === "iq peer refused")).toBe(true);
   });
 
-  it("iq.md 10: a mid nobody listed is answered 504", async () => {
+  it("TS 33.328 6.2.1.3: a mid nobody listed is answered 504", async () => {
     const at = await edge("tls");
     const { records } = await gateway(at, "tls", { mid: "<gw-z.example>" });
     await until("refusal", () => records.some((record) => record.fields["code"] === 504));
   });
 
-  it("iq.md 10: a certificate of another authority does not come in at all", async () => {
+  it("TS 33.328 6.2.1.3: a certificate of another authority does not come in at all", async () => {
     const at = await edge("tls");
     const { iq } = await gateway(at, "tls", { tls: certificates.stranger });
     await until("failed attempts", () => /SALLY_H248|lost/.test(iq.state().reason));
     expect(at.reports).toEqual([]);
   });
 
-  it("iq.md 10: a rogue that speaks with the mid of a registered gateway does not take its place", async () => {
+  it("TS 33.328 6.2.1.3: a rogue that speaks with the mid of a registered gateway does not take its place", async () => {
     const at = await edge("tls");
     const good = await gateway(at, "tls");
     await up(at);
@@ -275,7 +275,7 @@ describe("who may speak", () => {
     expect(bad.handler.held.size).toBe(0);
   });
 
-  it("iq.md 10: a gateway that does not find its controller's name in the certificate does not register", async () => {
+  it("TS 33.328 6.2.1.3: a gateway that does not find its controller's name in the certificate does not register", async () => {
     const at = await edge("tls");
     const { iq } = await gateway(at, "tls", {
       controllers: [
@@ -293,7 +293,7 @@ describe("who may speak", () => {
   });
 
   it.each<Wire>(["tcp", "udp"])(
-    "iq.md 10: nobody registers over plain %s unless somebody vouches for it",
+    "TS 33.328 6.2.1.3: nobody registers over plain %s unless somebody vouches for it",
     async (wire) => {
       const at = await edge(wire);
       const { records } = await gateway(at, wire);

@@ -1,5 +1,5 @@
 // Owns the controller's shell: listening points, gateways, and the order of commands on one context.
-// Decisions are in registry.ts and requests.ts. TS 29.334; our TLS transport is beside its list (SCTP, UDP): see iq.md 10.
+// Decisions are in registry.ts and requests.ts. TS 29.334; our TLS transport is beside its list (SCTP, UDP).
 import type { H248Peer, H248Transport } from "@sallyport/h248";
 import { createAssociation, createH248Transport } from "@sallyport/h248";
 import { iqErrors } from "../errors.ts";
@@ -43,7 +43,7 @@ export const createIqController = async (options: IqControllerOptions): Promise<
 
   const linkFor = (mid: string, peer: H248Peer): GatewayLink => {
     const link = byMid.get(mid);
-    // 504 also for a mid that belongs to another gateway: the certificate decides who speaks (iq.md 10).
+    // 504 also for a mid that belongs to another gateway: the certificate decides who speaks.
     if (link === undefined || !mayBe(link.entry, peer, lab)) {
       log.warn("iq peer refused", { mid, remote: peer.remote.address, protocol: peer.protocol, names: peer.peerNames });
       throw iqErrors("SALLY_IQ_UNAUTHORISED", `Not this peer's mid: ${mid}.`);

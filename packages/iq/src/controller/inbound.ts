@@ -17,7 +17,7 @@ const hostOf = (mid: string): string => /^[<[]([^>\]]*)[>\]]/.exec(mid)?.[1] ?? 
 export const certificateNameOf = (entry: IqGatewayEntry): string =>
   (entry.certificateName ?? hostOf(entry.mid)).toLowerCase();
 
-/** H.248.1 10, iq.md 10: over TLS the certificate must carry the gateway's name; without TLS somebody must vouch for it. */
+/** H.248.1 10: over TLS the certificate must carry the gateway's name; without TLS somebody must vouch for it. */
 export const mayBe = (entry: IqGatewayEntry, peer: H248Peer, lab: boolean): boolean => {
   if (peer.protected) return peer.peerNames.some((name) => name.toLowerCase() === certificateNameOf(entry));
   return entry.allowUnprotected === true || keysAllowed(peer, { protectedBelow: entry.protectedBelow, lab });

@@ -1,4 +1,4 @@
-// Owns the mapping of H.248 error codes onto what the IMS-ALG throws, and so onto SIP statuses. iq.md lists when each comes.
+// Owns the mapping of H.248 error codes onto what the IMS-ALG throws, and so onto SIP statuses.
 import type { H248Error } from "@sallyport/h248";
 import type { SallyportError } from "@sallyport/kit";
 import { errorText } from "../profile/error-text.ts";

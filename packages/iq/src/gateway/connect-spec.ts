@@ -1,4 +1,4 @@
-// Owns how a controller's address becomes a connection (iq.md 10: TLS 1.3 with both certificates by default).
+// Owns how a controller's address becomes a connection (TLS 1.3 with both certificates by default).
 import type { H248ConnectSpec } from "@sallyport/h248";
 import type { IqControllerAddress } from "./types.ts";
 
