@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { headerValue } from "@sallyport/sip";
 import { dialogOf, establishOriginating, establishTerminating, originate } from "./support/calls.ts";
 import type { Peer } from "./support/peer.ts";
-import { coreRequest, openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
+import { coreRequest, openScenario, settled, until, type Scenario, type TestUe } from "./support/scenario.ts";
 import { coreSdp, sdp, ueAnswer, ueOffer } from "./support/sdp.ts";
 
 interface Parts {
@@ -20,9 +20,6 @@ interface Ending {
 }
 
 const contact = (core: Peer) => ["Contact", `<sip:carol@127.0.0.1:${core.port};transport=tcp>`] as const;
-
-/** Lets what is on the sockets arrive before the clock is turned. */
-const arrivedAll = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 const terminate = async ({ core, ue, path }: Parts) => {
   const sent = core.send(coreRequest(core, "INVITE", ue.contact, { route: [path], body: coreSdp() }));
@@ -113,7 +110,7 @@ const endings: readonly Ending[] = [
       const cancelled = new Promise<void>((resolve) => (arrived.onCancel = () => resolve()));
       sent.cancel();
       await cancelled;
-      await arrivedAll();
+      await settled();
       scenario.clock.advance(33_000);
       await until(() => sent.responses.all.some(({ status }) => status >= 400), "a final response");
     },
@@ -128,7 +125,7 @@ const endings: readonly Ending[] = [
       scenario.clock.advance(300);
       await sent.responses.next(({ status }) => status === 100);
       sent.cancel();
-      await arrivedAll();
+      await settled();
       scenario.iq.release();
       const arrived = await core.expect("INVITE");
       arrived.onCancel = () => core.respond(arrived, 487);
@@ -359,7 +356,7 @@ describe("invariant 10: whatever ends, no context, leg, timer or transaction is 
       await until(() => scenario.edge.counts().calls === 0, "the call's end");
       await until(() => scenario.iq.open.size === 0, "the subtraction");
       expect(scenario.edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
-      await arrivedAll();
+      await settled();
       // Everything that lingers for stragglers is gone after two times 64*T1.
       scenario.clock.advance(70_000);
       await until(() => scenario.edge.calls()[0]?.phase === "ended", "the view");

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRequest, headerValue, setHeader, tagOf, type SipRequest } from "@sallyport/sip";
 import { bodyOf, dialogOf, establishOriginating, establishTerminating, originate } from "./support/calls.ts";
 import { textOf } from "./support/peer.ts";
-import { coreRequest, openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
+import { coreRequest, openScenario, settled, until, type Scenario, type TestUe } from "./support/scenario.ts";
 import { coreSdp, crypto, keys, sdp, ueAnswer, ueOffer } from "./support/sdp.ts";
 
 let scenario: Scenario;
@@ -51,6 +51,7 @@ describe("re-INVITE and UPDATE", () => {
     scenario.iq.hold();
     scenario.core.respond(arrived, 200, { headers: [coreContact()], body: coreSdp({ version: 2 }) });
     await until(() => scenario.iq.commands.length > count, "the new key");
+    await settled();
     expect(sent.responses.all.some(({ status }) => status >= 180)).toBe(false);
     scenario.iq.release();
     expect((await sent.final()).status).toBe(200);
@@ -128,6 +129,7 @@ describe("offers in responses, early media, forking", () => {
     const count = scenario.iq.commands.length;
     await scenario.core.ack(dialog.byCaller("ACK", 1, coreSdp()));
     await until(() => scenario.iq.commands.length > count, "keys");
+    await settled();
     expect(alice.acks.all).toEqual([]);
     scenario.iq.release();
     const ack = await alice.acks.next();
@@ -177,6 +179,31 @@ describe("offers in responses, early media, forking", () => {
     const ok = await sent.final();
     expect([ok.status, bodyOf(ok)]).toEqual([200, ""]);
     expect(scenario.edge.calls()).toMatchObject([{ phase: "confirmed", security: "e2ae" }]);
+    // The exchange is complete: another offer may follow.
+    const dialog = dialogOf(alice.request("INVITE", "sip:carol@far.example"), arrived.request, ok);
+    await alice.ack(dialog.byCaller("ACK", 1));
+    alice.send(dialog.byCaller("INVITE", 2, ueOffer({ version: 2 })));
+    expect(bodyOf((await scenario.core.expect("INVITE")).request)).toContain("RTP/AVP");
+  });
+
+  it("invariant 6: a 2xx without SDP waits until the gateway is back at what its early dialog agreed on", async () => {
+    const { sent, arrived } = await originate(scenario, alice);
+    for (const [tag, port] of [
+      ["one", 6000],
+      ["two", 7000],
+    ] as const) {
+      scenario.core.respond(arrived, 183, { headers: [coreContact()], body: coreSdp({ port }), tag });
+      await sent.responses.next(({ status }) => status === 183);
+    }
+    const count = scenario.iq.commands.length;
+    scenario.iq.hold();
+    scenario.core.respond(arrived, 200, { headers: [coreContact()], tag: "one" });
+    await until(() => scenario.iq.commands.length > count, "the way back");
+    await settled();
+    expect(sent.responses.all.some(({ status }) => status === 200)).toBe(false);
+    scenario.iq.release();
+    expect((await sent.final()).status).toBe(200);
+    expect(scenario.iq.commands.at(-1)?.streams[0]?.core?.remote?.port).toBe(6000);
   });
 
   it("RFC 3261 13.2.2.4 with TS 33.328 7.2.1: two early dialogs of a fork, the second wins", async () => {
@@ -250,7 +277,7 @@ describe("offers in responses, early media, forking", () => {
     await until(() => scenario.iq.timeline.at(-1) === "modify sent", "modify");
     scenario.core.respond(arrived, 180, { headers: [coreContact()], tag: "one" });
     scenario.core.respond(arrived, 200, { headers: [coreContact()], body: coreSdp(), tag: "one" });
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await settled();
     expect(sent.responses.all).toEqual([]);
     scenario.iq.release();
     await sent.final();

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { headerValue } from "@sallyport/sip";
 import { bodyOf, establishOriginating, originate } from "./support/calls.ts";
 import { textOf } from "./support/peer.ts";
-import { openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
+import { openScenario, settled, until, type Scenario, type TestUe } from "./support/scenario.ts";
 import { coreSdp, keys } from "./support/sdp.ts";
 
 let scenario: Scenario;
@@ -42,6 +42,7 @@ describe("originating call", () => {
     scenario.iq.hold();
     scenario.core.respond(arrived, 200, { headers: [["Contact", "<sip:carol@127.0.0.1>"]], body: coreSdp() });
     await until(() => scenario.iq.timeline.includes("modify sent"), "modify");
+    await settled();
     expect(sent.responses.all.filter(({ status }) => status >= 180)).toEqual([]);
     scenario.iq.release();
     await sent.final();

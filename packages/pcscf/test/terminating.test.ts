@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { headerList, headerValue, setHeader } from "@sallyport/sip";
 import { bodyOf, dialogOf, establishTerminating } from "./support/calls.ts";
 import { textOf } from "./support/peer.ts";
-import { coreRequest, openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
+import { coreRequest, openScenario, settled, until, type Scenario, type TestUe } from "./support/scenario.ts";
 import { coreSdp, crypto, keys, sdp, ueAnswer, ueOffer } from "./support/sdp.ts";
 
 let scenario: Scenario;
@@ -42,6 +42,7 @@ describe("terminating call", () => {
     scenario.iq.hold();
     bob.respond(arrived, 200, { headers: [["Contact", `<${bob.contact}>`]], body: ueAnswer() });
     await until(() => scenario.iq.timeline.includes("modify sent"), "modify");
+    await settled();
     expect(sent.responses.all.filter(({ status }) => status >= 180)).toEqual([]);
     scenario.iq.release();
     expect((await sent.final()).status).toBe(200);
@@ -174,6 +175,10 @@ describe("the same Call-ID twice through one edge", () => {
     );
     const dialog = dialogOf(alice.request("INVITE", "sip:bob@home.example", { callId }), first.request, outer);
     await alice.ack(dialog.byCaller("ACK", 1));
+    // Inside each dialog a request finds its own leg.
+    const innerDialog = dialogOf(first.request, atBob.request, inner);
+    core.send(innerDialog.byCaller("INFO", 2));
+    bob.respond(await bob.expect("INFO"), 200);
     const bye = alice.send(dialog.byCaller("BYE", 2));
     core.respond(await core.expect("BYE"), 200);
     expect((await bye.final()).status).toBe(200);

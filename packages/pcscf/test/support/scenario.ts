@@ -4,7 +4,6 @@ import {
   createRequest,
   headerList,
   headerValue,
-  type ServerTransaction,
   type SipRequest,
   type SipResponse,
   type TlsMaterial,
@@ -298,4 +297,5 @@ export const until = async (done: () => boolean, what: string): Promise<void> =>
   }
 };
 
-export type { ServerTransaction };
+/** Time enough for what was sent on loopback to arrive: before a test says that nothing came. */
+export const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 40));
