@@ -305,7 +305,7 @@ describe("bindings", () => {
     expect(scenario.core.requests.all).toEqual([]);
   });
 
-  it("RFC 5626 5.3: a request for a UE whose flow is gone gets 480, or 430 when it asked for outbound", async () => {
+  it("RFC 5626 5.3: a request for a UE without outbound whose flow is gone gets 480", async () => {
     scenario = await openScenario();
     const bob = await scenario.ue("bob");
     const { path } = await bob.register();
