@@ -116,7 +116,7 @@ const nextHopOf = (config: EdgeConfig, core: readonly ListeningPoint[]): SipTarg
  */
 export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Edge> => {
   const { clock, random } = deps;
-  const log = deps.log.child({ element: "edge", name: config.name });
+  const log = deps.log.child({ edge: config.name });
   const store = deps.store ?? memoryStore();
   // Sockets open before the rooms behind them are built; what arrives that early is told to come again.
   let requests: Requests | undefined;

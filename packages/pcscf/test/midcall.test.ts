@@ -116,7 +116,7 @@ describe("re-INVITE and UPDATE", () => {
 });
 
 describe("offers in responses, early media, forking", () => {
-  it("TS 33.328 7.2.1 by the direction of the SDP: an offerless INVITE of the core, offer in the 2xx, answer in the ACK", async () => {
+  it("TS 33.328 7.2.1 step 1, 7.2.1 step 3, 7.2.1 step 8: by the direction of the SDP, an offerless INVITE of the core, offer in the 2xx, answer in the ACK", async () => {
     const invite = coreRequest(scenario.core, "INVITE", alice.contact, { route: [path] });
     const sent = scenario.core.send(invite);
     const arrived = await alice.expect("INVITE");
@@ -137,7 +137,7 @@ describe("offers in responses, early media, forking", () => {
     expect(scenario.edge.calls()).toMatchObject([{ security: "e2ae" }]);
   });
 
-  it("TS 33.328 7.3.1 by the direction of the SDP: an offerless INVITE of the UE, offer in the 2xx, answer in the ACK", async () => {
+  it("TS 33.328 7.3.1 step 4, 7.3.1 step 7: by the direction of the SDP, an offerless INVITE of the UE, offer in the 2xx, answer in the ACK", async () => {
     const { sent, arrived } = await originate(scenario, alice, { body: "" });
     scenario.core.respond(arrived, 200, { headers: [coreContact()], body: coreSdp() });
     const ok = await sent.final();
@@ -342,7 +342,7 @@ describe("what a UE may ask for", () => {
     void sent;
   });
 
-  it("TS 33.328 7.2.1, last sentence: SDP in OPTIONS and its answer carries no key and no indication on", async () => {
+  it("TS 33.328 7.2.1 (b): SDP in OPTIONS and its answer carries no key and no indication on", async () => {
     const sent = alice.send(alice.request("OPTIONS", "sip:carol@far.example", { body: ueOffer() }));
     const arrived = await scenario.core.expect("OPTIONS");
     expect(textOf(arrived.request)).not.toMatch(/inline:|3ge2ae/);

@@ -20,7 +20,7 @@ afterEach(async () => {
 const foreign = /crypto|3ge2ae|inline:|security-(?:client|server|verify)|mediasec|SAVP/i;
 
 describe("originating call", () => {
-  it("TS 33.328 7.2.1 steps 1 to 8: SAVP with keys outside, AVP without inside, and back with one key and applied", async () => {
+  it("TS 33.328 7.2.1 step 1, 7.2.1 step 2, 7.2.1 step 3, 7.2.1 step 7, 7.2.1 step 8: SAVP with keys outside, AVP without inside, and back with one key and applied", async () => {
     const { sent, arrived } = await originate(scenario, alice);
     expect(textOf(arrived.request)).not.toMatch(foreign);
     expect(bodyOf(arrived.request)).toContain("m=audio 20106 RTP/AVP 8 101");

@@ -98,7 +98,7 @@ describe("RFC 2046 5.1: SDP inside a body", () => {
     );
   });
 
-  it("TS 33.328 7.2.1, last sentence: SDP that is no offer and no answer loses keys and indications, nothing else", () => {
+  it("TS 33.328 7.2.1 (b): SDP that is no offer and no answer loses keys and indications, nothing else", () => {
     const plain = withoutKeying(request([["Content-Type", "application/sdp"]], ueOffer()));
     expect(plain.ok && plain.message.body.toString("latin1")).toBe(
       ueOffer().replaceAll(/a=(?:crypto|3ge2ae):[^\r\n]*\r\n/g, ""),

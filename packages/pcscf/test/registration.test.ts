@@ -61,7 +61,7 @@ describe("TS 33.328 7.1: announcing and storing", () => {
     ]);
   });
 
-  it("TS 33.328 7.1 NOTE 2: the policy follows the access network of the registration", async () => {
+  it("TS 33.328 7.1 (d): NOTE 2, the policy follows the access network of the registration", async () => {
     scenario = await openScenario({
       change: (config) => ({
         ...config,

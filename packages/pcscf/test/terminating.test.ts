@@ -24,7 +24,7 @@ const invite = (
 ) => coreRequest(scenario.core, "INVITE", bob.contact, { route: [path], body, ...options });
 
 describe("terminating call", () => {
-  it("TS 33.328 7.3.1 steps 1 to 8: AVP inside, SAVP with K21 and applied outside, K22 kept from the core", async () => {
+  it("TS 33.328 7.3.1 step 2, 7.3.1 step 3, 7.3.1 step 4, 7.3.1 step 6, 7.3.1 step 7: AVP inside, SAVP with K21 and applied outside, K22 kept from the core", async () => {
     const { offered, answered } = await establishTerminating(scenario, bob, path);
     expect(offered).toContain("m=audio 20104 RTP/SAVP 8 101");
     expect(offered.match(/a=crypto:\d AES_CM_128_HMAC_SHA1_(?:80|32) inline:[A-Za-z0-9+/]{40}\r\n/g)).toHaveLength(2);
@@ -48,7 +48,7 @@ describe("terminating call", () => {
     expect((await sent.final()).status).toBe(200);
   });
 
-  it("TS 33.328 7.3.1, last sentence: an indication and keys inserted by the core never reach the UE", async () => {
+  it("TS 33.328 7.3.1 (b): an indication and keys inserted by the core never reach the UE", async () => {
     const sent = scenario.core.send(
       invite(coreSdp({ lines: ["a=3ge2ae:applied", crypto(keys.forged)] }), {
         headers: [
@@ -68,7 +68,7 @@ describe("terminating call", () => {
     void sent;
   });
 
-  it("TS 33.328 7.3.1 NOTE: SRTP offered by the core is end to end and passes byte for byte (invariant 9)", async () => {
+  it("TS 33.328 7.3.1 (a): NOTE, SRTP offered by the core is end to end and passes byte for byte (invariant 9)", async () => {
     const offer = sdp({ address: "192.0.2.77", protocol: "RTP/SAVP", lines: [crypto(keys.e2e)] });
     const sent = scenario.core.send(invite(offer));
     const arrived = await bob.expect("INVITE");

@@ -133,7 +133,7 @@ describe("an offer from the network", () => {
     expect(judgeOffer({ ...facts, networkE2ae: false, e2e: "off" }, offer()).ok).toBe(false);
   });
 
-  it("TS 33.328 7.3.1 NOTE: SRTP without the indication is end-to-end, taken or refused by policy", () => {
+  it("TS 33.328 7.3.1 (a): NOTE, SRTP without the indication is end-to-end, taken or refused by policy", () => {
     expect(judgeOffer(facts, offer({ indications: [] }))).toMatchObject({ ok: true, security: "e2e" });
     expect(judgeOffer({ ...facts, e2e: "off" }, offer({ indications: [] })).ok).toBe(false);
   });
