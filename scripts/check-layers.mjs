@@ -21,10 +21,11 @@ const ranks = {
   "access-gateway": 3,
   ue: 3,
   "ims-core": 3,
-  cli: 4,
+  api: 4,
   conformance: 4,
-  lab: 5,
-  sallyport: 6,
+  cli: 5,
+  lab: 6,
+  sallyport: 7,
 };
 // Tests may set up what their package does not import: these, and any package of a lower rank.
 const testTools = new Set(["vitest", "fast-check", "@peculiar/x509", "reflect-metadata"]);

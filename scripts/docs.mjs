@@ -75,10 +75,11 @@ const missingLifecycleTests = () =>
     .filter(
       ([, folder, title]) =>
         !tests.some(
-          ({ file, titles }) => file.startsWith(`packages/${folder}/`) && titles.some((each) => each.includes(title)),
+          ({ file, titles }) =>
+            file.startsWith(`packages/${folder}/`) && titles.some((each) => each.includes(title.trim())),
         ),
     )
-    .map(([, folder, title]) => `docs/lifecycle.md names a test that ${folder} does not have: ${title}`);
+    .map(([, folder, title]) => `docs/lifecycle.md names a test that ${folder} does not have: ${title.trim()}`);
 
 const configurationPage = async () => (await doorOf("cli")).configurationPage();
 

@@ -110,10 +110,10 @@ export const grantedTo = (asked: ContactFacts, response: SipMessage): number => 
 /** A binding as a store gave it back; undefined when it is not one. */
 export const bindingFrom = (value: StateValue): Binding | undefined => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const { id, aor, contact, flow, expiresAt } = value as Partial<Binding>;
+  const { id, aor, contact, flow, expiresAt } = value as unknown as Partial<Binding>;
   const whole =
     [id, aor, contact].every((text) => typeof text === "string") &&
     typeof flow === "object" &&
     typeof expiresAt === "number";
-  return whole ? (value as Binding) : undefined;
+  return whole ? (value as unknown as Binding) : undefined;
 };

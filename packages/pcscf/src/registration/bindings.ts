@@ -1,7 +1,7 @@
 // The registered contacts of this edge. Owns the indexes over them and their expiry; the store keeps them over a restart.
 // Must not know SIP transactions.
 import type { Clock, Log, Timer } from "@sallyport/kit";
-import type { StateStore } from "@sallyport/store";
+import type { StateStore, StateValue } from "@sallyport/store";
 import { bindingFrom, bindingKey, type Binding } from "./binding.ts";
 
 const bucket = "pcscf/bindings";
@@ -101,7 +101,8 @@ export const createBindings = async (options: {
       const before = byId.get(binding.id);
       if (before !== undefined) unlink(before);
       link(binding);
-      await store.put(bucket, binding.id, binding);
+      // A binding is JSON through and through; its policy is an interface, which has no index signature.
+      await store.put(bucket, binding.id, binding as unknown as StateValue);
     },
     drop,
     close: () => {

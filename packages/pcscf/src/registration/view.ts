@@ -1,5 +1,5 @@
 // What people and programs may see of a registration.
-import type { Dialect, MediaSecurityIndications } from "@sallyport/media-security";
+import type { Dialect, MediaPolicyRule, MediaSecurityIndications } from "@sallyport/media-security";
 import type { SipProtocol } from "@sallyport/sip";
 import type { Binding } from "./binding.ts";
 
@@ -11,7 +11,7 @@ export interface RegistrationView {
   readonly remote: string;
   readonly indications: MediaSecurityIndications;
   readonly dialect: Dialect;
-  readonly policy: "off" | "offered";
+  readonly policy: MediaPolicyRule["e2ae"];
   /** Why e2ae is not available; absent when it is. */
   readonly reason?: string;
   readonly accessNetwork?: string;
