@@ -1,6 +1,7 @@
-// The public door: registration (7.1), negotiation (7.2.1, 7.3.1) and the SDES rules that edge and UE share.
-export { choosePolicy } from "./registration/policy.ts";
-export type { MediaPolicy, MediaPolicyRule, PolicyFacts } from "./registration/policy.ts";
+// The public door: registration and policy (7.1), negotiation (7.2.1, 7.3.1), the SDES rules that edge and UE share, the
+// table of quirks, and what operators and stores ask: explainPolicy, freezeNegotiation, thawNegotiation.
+export { acceptedSuites, choosePolicy, explainChoice } from "./registration/policy.ts";
+export type { MediaPolicy, MediaPolicyRule, PolicyChoice, PolicyFacts, PolicyMatch } from "./registration/policy.ts";
 export { decideRegistration, noIndications } from "./registration/indications.ts";
 export type {
   Dialect,
@@ -37,5 +38,13 @@ export type {
   Side,
   StreamSummary,
 } from "./negotiation/model.ts";
-export type { Evidence, Origin, ReasonCode } from "./reason.ts";
+export { freezeNegotiation, thawNegotiation } from "./negotiation/freeze.ts";
+export type { FrozenNegotiation, NamedSecret, PlainValue, ThawFailure } from "./negotiation/freeze.ts";
+export { explainPolicy } from "./explain/policy.ts";
+export type { ExplainFacts, OfferExplanation, PolicyExplanation } from "./explain/policy.ts";
+export type { Evidence, Origin, ProtectionMode, ReasonCode } from "./reason.ts";
+export { quirks } from "./quirks/table.ts";
+export type { Quirk, QuirkId, QuirkMode } from "./quirks/table.ts";
+export { mergeModes, quirkEvidence, quirkMode, quirkOf } from "./quirks/modes.ts";
+export type { QuirkModes, QuirkSighting } from "./quirks/modes.ts";
 export { mediaSecurityErrors } from "./errors.ts";

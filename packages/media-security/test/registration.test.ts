@@ -133,10 +133,12 @@ describe("Security-Verify", () => {
     ).toEqual({
       ok: true,
       tolerated: ["duplicate sdes-srtp;mediasec"],
+      quirks: [{ quirk: "verify-duplicated", mode: "tolerant" }],
     });
     expect(checkSecurityVerify({ sent: [], received: sent, draftDialect: true, hasCredentials: true })).toEqual({
       ok: true,
       tolerated: ["never sent sdes-srtp;mediasec"],
+      quirks: [{ quirk: "verify-never-sent", mode: "tolerant" }],
     });
   });
 

@@ -1,14 +1,22 @@
 // Owns what an answer makes of each decided line: keys chosen and made, or the line given up. Edits nothing.
 // TS 33.328 7.2.1 steps 5 to 8, 7.3.1 steps 5 to 7; RFC 4568 5.1.2, 5.1.3; RFC 3264 6.
-import { attributeValues, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
+import { attributeValues, hasAttribute, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
 import { findSuite } from "@sallyport/srtp";
 import { acceptOffered } from "../sdes/accept.ts";
 import { checkAnswer, createAnswer, sameKeys } from "../sdes/offer-answer.ts";
 import type { CryptoAttribute } from "@sallyport/sdp";
+import type { ReasonCode } from "../reason.ts";
 import type { Side } from "./model.ts";
-import { endOf, offersMux, profileOf } from "./read.ts";
-import type { AgreedLine, Exchange, OfferedLine, PartyEnd, Session } from "./state.ts";
-import { fingerprint, noteKeys, type Step } from "./step.ts";
+import { endOf, offersMux, profileOf, sameMedium } from "./read.ts";
+import {
+  protectionOf,
+  type AgreedLine,
+  type Exchange,
+  type OfferedLine,
+  type PartyEnd,
+  type Session,
+} from "./state.ts";
+import { fingerprint, meetQuirk, noteKeys, protectedBy, type Step } from "./step.ts";
 
 type Secured = OfferedLine & { readonly fate: "secured" };
 
@@ -50,10 +58,12 @@ const coreAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Bef
     changed: [`key from the UE ${fingerprint(chosen)}`, `key towards the UE ${fingerprint(ours)}`, suite],
     origin: "edge",
     stream: index + 1,
+    mode: line.mode,
   });
   return {
     kind: "secured",
     media: line.media,
+    mode: line.mode,
     profiles: line.profiles,
     suite,
     fromUe: chosen,
@@ -64,14 +74,29 @@ const coreAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Bef
 
 /** 7.3.1 steps 5 and 6: the UE answered our offer. */
 const ueAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Before, index: number, step: Step) => {
-  const note = (found: string, changed: readonly string[], reason: "secured" | "answer-invalid"): void => {
-    step.evidence.push({ clause: "7.3.1", step: "5", found, changed, origin: "access", stream: index + 1, reason });
+  const stream = index + 1;
+  const note = (found: string, changed: readonly string[], reason: ReasonCode): void => {
+    step.evidence.push({
+      clause: "7.3.1",
+      step: "5",
+      found,
+      changed,
+      origin: "access",
+      stream,
+      reason,
+      mode: line.mode,
+    });
   };
   if (line.keys.kind !== "we-offer" || profileOf(media.protocol)?.is !== "secure") {
     note(`answer ${media.media} ${media.protocol} to an SRTP offer`, ["line given up"], "answer-invalid");
     return off(line, "answer-invalid");
   }
-  const checked = checkAnswer(line.keys.candidates, attributeValues(media.lines, "crypto"));
+  const marked = hasAttribute(media.lines, "3ge2ae");
+  if (marked && !meetQuirk(step, "indication-in-answer", stream)) return off(line, "answer-invalid");
+  const checked = checkAnswer(line.keys.candidates, attributeValues(media.lines, "crypto"), step.quirks);
+  for (const quirk of checked.ok ? checked.quirks : [checked.quirk]) {
+    if (quirk !== undefined) meetQuirk(step, quirk, stream);
+  }
   if (!checked.ok) {
     note(`answer ${media.protocol}, crypto attribute unusable: ${checked.why}`, ["line given up"], "answer-invalid");
     return off(line, "answer-invalid");
@@ -82,7 +107,11 @@ const ueAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Befor
   );
   // Same key: the context stays, whatever else the UE wrote.
   const fromUe = known?.kind === "secured" ? { ...checked.theirs, keys: known.fromUe.keys } : checked.theirs;
-  note(`answer ${media.protocol}, tag ${fromUe.tag} ${checked.suite.name}`, [`key ${fingerprint(fromUe)}`], "secured");
+  note(
+    `answer ${media.protocol}, tag ${fromUe.tag} ${checked.suite.name}`,
+    [`key ${fingerprint(fromUe)}`],
+    protectedBy(line.mode).reason,
+  );
   step.evidence.push({
     clause: "7.3.1",
     step: "6",
@@ -90,10 +119,12 @@ const ueAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Befor
     changed: [`key from the UE ${fingerprint(fromUe)}`, `key towards the UE ${fingerprint(checked.ours)}`],
     origin: "edge",
     stream: index + 1,
+    mode: line.mode,
   });
   return {
     kind: "secured",
     media: line.media,
+    mode: line.mode,
     profiles: line.profiles,
     suite: checked.suite.name,
     fromUe,
@@ -120,6 +151,11 @@ const agree = (
   const media = document.media[index] as SdpMedia;
   if (line.fate === "off") return { kind: "off", media: line.media, profiles: line.profiles, reason: line.reason };
   if (line.fate === "passed") {
+    // Offered as SRTP, answered in the clear (RFC 3264 6 forbids it): where protection is due it is not let through.
+    if (line.guarded !== undefined && media.port !== 0 && profileOf(media.protocol)?.is === "clear") {
+      const profiles = { access: line.guarded, core: line.guarded };
+      return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };
+    }
     if (answerer === "access" && line.security === "e2e" && repeatsKey(media, before.base, step)) {
       const profiles = { access: media.protocol, core: media.protocol };
       return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };
@@ -133,6 +169,12 @@ const agree = (
   return answerer === "core"
     ? coreAnswered(line, media, end, before, index, step)
     : ueAnswered(line, media, end, before, index, step);
+};
+
+/** A line that loses its protection remembers it: coming back in the clear would be a downgrade all the same. */
+const remember = (line: AgreedLine, base: AgreedLine | undefined): AgreedLine => {
+  const former = protectionOf(base);
+  return line.kind === "secured" || former === undefined ? line : { ...line, former };
 };
 
 /**
@@ -149,10 +191,14 @@ export const decideAnswer = (
   const ours = exchange.lines.some((line) => line.fate !== "passed");
   if (document.media.length !== exchange.lines.length && ours) return undefined;
   const earlier = exchange.answers.find((session) => session.branch === branch);
+  const beforeOf = (index: number): Before => ({
+    base: sameMedium(base?.lines[index], document.media[index] as SdpMedia),
+    earlier: earlier?.lines[index],
+  });
   const lines = exchange.lines.flatMap((line, index) =>
     document.media[index] === undefined
       ? []
-      : [agree(line, document, index, answerer, { base: base?.lines[index], earlier: earlier?.lines[index] }, step)],
+      : [remember(agree(line, document, index, answerer, beforeOf(index), step), base?.lines[index])],
   );
   const spoiled = lines.some((line) => line.kind === "off" && line.reason === "answer-invalid");
   const alive = lines.some(

@@ -14,7 +14,7 @@ import { openStep, type Step } from "./step.ts";
 
 /** Takes one event. `random` makes keys: in service only the system's generator may stand behind it. */
 export const decide = (state: Negotiation, event: NegotiationEvent, random: Random): Decision<Negotiation> => {
-  const step = openStep(random);
+  const step = openStep(random, state.facts.policy.quirks);
   const outcome = state.phase === "ended" ? afterEnd(state, event) : dispatch(state, event, step);
   const spent = spentKeys(state, step.made, outcome.state);
   const effects =

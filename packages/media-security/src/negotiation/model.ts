@@ -3,7 +3,7 @@
 import type { Secret } from "@sallyport/kit";
 import type { CryptoAttribute, SdpDocument } from "@sallyport/sdp";
 import type { SuiteName } from "@sallyport/srtp";
-import type { Evidence, ReasonCode } from "../reason.ts";
+import type { Evidence, ProtectionMode, ReasonCode } from "../reason.ts";
 import type { MediaSecurityIndications } from "../registration/indications.ts";
 import type { MediaPolicyRule } from "../registration/policy.ts";
 
@@ -124,6 +124,8 @@ export interface StreamSummary {
   readonly media: string;
   readonly security: "e2ae" | "e2e" | "none";
   readonly reason: ReasonCode;
+  /** Of a stream that is protected up to the gateway (`security` "e2ae"): by e2ae proper, or in SDES phone mode. */
+  readonly mode?: ProtectionMode;
   readonly suite?: SuiteName;
   /** Fingerprints, for screens. */
   readonly fromUe?: string;
@@ -133,6 +135,8 @@ export interface StreamSummary {
 export interface NegotiationSummary {
   readonly security: "e2ae" | "e2e" | "none" | "mixed";
   readonly reason: ReasonCode;
+  /** Where all protected streams have one mode. */
+  readonly mode?: ProtectionMode;
   readonly streams: readonly StreamSummary[];
 }
 

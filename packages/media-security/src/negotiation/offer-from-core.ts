@@ -3,13 +3,14 @@
 import type { Random } from "@sallyport/kit";
 import type { CryptoAttribute, SdpDocument, SdpMedia } from "@sallyport/sdp";
 import type { SuiteName } from "@sallyport/srtp";
-import type { ReasonCode } from "../reason.ts";
+import type { ProtectionMode, ReasonCode } from "../reason.ts";
 import { createOffer } from "../sdes/offer-answer.ts";
+import { guardLines } from "./guard.ts";
 import type { NegotiationFacts } from "./model.ts";
-import { bothAnnounced, plainReason } from "./offer-from-ue.ts";
-import { endOf, isDtls, offersMux, profileOf } from "./read.ts";
-import type { AgreedLine, OfferedLine } from "./state.ts";
-import { fingerprint, noteKeys, type Step } from "./step.ts";
+import { endOf, isDtls, offersMux, profileOf, sameMedium } from "./read.ts";
+import { protectionOf, type AgreedLine, type OfferedLine } from "./state.ts";
+import { fingerprint, noteKeys, protectedBy, type Step } from "./step.ts";
+import { bothAnnounced, plainReason, servesPhone } from "./wish.ts";
 
 /** The suite in use first, with the key and tag in use: a UE that sees the same line keeps its context. */
 const repeatOffer = (
@@ -34,15 +35,23 @@ const secure = (
   facts: NegotiationFacts,
   base: AgreedLine | undefined,
   repeated: OfferedLine | undefined,
+  mode: ProtectionMode,
   step: Step,
 ): OfferedLine => {
   const media = document.media[index] as SdpMedia;
   const sides = profileOf(media.protocol)?.sides ?? { access: media.protocol, core: media.protocol };
   const note = (found: string, changed: readonly string[], at: string, reason: ReasonCode): void => {
-    step.evidence.push({ clause: "7.3.1", step: at, found, changed, origin: "core", stream: index + 1, reason });
+    const on = { origin: "core", stream: index + 1, reason, mode } as const;
+    step.evidence.push({ clause: "7.3.1", step: at, found, changed, ...on });
   };
+  const { reason: good } = protectedBy(mode);
   const refuse = (reason: ReasonCode): OfferedLine => {
-    note(`${media.media} ${media.protocol}, e2ae due but not possible`, ["line refused with port 0"], "3", reason);
+    note(
+      `${media.media} ${media.protocol}, protection due but not possible`,
+      ["line refused with port 0"],
+      "3",
+      reason,
+    );
     return { fate: "off", media: media.media, profiles: sides, reason };
   };
   // 6.2.1.2: no key over signalling that is not confidential, and no silent fall-back to clear.
@@ -58,17 +67,19 @@ const secure = (
         : createOffer(facts.policy.suites, step.random);
   for (const line of candidates) noteKeys(step, line);
   const included = base?.kind === "secured" ? [] : ["IMS Access Gateway included in the media path"];
-  note(`${media.media} ${media.protocol}, both indicated support of e2ae-security`, included, "3", "secured");
+  const due = mode === "e2ae" ? "both indicated support of e2ae-security" : "SDES phone mode";
+  note(`${media.media} ${media.protocol}, ${due}`, included, "3", good);
   const keys = candidates.map((line) => `tag ${line.tag} ${line.suite}, key ${fingerprint(line)}`);
   note(
     `${media.media} ${media.protocol}`,
-    [`${media.protocol} to ${sides.access}`, ...keys, "added the indication"],
+    [`${media.protocol} to ${sides.access}`, ...keys, ...(mode === "e2ae" ? ["added the indication"] : [])],
     "4",
-    "secured",
+    good,
   );
   return {
     fate: "secured",
     media: media.media,
+    mode,
     profiles: sides,
     offerer: end,
     offersMux: base?.kind === "secured" && base.ends.access.rtcpMux,
@@ -86,9 +97,10 @@ const decideLine = (
 ): OfferedLine => {
   const media = document.media[index] as SdpMedia;
   const profile = profileOf(media.protocol);
+  const inForce = sameMedium(base, media);
   if (media.port === 0) {
     const security = profile?.is === "secure" ? "e2e" : "none";
-    const mapped = profile !== undefined && (base?.kind === "secured" || base?.kind === "off");
+    const mapped = profile !== undefined && (protectionOf(base) !== undefined || base?.kind === "off");
     return mapped
       ? { fate: "off", media: media.media, profiles: profile.sides, reason: "rejected-by-peer" }
       : { fate: "passed", security, media: media.media, reason: "rejected-by-peer" };
@@ -109,15 +121,25 @@ const decideLine = (
   if (profile?.is === "secure" || isDtls(media.protocol)) return pass("e2e", "e2e-offered", "");
   if (profile === undefined) return pass("none", "not-rtp", "");
   // 7.3.1 step 3: "If this is not the case the P-CSCF (IMS-ALG) continues as described for a call without ... security".
-  if (!bothAnnounced(facts)) return pass("none", plainReason(facts), ", not both indicated support");
+  const mode = modeFor(facts, base);
+  if (mode === undefined) return pass("none", plainReason(facts), ", not both indicated support");
   // The UE set this line up without protection of its own accord: a hold from the far end does not change that.
-  if (base?.kind === "passed" && base.security === "none" && base.reason !== "rejected-by-peer") {
+  if (inForce?.kind === "passed" && inForce.security === "none" && !reopens.has(inForce.reason)) {
     return pass("none", "not-requested", ", plain from the start");
   }
-  if (facts.emergency === true && !facts.confidential) {
+  if (facts.emergency === true && !facts.confidential && inForce?.kind !== "secured") {
     return pass("none", "signalling-not-confidential", ", emergency call");
   }
-  return secure(document, index, facts, base, repeated, step);
+  return secure(document, index, facts, inForce, repeated, mode, step);
+};
+
+/** A line that was refused, or no RTP (T.38 meanwhile), says nothing about how its UE wants media protected. */
+const reopens = new Set<ReasonCode>(["rejected-by-peer", "not-rtp"]);
+
+/** How a line towards the UE is to be protected: as it is or was in this dialog, as announced, or as to a phone. */
+const modeFor = (facts: NegotiationFacts, base: AgreedLine | undefined): ProtectionMode | undefined => {
+  const offersPhone = servesPhone(facts) && facts.policy.sdesPhone === "offer" && facts.confidential;
+  return protectionOf(base) ?? (bothAnnounced(facts) ? "e2ae" : offersPhone ? "sdes-phone" : undefined);
 };
 
 /**
@@ -130,5 +152,9 @@ export const decideCoreOffer = (
   base: readonly AgreedLine[],
   repeated: readonly OfferedLine[],
   step: Step,
-): readonly OfferedLine[] =>
-  document.media.map((_, index) => decideLine(document, index, facts, base[index], repeated[index], step));
+): readonly OfferedLine[] => {
+  const lines = document.media.map((_, index) =>
+    decideLine(document, index, facts, base[index], repeated[index], step),
+  );
+  return guardLines(document, lines, "core", facts, base, step);
+};

@@ -3,25 +3,18 @@
 import { attributeValues, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
 import { suites, type Suite, type SuiteName } from "@sallyport/srtp";
 import type { ReasonCode } from "../reason.ts";
+import { acceptedSuites } from "../registration/policy.ts";
 import { acceptOffered, type UsableCrypto } from "../sdes/accept.ts";
 import { sameKeys } from "../sdes/offer-answer.ts";
+import { guardLines } from "./guard.ts";
 import type { NegotiationFacts } from "./model.ts";
-import { endOf, isDtls, offersMux, profileOf, requestsE2ae } from "./read.ts";
-import type { AgreedLine, OfferedLine } from "./state.ts";
-import { fingerprint, noteKeys, type Step } from "./step.ts";
+import { endOf, isDtls, offersMux, profileOf, requestsE2ae, sameMedium } from "./read.ts";
+import { protectionOf, type AgreedLine, type OfferedLine, type Session } from "./state.ts";
+import { fingerprint, meetQuirk, noteKeys, protectedBy, type Step } from "./step.ts";
+import { dropTwins } from "./twins.ts";
+import { bearsWish, bothAnnounced, plainReason, wishOf, type Wish } from "./wish.ts";
 
 type Off = OfferedLine & { fate: "off" };
-
-export const bothAnnounced = ({ registration }: NegotiationFacts): boolean =>
-  registration.ueE2ae && registration.networkE2ae;
-
-/** Why a plain line stays plain: the same order of reasons as at registration (7.1). */
-export const plainReason = ({ registration, policy, confidential }: NegotiationFacts): ReasonCode => {
-  if (policy.e2ae === "off") return "network-policy";
-  if (!confidential) return "signalling-not-confidential";
-  if (!registration.ueE2ae) return "ue-not-capable";
-  return registration.networkE2ae ? "not-requested" : "network-policy";
-};
 
 const allSuites = Object.keys(suites) as SuiteName[];
 
@@ -30,7 +23,7 @@ const choose = (usable: readonly UsableCrypto[], base: AgreedLine | undefined): 
   if (base?.kind !== "secured") return usable[0];
   const same = usable.find(({ crypto, suite }) => suite.name === base.suite && sameKeys(crypto, base.fromUe));
   if (same === undefined) return usable[0];
-  return { suite: same.suite, crypto: { ...same.crypto, keys: base.fromUe.keys } };
+  return { ...same, crypto: { ...same.crypto, keys: base.fromUe.keys } };
 };
 
 const refusal = (reason: ReasonCode, media: SdpMedia, index: number, step: Step): Off => {
@@ -38,7 +31,7 @@ const refusal = (reason: ReasonCode, media: SdpMedia, index: number, step: Step)
   step.evidence.push({
     clause: "7.2.1",
     step: "2",
-    found: `${media.media} ${media.protocol} with "e2ae-security requested by UE", which cannot be served`,
+    found: `${media.media} ${media.protocol}, protection asked for that cannot be given`,
     changed: ["line refused with port 0, its keys dropped"],
     origin: "access",
     stream: index + 1,
@@ -53,6 +46,7 @@ const secure = (
   index: number,
   facts: NegotiationFacts,
   base: AgreedLine | undefined,
+  wish: Wish,
   step: Step,
 ): OfferedLine => {
   const media = document.media[index] as SdpMedia;
@@ -62,14 +56,21 @@ const secure = (
   // The indication on a line that is not SRTP, or without any key, asks for what SDES cannot give.
   if (profile?.is !== "secure" || values.length === 0) return refuse("malformed-request");
   const emergency = facts.emergency === true;
+  const { mode } = wish;
   // 7.2.1 step 2: "and the P-CSCF (IMS-ALG) indicated support of e2ae-security during registration".
-  if (!bothAnnounced(facts) && !emergency) return refuse("not-announced");
+  if (mode === "e2ae" && !bothAnnounced(facts) && !emergency && base?.kind !== "secured")
+    return refuse("not-announced");
   // 6.2.1.2: keys only over confidential signalling.
   if (!facts.confidential && !emergency) return refuse("signalling-not-confidential");
+  if (!bearsWish(wish, base, index + 1, step)) return refuse("malformed-request");
   const end = endOf(document, index, offersMux(media));
   if (end === undefined) return refuse("malformed-request");
-  const accept = emergency && facts.policy.suites.length === 0 ? allSuites : facts.policy.suites;
-  const { usable, skipped } = acceptOffered(values, accept);
+  const allowed = acceptedSuites(facts.policy);
+  const { usable, skipped } = acceptOffered(
+    values,
+    emergency && allowed.length === 0 ? allSuites : allowed,
+    step.quirks,
+  );
   for (const { crypto } of usable) noteKeys(step, crypto);
   // RFC 4568 7.1: a key protects one direction; one of ours sent back would encrypt both with one key stream.
   const ours = base?.kind === "secured" ? base.towardsUe.keys : [];
@@ -77,42 +78,22 @@ const secure = (
     crypto.keys.every((key) => !ours.some((own) => own.master.equals(key.master))),
   );
   const chosen = choose(sound, base);
+  for (const quirk of new Set([...(chosen?.quirks ?? []), ...skipped.flatMap((each) => each.quirk ?? [])])) {
+    meetQuirk(step, quirk, index + 1);
+  }
   if (chosen === undefined) return refuse("no-common-suite");
   const kept = base?.kind === "secured" && chosen.crypto.keys === base.fromUe.keys;
-  step.evidence.push(
-    {
-      clause: "7.2.1",
-      step: "1",
-      found: `${media.media} ${media.protocol}, ${values.length} crypto attributes, e2ae-security requested by UE`,
-      changed: [],
-      origin: "access",
-      stream: index + 1,
-    },
-    {
-      clause: "7.2.1",
-      step: "2",
-      found: bothAnnounced(facts) ? "indication present, support announced at registration" : "emergency call",
-      changed: base?.kind === "secured" ? [] : ["IMS Access Gateway included in the media path"],
-      origin: "access",
-      stream: index + 1,
-    },
-    {
-      clause: "7.2.1",
-      step: "3",
-      found: `${usable.length} of ${values.length} usable${skipped.map((each) => `, ${each.position}: ${each.why}`).join("")}`,
-      changed: [
-        `${media.protocol} to ${profile.sides.core}`,
-        `selected tag ${chosen.crypto.tag} ${chosen.suite.name}, key ${fingerprint(chosen.crypto)}${kept ? " as before" : ""}`,
-        "removed every crypto attribute and the indication",
-      ],
-      origin: "access",
-      stream: index + 1,
-      reason: "secured",
-    },
-  );
+  const renumbered = base?.kind === "secured" && kept && wish.ownTag && chosen.crypto.tag !== base.fromUe.tag;
+  if (renumbered && !meetQuirk(step, "crypto-tag-renumbered", index + 1)) return refuse("malformed-request");
+  noteSecured({ media, wish, facts, index, step, inForce: base?.kind === "secured" }, [
+    `${usable.length} of ${values.length} usable${skipped.map((each) => `, ${each.position}: ${each.why}`).join("")}`,
+    `${media.protocol} to ${profile.sides.core}`,
+    `selected tag ${chosen.crypto.tag} ${chosen.suite.name}, key ${fingerprint(chosen.crypto)}${kept ? " as before" : ""}`,
+  ]);
   return {
     fate: "secured",
     media: media.media,
+    mode,
     profiles: profile.sides,
     offerer: end,
     offersMux: base?.kind === "secured" && base.ends.core.rtcpMux,
@@ -120,27 +101,64 @@ const secure = (
   };
 };
 
+interface Noted {
+  readonly media: SdpMedia;
+  readonly wish: Wish;
+  readonly facts: NegotiationFacts;
+  readonly index: number;
+  readonly step: Step;
+  readonly inForce: boolean;
+}
+
+/** 7.2.1 steps 1 to 3 as they happened. */
+const noteSecured = (
+  { media, wish, facts, index, step, inForce }: Noted,
+  [found = "", ...changed]: readonly string[],
+) => {
+  const asked = wish.marked === undefined ? "without an indication" : "e2ae-security requested by UE";
+  const why =
+    wish.mode === "sdes-phone"
+      ? `SDES phone mode: ${facts.policy.sdesPhone}`
+      : bothAnnounced(facts)
+        ? "indication present, support announced at registration"
+        : "emergency call";
+  const at = { clause: "7.2.1", origin: "access", stream: index + 1, mode: wish.mode } as const;
+  const lines = attributeValues(media.lines, "crypto").length;
+  step.evidence.push(
+    { ...at, step: "1", found: `${media.media} ${media.protocol}, ${lines} crypto attributes, ${asked}`, changed: [] },
+    { ...at, step: "2", found: why, changed: inForce ? [] : ["IMS Access Gateway included in the media path"] },
+    {
+      ...at,
+      step: "3",
+      found,
+      changed: [...changed, "removed every crypto attribute and the indication"],
+      ...protectedBy(wish.mode),
+    },
+  );
+};
+
 const decideLine = (
   document: SdpDocument,
   index: number,
   facts: NegotiationFacts,
-  base: AgreedLine | undefined,
+  session: Session | undefined,
   step: Step,
 ): OfferedLine => {
   const media = document.media[index] as SdpMedia;
   const profile = profileOf(media.protocol);
-  const marked = requestsE2ae(media);
-  // A line that is or was e2ae keeps its keys from the core, whether or not the UE repeats its indication.
-  const known = profile?.is === "secure" && (base?.kind === "secured" || base?.kind === "off");
+  const base = session?.lines[index];
+  const inForce = sameMedium(base, media);
+  const wish = wishOf(media, facts, inForce, session?.answerer === "core");
   if (media.port === 0) {
     const security = profile?.is === "secure" ? "e2e" : "none";
-    if (!marked && base?.kind !== "secured" && !known) {
+    const known = profile?.is === "secure" && base?.kind === "off";
+    if (requestsE2ae(media) === undefined && protectionOf(base) === undefined && !known) {
       return { fate: "passed", security, media: media.media, reason: "rejected-by-peer" };
     }
     const sides = profile?.sides ?? { access: media.protocol, core: media.protocol };
     return { fate: "off", media: media.media, profiles: sides, reason: "rejected-by-peer" };
   }
-  if (marked || (known && base?.kind === "secured")) return secure(document, index, facts, base, step);
+  if (wish !== undefined) return secure(document, index, facts, inForce, wish, step);
   const note = (security: "e2e" | "none", reason: ReasonCode, found: string): OfferedLine => {
     step.evidence.push({
       clause: "7.2.1",
@@ -159,47 +177,14 @@ const decideLine = (
   return note("none", profile === undefined ? "not-rtp" : plainReason(facts), line);
 };
 
-/** SAVP and AVP offered side by side for one medium: mapped, both would be AVP. The secured one stays. */
-const dropTwins = (
-  document: SdpDocument,
-  lines: readonly OfferedLine[],
-  base: readonly AgreedLine[],
-  step: Step,
-): readonly OfferedLine[] => {
-  const paired = new Set<number>();
-  return lines.map((line, index) => {
-    const media = document.media[index] as SdpMedia;
-    const plain = line.fate === "passed" && line.security === "none" && media.port !== 0 && profileOf(media.protocol);
-    // A plain line that already runs beside a secured one is a medium of its own.
-    if (plain === false || plain === undefined || base[index]?.kind === "passed") return line;
-    const twin = lines.findIndex((other, at) => {
-      const its = document.media[at] as SdpMedia;
-      const alike = its.media === media.media && its.formats.join(" ") === media.formats.join(" ");
-      return other.fate === "secured" && alike && !paired.has(at);
-    });
-    if (twin === -1) return line;
-    paired.add(twin);
-    step.evidence.push({
-      clause: "7.2.1",
-      step: "3",
-      found: `plain twin of stream ${twin + 1}`,
-      changed: ["offered with port 0"],
-      origin: "access",
-      stream: index + 1,
-      reason: "duplicate-line",
-    });
-    const profiles = { access: media.protocol, core: media.protocol };
-    return { fate: "off", media: media.media, profiles, reason: "duplicate-line" };
-  });
-};
-
-/** Every m-line of the UE's offer, decided one by one; `base` is what is in force. */
+/** Every m-line of the UE's offer, decided one by one; `session` is what is in force. */
 export const decideUeOffer = (
   document: SdpDocument,
   facts: NegotiationFacts,
-  base: readonly AgreedLine[],
+  session: Session | undefined,
   step: Step,
 ): readonly OfferedLine[] => {
-  const lines = document.media.map((_, index) => decideLine(document, index, facts, base[index], step));
-  return dropTwins(document, lines, base, step);
+  const base = session?.lines ?? [];
+  const lines = document.media.map((_, index) => decideLine(document, index, facts, session, step));
+  return guardLines(document, dropTwins(document, lines, base, step), "access", facts, base, step);
 };

@@ -51,11 +51,11 @@ export const onOffer = (state: Negotiation, event: Offer, step: Step): Outcome =
   const place = placeOffer(state, event);
   if ("effects" in place) return place;
   const { outer, branch, repeats } = place;
-  const base = (outer === undefined ? state.agreed : answeredOn(outer, branch))?.lines ?? [];
+  const session = outer === undefined ? state.agreed : answeredOn(outer, branch);
   const lines =
     event.from === "access"
-      ? decideUeOffer(event.sdp, state.facts, base, step)
-      : decideCoreOffer(event.sdp, state.facts, base, repeats?.lines ?? [], step);
+      ? decideUeOffer(event.sdp, state.facts, session, step)
+      : decideCoreOffer(event.sdp, state.facts, session?.lines ?? [], repeats?.lines ?? [], step);
   const exchange: Exchange = {
     offerer: event.from,
     carrier: event.carrier,
@@ -64,6 +64,10 @@ export const onOffer = (state: Negotiation, event: Offer, step: Step): Outcome =
     answers: [],
     ...(outer === undefined ? {} : { outer }),
   };
+  // A line that would lose its protection refuses the whole offer: RFC 3261 14.1, everything stays as it was.
+  if (lines.some((line) => line.fate === "off" && line.reason === "downgrade-refused")) {
+    return refuse(state, 488, "downgrade-refused");
+  }
   // 488 when what had to be refused leaves nothing: no call in the clear instead of the one that was asked for.
   const refused = lines.find((line) => line.fate === "off" && line.reason !== "rejected-by-peer");
   const alive = lines.some(

@@ -3,7 +3,7 @@
 import { request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import type { Continuation, Negotiation, Session } from "./state.ts";
-import type { Step } from "./step.ts";
+import { protectedBy, type Step } from "./step.ts";
 import { writeAnswer, writeOffer } from "./write.ts";
 
 /** The state once an answer stands: early beside others, final instead of everything before. */
@@ -88,7 +88,7 @@ const noteMedia = (session: Session, final: boolean, step: Step): void => {
       changed: ["protected media between UE and IMS Access Gateway"],
       origin: "gateway",
       stream: index + 1,
-      reason: "secured",
+      ...protectedBy(line.mode),
     });
   }
 };

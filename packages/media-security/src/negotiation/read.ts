@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import { attributeValues, connectionOf, hasAttribute, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
 import { parse3ge2ae } from "../sdes/indication.ts";
-import type { Direction, PartyEnd, Sides } from "./state.ts";
+import type { AgreedLine, Direction, PartyEnd, Sides } from "./state.ts";
 
 /** `secure` and `clear` are the pair AVP/SAVP or AVPF/SAVPF, never crossed. */
 export interface Profile {
@@ -30,9 +30,26 @@ export const profileOf = (protocol: string): Profile | undefined => {
 /** SRTP keyed between the UEs by other means than ours: DTLS-SRTP. */
 export const isDtls = (protocol: string): boolean => protocol.toUpperCase().startsWith("UDP/TLS/RTP/");
 
-/** The UE's "e2ae-security requested by UE". */
-export const requestsE2ae = (media: SdpMedia): boolean =>
-  attributeValues(media.lines, "3ge2ae").some((value) => parse3ge2ae(value) === "requested");
+/** The UE's "e2ae-security requested by UE"; `odd` when it is not written as TS 24.229 7.5.2 has it. */
+export const requestsE2ae = (media: SdpMedia): { readonly odd: boolean } | undefined => {
+  const found = attributeValues(media.lines, "3ge2ae").filter((value) => parse3ge2ae(value) === "requested");
+  return found.length === 0 ? undefined : { odd: !found.includes("requested") };
+};
+
+/** T.38 without DTLS (RFC 7345 would protect it). */
+export const isClearT38 = (media: SdpMedia): boolean =>
+  media.media.toLowerCase() === "image" && /^(udptl|tcptl)$/i.test(media.protocol);
+
+/** Voice, pictures or anything else in RTP that nothing protects. */
+export const isClearMedia = (media: SdpMedia): boolean => {
+  const profile = profileOf(media.protocol)?.is;
+  if (profile !== undefined) return profile === "clear";
+  return !/savp/i.test(media.protocol) && /^(audio|video|text)$/i.test(media.media);
+};
+
+/** What is in force, where the m-line still carries the same medium (RFC 3264 8.3.3 lets it change): no key goes over. */
+export const sameMedium = (base: AgreedLine | undefined, media: SdpMedia): AgreedLine | undefined =>
+  base?.media.toLowerCase() === media.media.toLowerCase() ? base : undefined;
 
 const directions = ["sendrecv", "sendonly", "recvonly", "inactive"] as const;
 

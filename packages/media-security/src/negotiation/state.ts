@@ -2,7 +2,7 @@
 // One negotiation per dialog leg; a stream is an m-line of the session, counted from 1.
 import type { CryptoAttribute, SdpDocument } from "@sallyport/sdp";
 import type { SuiteName } from "@sallyport/srtp";
-import type { ReasonCode } from "../reason.ts";
+import type { ProtectionMode, ReasonCode } from "../reason.ts";
 import type {
   Carrier,
   GatewayPlan,
@@ -45,6 +45,7 @@ export type OfferedLine =
   | {
       readonly fate: "secured";
       readonly media: string;
+      readonly mode: ProtectionMode;
       /** RTP/SAVP with RTP/AVP, or RTP/SAVPF with RTP/AVPF. */
       readonly profiles: Sides<string>;
       readonly offerer: PartyEnd;
@@ -55,8 +56,14 @@ export type OfferedLine =
         | { readonly kind: "ue-offered"; readonly chosen: CryptoAttribute; readonly suite: SuiteName }
         | { readonly kind: "we-offer"; readonly candidates: readonly CryptoAttribute[] };
     }
-  /** Left alone: plain media, e2e SRTP, or no RTP at all. */
-  | { readonly fate: "passed"; readonly security: "e2e" | "none"; readonly media: string; readonly reason: ReasonCode }
+  /** Left alone: plain media, e2e SRTP, or no RTP at all. `guarded`: an SRTP profile that no clear answer may follow. */
+  | {
+      readonly fate: "passed";
+      readonly security: "e2e" | "none";
+      readonly media: string;
+      readonly reason: ReasonCode;
+      readonly guarded?: string;
+    }
   /** Kept in its place with port 0 on both sides; `profile` is what the offerer wrote. */
   | { readonly fate: "off"; readonly media: string; readonly profiles: Sides<string>; readonly reason: ReasonCode };
 
@@ -65,14 +72,31 @@ export type AgreedLine =
   | {
       readonly kind: "secured";
       readonly media: string;
+      readonly mode: ProtectionMode;
       readonly profiles: Sides<string>;
       readonly suite: SuiteName;
       readonly fromUe: CryptoAttribute;
       readonly towardsUe: CryptoAttribute;
       readonly ends: Sides<PartyEnd>;
     }
-  | { readonly kind: "passed"; readonly security: "e2e" | "none"; readonly media: string; readonly reason: ReasonCode }
-  | { readonly kind: "off"; readonly media: string; readonly profiles: Sides<string>; readonly reason: ReasonCode };
+  | {
+      readonly kind: "passed";
+      readonly security: "e2e" | "none";
+      readonly media: string;
+      readonly reason: ReasonCode;
+      readonly former?: ProtectionMode;
+    }
+  | {
+      readonly kind: "off";
+      readonly media: string;
+      readonly profiles: Sides<string>;
+      readonly reason: ReasonCode;
+      readonly former?: ProtectionMode;
+    };
+
+/** How a line is or, earlier in this dialog, was protected: its m-line may have gone to port 0 or T.38 meanwhile. */
+export const protectionOf = (line: AgreedLine | undefined): ProtectionMode | undefined =>
+  line?.kind === "secured" ? line.mode : line?.former;
 
 /** What one dialog agreed on. */
 export interface Session {

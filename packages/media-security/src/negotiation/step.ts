@@ -1,15 +1,34 @@
 // Owns what one decision gathers on its way: evidence, and every key that came into being, so that none is forgotten.
 import type { Random, Secret } from "@sallyport/kit";
 import type { CryptoAttribute } from "@sallyport/sdp";
-import type { Evidence } from "../reason.ts";
+import { quirkEvidence, quirkMode, type QuirkModes } from "../quirks/modes.ts";
+import type { QuirkId } from "../quirks/table.ts";
+import type { Evidence, ProtectionMode } from "../reason.ts";
 
 export interface Step {
   readonly random: Random;
   readonly evidence: Evidence[];
   readonly made: Secret[];
+  readonly quirks: QuirkModes | undefined;
 }
 
-export const openStep = (random: Random): Step => ({ random, evidence: [], made: [] });
+export const openStep = (random: Random, quirks: QuirkModes | undefined): Step => ({
+  random,
+  evidence: [],
+  made: [],
+  quirks,
+});
+
+/** Tells a quirk that the UE showed on a stream; whether it is borne. */
+export const meetQuirk = (step: Step, quirk: QuirkId, stream: number): boolean => {
+  const mode = quirkMode(step.quirks, quirk);
+  step.evidence.push(quirkEvidence({ quirk, mode }, "access", stream));
+  return mode !== "strict";
+};
+
+/** The reason code of a protected stream, and its mode, for evidence and summary. */
+export const protectedBy = (mode: ProtectionMode) =>
+  ({ reason: mode === "e2ae" ? "secured" : "sdes-phone", mode }) as const;
 
 export const secretsOf = (crypto: CryptoAttribute): readonly Secret[] => [
   ...crypto.keys.map((key) => key.master),

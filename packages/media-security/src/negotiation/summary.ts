@@ -2,7 +2,7 @@
 import type { ReasonCode } from "../reason.ts";
 import type { NegotiationSummary, StreamSummary } from "./model.ts";
 import type { AgreedLine, Negotiation, OfferedLine } from "./state.ts";
-import { fingerprint } from "./step.ts";
+import { fingerprint, protectedBy } from "./step.ts";
 
 const agreed = (line: AgreedLine, index: number): StreamSummary => {
   const { media } = line;
@@ -12,7 +12,7 @@ const agreed = (line: AgreedLine, index: number): StreamSummary => {
       stream,
       media,
       security: "e2ae",
-      reason: "secured",
+      ...protectedBy(line.mode),
       suite: line.suite,
       fromUe: fingerprint(line.fromUe),
       towardsUe: fingerprint(line.towardsUe),
@@ -24,7 +24,7 @@ const agreed = (line: AgreedLine, index: number): StreamSummary => {
 const offered = (line: OfferedLine, index: number): StreamSummary => {
   const { media } = line;
   const stream = index + 1;
-  if (line.fate === "secured") return { stream, media, security: "e2ae", reason: "secured" };
+  if (line.fate === "secured") return { stream, media, security: "e2ae", ...protectedBy(line.mode) };
   return { stream, media, security: line.fate === "passed" ? line.security : "none", reason: line.reason };
 };
 
@@ -40,6 +40,9 @@ export const summarise = (state: Negotiation): NegotiationSummary => {
   const [only] = kinds;
   const security = kinds.size > 1 ? "mixed" : (only ?? "none");
   const odd = live.find((stream) => stream.security !== "e2ae");
-  const reason = odd?.reason ?? (live.length > 0 ? "secured" : (state.refused ?? "not-requested"));
-  return { security, reason, streams };
+  const modes = new Set(live.flatMap(({ mode }) => mode ?? []));
+  const [mode] = modes.size === 1 ? modes : [];
+  const good = mode === "sdes-phone" ? "sdes-phone" : "secured";
+  const reason = odd?.reason ?? (live.length > 0 ? good : (state.refused ?? "not-requested"));
+  return { security, reason, ...(mode === undefined ? {} : { mode }), streams };
 };

@@ -5,7 +5,7 @@ import type { Effect, Side } from "./model.ts";
 import { stampOrigin } from "./origin.ts";
 import { rewrite, type WrittenLine } from "./rewrite.ts";
 import type { AgreedLine, Exchange, InstalledStream, Negotiation, OfferedLine, Session } from "./state.ts";
-import type { Step } from "./step.ts";
+import { protectedBy, type Step } from "./step.ts";
 
 export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
@@ -32,7 +32,7 @@ const offeredLine = (
     unspecified: line.offerer.remote === undefined,
     mux: line.offersMux,
     crypto: line.keys.kind === "we-offer" ? line.keys.candidates : [],
-    applied: ours,
+    applied: ours && line.mode === "e2ae",
   };
 };
 
@@ -54,7 +54,7 @@ const agreedLine = (
     unspecified: line.ends[answerer].remote === undefined,
     mux: line.ends[towards].rtcpMux,
     crypto: towards === "access" ? [line.towardsUe] : [],
-    applied: towards === "access",
+    applied: towards === "access" && line.mode === "e2ae",
   };
 };
 
@@ -122,12 +122,12 @@ export const writeAnswer = (state: Negotiation, session: Session, document: SdpD
         ? [
             `${line.profiles.core} to ${line.profiles.access}`,
             `one crypto attribute, tag ${line.towardsUe.tag}`,
-            "indication added",
+            ...(line.mode === "e2ae" ? ["indication added"] : []),
           ]
         : [`${line.profiles.access} to ${line.profiles.core}`, "removed the crypto attribute"],
       origin: "edge",
       stream: index + 1,
-      reason: "secured",
+      ...protectedBy(line.mode),
     });
   }
   return written;

@@ -8,6 +8,8 @@ import {
   type SessionParam,
 } from "@sallyport/sdp";
 import { findSuite, type Suite, type SuiteName } from "@sallyport/srtp";
+import { quirkMode, type QuirkModes } from "../quirks/modes.ts";
+import type { QuirkId } from "../quirks/table.ts";
 
 /** Why a crypto line cannot be used: a grammar code, or one of ours. */
 export type CryptoRefusal =
@@ -25,17 +27,22 @@ export type CryptoRefusal =
   /** The peer sent one of our own keys back: one key would serve both directions. */
   | "key-reflected"
   /** More lines than are looked at. */
-  | "too-many";
+  | "too-many"
+  /** A deviation that the modes in force do not tolerate. */
+  | "quirk";
 
 export interface SkippedCrypto {
   /** Position among the crypto lines, from 0. */
   readonly position: number;
   readonly why: CryptoRefusal;
+  readonly quirk?: QuirkId;
 }
 
 export interface UsableCrypto {
   readonly crypto: CryptoAttribute;
   readonly suite: Suite;
+  /** Deviations this line shows and that are tolerated. */
+  readonly quirks: readonly QuirkId[];
 }
 
 /** Crypto lines looked at per m-line: the longest offer seen in the field has eight. */
@@ -68,28 +75,56 @@ export const keyFault = (crypto: CryptoAttribute, suite: Suite): CryptoRefusal |
   return crypto.sessionParams.every(harmless) ? undefined : "session-parameter";
 };
 
-export type AcceptResult =
-  | { readonly ok: true; readonly usable: UsableCrypto }
-  | { readonly ok: false; readonly why: CryptoRefusal };
+// Registered for SDES and known, but not built here: passing them over is no deviation of the peer.
+const registered = new Set(["F8_128_HMAC_SHA1_80", "SEED_CTR_128_HMAC_SHA1_80", "SEED_128_CCM_80", "SEED_128_GCM_96"]);
 
-/** Reads one `a=crypto` value. Keys of a line that is refused are zeroised at once. */
-export const acceptCrypto = (value: string, accept: readonly SuiteName[]): AcceptResult => {
-  const parsed = parseCrypto(value);
-  if (!parsed.ok) return { ok: false, why: parsed.code };
-  const suite = findSuite(parsed.crypto.suite);
-  const why: CryptoRefusal | undefined =
-    suite === undefined || !accept.includes(suite.name) ? "suite-not-accepted" : keyFault(parsed.crypto, suite);
-  if (why !== undefined || suite === undefined) {
-    releaseCrypto(parsed.crypto);
-    return { ok: false, why: why ?? "suite-not-accepted" };
-  }
-  return { ok: true, usable: { crypto: parsed.crypto, suite } };
+/** Deviations in how a line is written, in the order of the line. */
+export const spellingQuirks = (value: string, { tag, suite: text }: CryptoAttribute): readonly QuirkId[] => {
+  const upper = text.toUpperCase();
+  const suite = findSuite(text);
+  // Padding is optional for the reader, RFC 4568 6.1 wants it written.
+  const unpadded = [...value.matchAll(/inline:([^|;\s]+)/gi)].some(([, key = ""]) => key.length % 4 !== 0);
+  return [
+    ...(tag === 0 ? ["crypto-tag-zero" as const] : []),
+    ...(suite !== undefined && upper !== text ? ["suite-lower-case" as const] : []),
+    ...(suite !== undefined && upper !== suite.name ? ["suite-alias" as const] : []),
+    ...(unpadded ? ["base64-unpadded" as const] : []),
+  ];
 };
 
-/** Reads the crypto lines of one m-line of an offer: the usable ones in the offerer's order. */
+export type AcceptResult =
+  | { readonly ok: true; readonly usable: UsableCrypto }
+  | { readonly ok: false; readonly why: CryptoRefusal; readonly quirk?: QuirkId };
+
+/** Reads one `a=crypto` value. Keys of a line that is refused are zeroised at once. */
+export const acceptCrypto = (value: string, accept: readonly SuiteName[], modes?: QuirkModes): AcceptResult => {
+  const parsed = parseCrypto(value);
+  if (!parsed.ok) return { ok: false, why: parsed.code };
+  const { crypto } = parsed;
+  const suite = findSuite(crypto.suite);
+  const refuse = (why: CryptoRefusal, quirk?: QuirkId): AcceptResult => {
+    releaseCrypto(crypto);
+    return { ok: false, why, ...(quirk === undefined ? {} : { quirk }) };
+  };
+  if (suite === undefined && !registered.has(crypto.suite.toUpperCase())) {
+    return refuse("suite-not-accepted", "suite-unknown");
+  }
+  if (suite === undefined || !accept.includes(suite.name)) return refuse("suite-not-accepted");
+  const fault = keyFault(crypto, suite);
+  if (fault !== undefined) return refuse(fault);
+  const quirks = spellingQuirks(value, crypto);
+  const strict = quirks.find((id) => quirkMode(modes, id) === "strict");
+  return strict === undefined ? { ok: true, usable: { crypto, suite, quirks } } : refuse("quirk", strict);
+};
+
+/**
+ * Reads the crypto lines of one m-line of an offer: the usable ones in the offerer's order. `modes` say which deviations
+ * are borne; without them the table's defaults do.
+ */
 export const acceptOffered = (
   values: readonly string[],
   accept: readonly SuiteName[],
+  modes?: QuirkModes,
 ): { readonly usable: readonly UsableCrypto[]; readonly skipped: readonly SkippedCrypto[] } => {
   const usable: UsableCrypto[] = [];
   const skipped: SkippedCrypto[] = [];
@@ -99,9 +134,10 @@ export const acceptOffered = (
       skipped.push({ position, why: "too-many" });
       break;
     }
-    const result = acceptCrypto(value, accept);
-    if (!result.ok) skipped.push({ position, why: result.why });
-    else if (tags.has(result.usable.crypto.tag)) {
+    const result = acceptCrypto(value, accept, modes);
+    if (!result.ok) {
+      skipped.push({ position, why: result.why, ...(result.quirk === undefined ? {} : { quirk: result.quirk }) });
+    } else if (tags.has(result.usable.crypto.tag)) {
       // RFC 4568 5.1.1: an answer with this tag could not be tied to one line.
       releaseCrypto(result.usable.crypto);
       skipped.push({ position, why: "tag-repeated" });
@@ -110,5 +146,8 @@ export const acceptOffered = (
       usable.push(result.usable);
     }
   }
-  return { usable, skipped };
+  const unknown = skipped.some(({ quirk }) => quirk === "suite-unknown");
+  if (!unknown || quirkMode(modes, "suite-unknown") !== "strict") return { usable, skipped };
+  for (const { crypto } of usable) releaseCrypto(crypto);
+  return { usable: [], skipped };
 };

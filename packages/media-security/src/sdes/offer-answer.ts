@@ -4,7 +4,9 @@ import { Secret, type Random } from "@sallyport/kit";
 import { parseCrypto, releaseCrypto, type CryptoAttribute } from "@sallyport/sdp";
 import { findSuite, suites as suiteTable, type Suite, type SuiteName } from "@sallyport/srtp";
 import { mediaSecurityErrors } from "../errors.ts";
-import { acceptOffered, keyFault, type CryptoRefusal, type SkippedCrypto } from "./accept.ts";
+import { quirkMode, type QuirkModes } from "../quirks/modes.ts";
+import type { QuirkId } from "../quirks/table.ts";
+import { acceptOffered, keyFault, spellingQuirks, type CryptoRefusal, type SkippedCrypto } from "./accept.ts";
 
 const freshKey = (suite: Suite, random: Random): Secret => Secret.take(random.bytes(suite.masterLength));
 
@@ -23,6 +25,7 @@ export type SelectResult =
       readonly crypto: CryptoAttribute;
       readonly suite: Suite;
       readonly skipped: readonly SkippedCrypto[];
+      readonly quirks: readonly QuirkId[];
     }
   | { readonly ok: false; readonly skipped: readonly SkippedCrypto[] };
 
@@ -30,8 +33,12 @@ export type SelectResult =
  * Chooses the first usable line of an offer (RFC 4568 5.1.2: the offerer's order decides). `offered` are the values
  * after `a=crypto:`. Keys of the lines not chosen are zeroised; the chosen one is the caller's to release.
  */
-export const selectCrypto = (offered: readonly string[], accept: readonly SuiteName[]): SelectResult => {
-  const { usable, skipped } = acceptOffered(offered, accept);
+export const selectCrypto = (
+  offered: readonly string[],
+  accept: readonly SuiteName[],
+  modes?: QuirkModes,
+): SelectResult => {
+  const { usable, skipped } = acceptOffered(offered, accept, modes);
   const [first, ...others] = usable;
   for (const other of others) releaseCrypto(other.crypto);
   return first === undefined ? { ok: false, skipped } : { ok: true, ...first, skipped };
@@ -63,36 +70,54 @@ export type CheckResult =
       /** The answerer's line: we receive with its key. */
       readonly theirs: CryptoAttribute;
       readonly suite: Suite;
+      readonly quirks: readonly QuirkId[];
     }
-  | { readonly ok: false; readonly why: AnswerFault };
+  | { readonly ok: false; readonly why: AnswerFault; readonly quirk?: QuirkId };
 
 const sharesKey = (a: CryptoAttribute, b: CryptoAttribute): boolean =>
   a.keys.some((key) => b.keys.some((other) => key.master.equals(other.master)));
+
+/** The offered line an answer means: by its tag, or by its suite alone where that is unambiguous (a quirk). */
+const meantLine = (offered: readonly CryptoAttribute[], theirs: CryptoAttribute) => {
+  const suite = findSuite(theirs.suite)?.name;
+  const byTag = offered.find((line) => line.tag === theirs.tag);
+  if (byTag !== undefined && findSuite(byTag.suite)?.name === suite) return { ours: byTag, quirks: [] };
+  const bySuite = offered.filter((line) => suite !== undefined && findSuite(line.suite)?.name === suite);
+  const why: AnswerFault = byTag === undefined ? "wrong-tag" : "wrong-suite";
+  return bySuite.length === 1 ? { ours: bySuite[0], quirks: ["answer-tag-renumbered" as const], why } : { why };
+};
 
 /**
  * Checks the answer to our offer (RFC 4568 5.1.3): exactly one line, with tag and suite of an offered one, a key of the
  * right length that is not one of ours, and no session parameter that takes protection away (we offered none).
  */
-export const checkAnswer = (offered: readonly CryptoAttribute[], answered: readonly string[]): CheckResult => {
+export const checkAnswer = (
+  offered: readonly CryptoAttribute[],
+  answered: readonly string[],
+  modes?: QuirkModes,
+): CheckResult => {
   const [value] = answered;
   if (value === undefined) return { ok: false, why: "missing" };
   if (answered.length > 1) return { ok: false, why: "several" };
   const parsed = parseCrypto(value);
   if (!parsed.ok) return { ok: false, why: parsed.code };
   const theirs = parsed.crypto;
-  const ours = offered.find((line) => line.tag === theirs.tag);
-  const suite = ours === undefined ? undefined : findSuite(ours.suite);
-  const refuse = (why: AnswerFault): CheckResult => {
+  const refuse = (why: AnswerFault, quirk?: QuirkId): CheckResult => {
     releaseCrypto(theirs);
-    return { ok: false, why };
+    return { ok: false, why, ...(quirk === undefined ? {} : { quirk }) };
   };
-  if (ours === undefined || suite === undefined) return refuse("wrong-tag");
-  if (findSuite(theirs.suite)?.name !== suite.name) return refuse("wrong-suite");
+  const meant = meantLine(offered, theirs);
+  const suite = meant.ours === undefined ? undefined : findSuite(meant.ours.suite);
+  if (meant.ours === undefined || suite === undefined) return refuse(meant.why ?? "wrong-tag");
   const fault = keyFault(theirs, suite);
   if (fault !== undefined) return refuse(fault);
   // RFC 4568 5.1.2, 7.1: a key protects one direction. An echoed key would give both directions one key stream.
   if (offered.some((line) => sharesKey(line, theirs))) return refuse("key-reflected");
-  return { ok: true, ours, theirs, suite };
+  const quirks = [...meant.quirks, ...spellingQuirks(value, theirs)];
+  const strict = quirks.find((id) => quirkMode(modes, id) === "strict");
+  if (strict !== undefined)
+    return refuse(strict === "answer-tag-renumbered" ? (meant.why ?? "quirk") : "quirk", strict);
+  return { ok: true, ours: meant.ours, theirs, suite, quirks };
 };
 
 /** Whether two attributes carry the same keys, whatever tag and parameters: then nothing about the stream changes. */
