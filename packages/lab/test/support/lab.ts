@@ -15,7 +15,7 @@ export interface TestLab extends Lab {
 }
 
 /** Test files run side by side: each worker has its own thousand of media ports, below the system's ephemeral range. */
-const mediaPorts = () => {
+export const mediaPorts = () => {
   const base = 24_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 8) * 1000;
   return { a: { first: base, last: base + 499 }, b: { first: base + 500, last: base + 999 } };
 };
