@@ -13,10 +13,10 @@ export interface Run {
   readonly stdout: string;
   readonly stderr: string;
   /** Exit code, or the signal that ended it. */
-  readonly ended: Promise<number | NodeJS.Signals | null>;
+  readonly ended: Promise<number | string | null>;
   /** Settles when standard output or standard error shows this. */
   says(what: RegExp): Promise<void>;
-  kill(signal: NodeJS.Signals): void;
+  kill(signal: "SIGTERM" | "SIGKILL"): void;
 }
 
 const running = new Set<ChildProcess>();
@@ -30,7 +30,7 @@ export const sallyport = (args: readonly string[], cwd: string): Run => {
   let over = false;
   child.stdout.on("data", (octets: Buffer) => (stdout += octets.toString()));
   child.stderr.on("data", (octets: Buffer) => (stderr += octets.toString()));
-  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
+  const ended = new Promise<number | string | null>((resolve) => {
     child.once("close", (code, signal) => {
       over = true;
       running.delete(child);
