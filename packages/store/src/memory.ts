@@ -1,6 +1,7 @@
 // The in-memory driver: for tests, the lab and single nodes that may forget on restart. Owns nothing but its maps.
 import { storeErrors } from "./errors.ts";
 import type { StateChange, StateEntry, StatePage, StateStore, StateValue } from "./port.ts";
+import { checkName, defaultMaxValue, encodeValue } from "./value.ts";
 
 export interface MemoryStoreLimits {
   /** Entries over all buckets (default 200 000). */
@@ -9,41 +10,17 @@ export interface MemoryStoreLimits {
   readonly maxValue?: number;
 }
 
-const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-};
-
-// JSON.stringify drops functions and undefined silently and turns NaN into null: a value is refused instead of changed.
-const isStateValue = (value: unknown, depth = 0): value is StateValue => {
-  if (depth > 32) return false;
-  if (value === null || typeof value === "boolean" || typeof value === "string") return true;
-  if (typeof value === "number") return Number.isFinite(value);
-  if (typeof value !== "object") return false;
-  if (Array.isArray(value)) return value.every((item) => isStateValue(item, depth + 1));
-  return isPlain(value) && Object.values(value).every((item) => isStateValue(item, depth + 1));
-};
-
-const encode = (bucket: string, key: string, value: StateValue, maxValue: number): string => {
-  if (!isStateValue(value))
-    throw storeErrors("SALLY_STORE_VALUE", "It is not plain JSON.", { where: `${bucket}/${key}` });
-  const text = JSON.stringify(value);
-  if (Buffer.byteLength(text) > maxValue) {
-    throw storeErrors("SALLY_STORE_VALUE", `It is longer than ${maxValue} octets.`, { where: `${bucket}/${key}` });
-  }
-  return text;
-};
-
 /** A store that lives as long as the process. Values are kept as text, so nobody shares an object with it. */
 export const memoryStore = (limits: MemoryStoreLimits = {}): StateStore => {
   const maxEntries = limits.maxEntries ?? 200_000;
-  const maxValue = limits.maxValue ?? 65_536;
+  const maxValue = limits.maxValue ?? defaultMaxValue;
   const buckets = new Map<string, Map<string, string>>();
   let entries = 0;
   let open = true;
 
-  const bucketOf = (name: string): ReadonlyMap<string, string> | undefined => {
+  const bucketOf = (name: string, key?: string): ReadonlyMap<string, string> | undefined => {
     if (!open) throw storeErrors("SALLY_STORE_CLOSED");
+    checkName(name, key);
     return buckets.get(name);
   };
 
@@ -78,9 +55,10 @@ export const memoryStore = (limits: MemoryStoreLimits = {}): StateStore => {
 
   const apply = (changes: readonly StateChange[]): void => {
     if (!open) throw storeErrors("SALLY_STORE_CLOSED");
-    const texts = changes.map((change) =>
-      change.kind === "put" ? encode(change.bucket, change.key, change.value, maxValue) : undefined,
-    );
+    const texts = changes.map((change) => {
+      checkName(change.bucket, change.key);
+      return change.kind === "put" ? encodeValue(change.bucket, change.key, change.value, maxValue) : undefined;
+    });
     const size = sizeAfter(changes);
     if (size > maxEntries && size > entries)
       throw storeErrors("SALLY_STORE_FULL", `Its limit is ${maxEntries} entries.`);
@@ -92,7 +70,7 @@ export const memoryStore = (limits: MemoryStoreLimits = {}): StateStore => {
   };
 
   const page = (bucket: string, { after, limit = 1000 }: StatePage): readonly StateEntry[] => {
-    const found = bucketOf(bucket);
+    const found = bucketOf(bucket, after);
     if (found === undefined) return [];
     return [...found.keys()]
       .filter((key) => after === undefined || key > after)
@@ -103,12 +81,12 @@ export const memoryStore = (limits: MemoryStoreLimits = {}): StateStore => {
 
   return {
     get: async (bucket, key) => {
-      const text = bucketOf(bucket)?.get(key);
+      const text = bucketOf(bucket, key)?.get(key);
       return text === undefined ? undefined : (JSON.parse(text) as StateValue);
     },
     put: async (bucket, key, value) => apply([{ kind: "put", bucket, key, value }]),
     delete: async (bucket, key) => {
-      bucketOf(bucket);
+      bucketOf(bucket, key);
       return remove(bucket, key);
     },
     list: async (bucket, options = {}) => page(bucket, options),

@@ -27,12 +27,14 @@ export interface StatePage {
 }
 
 /**
- * Buckets of key and value. Every call is atomic; calls made one after the other take effect in that order.
- * All calls reject with SALLY_STORE_CLOSED after `close`. Media keys must never be put here.
+ * Buckets of key and value. Every call is atomic; calls made one after the other take effect in that order, and a read
+ * sees every change asked for before it. Names are bounded (SALLY_STORE_VALUE): 250 octets for a bucket, 1500 together
+ * with the key. All calls reject with SALLY_STORE_CLOSED after `close`; a driver on a disk may also reject with
+ * SALLY_STORE_BUSY, SALLY_STORE_IO and SALLY_STORE_CORRUPT. Media keys may be put here only as a sealer made them.
  */
 export interface StateStore {
   get(bucket: string, key: string): Promise<StateValue | undefined>;
-  /** Rejects SALLY_STORE_VALUE (not JSON, or too large) and SALLY_STORE_FULL. */
+  /** Resolves once it is kept as safely as the driver can. Rejects SALLY_STORE_VALUE (not JSON, or too large) and SALLY_STORE_FULL. */
   put(bucket: string, key: string, value: StateValue): Promise<void>;
   /** Resolves to whether there was something to delete. */
   delete(bucket: string, key: string): Promise<boolean>;
@@ -40,5 +42,6 @@ export interface StateStore {
   list(bucket: string, page?: StatePage): Promise<readonly StateEntry[]>;
   /** All changes, in order, or none of them. Rejects like `put`. */
   batch(changes: readonly StateChange[]): Promise<void>;
+  /** Resolves when all that was asked for before is done. Harmless when repeated. */
   close(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../src/index.ts";
-import { storeConformance } from "./conformance.ts";
+import { stateStoreContract } from "./contract.ts";
 
-storeConformance("memory", async () => memoryStore());
+stateStoreContract("memory", async () => memoryStore());
 
 describe("memoryStore bounds", () => {
   it("refuses one entry too many, and takes it once there is room", async () => {
