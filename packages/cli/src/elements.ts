@@ -1,4 +1,5 @@
 // What the command line knows of each element: its schema, how it starts, what it says when it is up.
+import { apiConfigSchema, createApi } from "@sallyport/api";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { coreConfigSchema, createCore } from "@sallyport/ims-core";
 import { systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
@@ -6,6 +7,7 @@ import { createEdge, edgeConfigSchema } from "@sallyport/pcscf";
 import { createUe, runScript, ueConfigSchema } from "@sallyport/ue";
 import type * as z from "zod";
 import { loadConfiguration } from "./config/load.ts";
+import { version } from "./version.ts";
 
 /** A started element. */
 export interface Running {
@@ -34,19 +36,34 @@ const listening = (
     .map(({ protocol, address, port }) => `${protocol} ${address.includes(":") ? `[${address}]` : address}:${port}`)
     .join(", ");
 
+/** The file of an edge: the P-CSCF's keys, and beside them the interface that answers questions about it. */
+export const edgeFileSchema = edgeConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
+
+const startEdge = async (file: string, log: Log): Promise<Running> => {
+  const { api: apiConfig, ...config } = loadConfiguration(file, edgeFileSchema);
+  const edge = await createEdge(config, depsOf(log));
+  try {
+    const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version }));
+    const iq = edge.iq === undefined ? "" : `; iq ${listening([edge.iq])}`;
+    return {
+      ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}${iq}${api === undefined ? "" : `; api ${api.url}`}`,
+      ended: never,
+      close: async () => {
+        await api?.close();
+        await edge.close();
+      },
+    };
+  } catch (error) {
+    await edge.close();
+    throw error;
+  }
+};
+
 export const elementKinds = {
   edge: {
     summary: "the P-CSCF (IMS-ALG): SIP edge and controller of the access gateways",
-    schema: edgeConfigSchema,
-    start: async (file, log) => {
-      const config = loadConfiguration(file, edgeConfigSchema);
-      const edge = await createEdge(config, depsOf(log));
-      return {
-        ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}; iq ${listening(edge.iq === undefined ? [] : [edge.iq])}`,
-        ended: never,
-        close: () => edge.close(),
-      };
-    },
+    schema: edgeFileSchema,
+    start: startEdge,
   },
   gateway: {
     summary: "the IMS Access Gateway: SRTP outside, RTP inside",

@@ -5,6 +5,7 @@ import { loadConfiguration } from "./config/load.ts";
 import { keysOf } from "./config/reference.ts";
 import { elementKinds, type ElementName } from "./elements.ts";
 import { elementLog, logLevels } from "./log.ts";
+import { version } from "./version.ts";
 
 export interface Streams {
   out(text: string): void;
@@ -54,7 +55,7 @@ const addElement = (program: Command, name: ElementName, streams: Streams, setCo
 export const createProgram = (streams: Streams, setCode: (code: number) => void): Command => {
   const program = new Command("sallyport")
     .description("End-to-access-edge media security (3GPP TS 33.328) for the edge of an IMS network.")
-    .version("0.1.0")
+    .version(version)
     .showHelpAfterError("(add --help for usage)")
     .showSuggestionAfterError(true)
     .exitOverride()

@@ -1,0 +1,196 @@
+// The questions and their answers as a hono application: paths, pages, errors as JSON. Opens no socket.
+import type { Log } from "@sallyport/kit";
+import { SallyportError } from "@sallyport/kit";
+import type { Edge } from "@sallyport/pcscf";
+import { Hono, type Context } from "hono";
+import * as z from "zod";
+import { apiErrors } from "./errors.ts";
+import { explain } from "./explain.ts";
+import { findCalls, findRegistrations, type Found } from "./find.ts";
+import { knownHost } from "./guard.ts";
+import { metricsOf, prometheusText } from "./metrics.ts";
+import {
+  apiSchemas,
+  apiVersion,
+  type CallDetail,
+  type Calls,
+  type Counters,
+  type Explanations,
+  type Gateways,
+  type Registrations,
+  type Status,
+} from "./schema.ts";
+import { statusOf, type StatusFacts } from "./status.ts";
+import { callAnswer, callRow, gatewayAnswer, registrationAnswer, type CallView } from "./views.ts";
+
+/** What the interface needs of an edge: its views. */
+export type AskedEdge = Pick<
+  Edge,
+  "name" | "access" | "core" | "iq" | "registrations" | "calls" | "gateways" | "counters" | "counts"
+>;
+
+export interface AppOptions {
+  readonly edge: AskedEdge;
+  readonly log: Log;
+  readonly hosts: readonly string[];
+  /** Undefined: nobody needs a token. */
+  readonly mayAsk: ((authorization: string | undefined) => boolean) | undefined;
+  readonly facts: () => StatusFacts & { readonly cpuSeconds: number };
+}
+
+type Refusal = "HOST" | "METHOD" | "UNAUTHORIZED" | "PATH" | "QUERY" | "NOT_FOUND" | "AMBIGUOUS" | "DEFECT";
+const statuses = {
+  HOST: 403,
+  METHOD: 405,
+  UNAUTHORIZED: 401,
+  PATH: 404,
+  QUERY: 400,
+  NOT_FOUND: 404,
+  AMBIGUOUS: 409,
+  DEFECT: 500,
+} as const satisfies Record<Refusal, number>;
+
+const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(200),
+  offset: z.coerce.number().int().min(0).default(0),
+});
+
+const refuse = (c: Context, why: Refusal, detail = ""): Response => {
+  const { code, message } = apiErrors(`SALLY_API_${why}`, detail);
+  return c.json({ code, message }, statuses[why]);
+};
+
+/** What stood in a path, for a message: short, printable. */
+const quoted = (text: string): string => `"${text.slice(0, 80).replaceAll(/[^\x20-\x7e]/g, "?")}"`;
+
+export const createApp = ({ edge, log, hosts, mayAsk, facts }: AppOptions): Hono => {
+  const app = new Hono();
+  const now = (): number => facts().now;
+
+  app.use(async (c, next) => {
+    c.header("Cache-Control", "no-store");
+    c.header("X-Content-Type-Options", "nosniff");
+    if (!knownHost(c.req.header("host"), hosts)) return refuse(c, "HOST");
+    if (c.req.method !== "GET" && c.req.method !== "HEAD") {
+      c.header("Allow", "GET, HEAD");
+      return refuse(c, "METHOD");
+    }
+    if (mayAsk !== undefined && !mayAsk(c.req.header("authorization"))) {
+      c.header("WWW-Authenticate", "Bearer");
+      return refuse(c, "UNAUTHORIZED");
+    }
+    await next();
+    return undefined;
+  });
+
+  const paged = <T>(
+    c: Context,
+    items: readonly T[],
+    answer: (page: readonly T[], at: z.output<typeof pageQuery>) => object,
+  ) => {
+    const query = pageQuery.safeParse(c.req.query());
+    if (!query.success) return refuse(c, "QUERY");
+    const { limit, offset } = query.data;
+    return c.json(answer(items.slice(offset, offset + limit), query.data));
+  };
+
+  const found = <T>(
+    c: Context,
+    what: string,
+    wanted: string,
+    result: Found<T>,
+    answer: (items: readonly T[]) => object,
+  ): Response => {
+    if (result.kind === "found") return c.json(answer(result.items));
+    if (result.kind === "ambiguous") return refuse(c, "AMBIGUOUS", `${result.names.map(quoted).join(", ")}.`);
+    return refuse(c, "NOT_FOUND", wanted === "latest" ? `no ${what} yet.` : `no ${what} ${quoted(wanted)}.`);
+  };
+
+  const calls = (): readonly CallView[] => edge.calls();
+
+  app.get("/v1", (c) => c.json({ apiVersion, paths: ["/metrics", "/v1/schemas", ...Object.keys(apiSchemas)] }));
+  app.get("/v1/schemas", (c) =>
+    c.json({
+      apiVersion,
+      schemas: Object.fromEntries(Object.entries(apiSchemas).map(([path, schema]) => [path, z.toJSONSchema(schema)])),
+    }),
+  );
+  app.get("/v1/status", (c) => c.json(statusOf(edge, facts()) satisfies Status));
+  app.get("/v1/registrations", (c) =>
+    paged(c, edge.registrations(), (page, { offset }): Registrations => ({
+      apiVersion,
+      now: now(),
+      total: edge.counts().registrations,
+      offset,
+      registrations: page.map(registrationAnswer),
+    })),
+  );
+  app.get("/v1/registrations/:aor", (c) => {
+    const wanted = c.req.param("aor");
+    return found(
+      c,
+      "registration",
+      wanted,
+      findRegistrations(edge.registrations(), wanted),
+      (items): Registrations => ({
+        apiVersion,
+        now: now(),
+        total: items.length,
+        offset: 0,
+        registrations: items.slice(0, 1000).map(registrationAnswer),
+      }),
+    );
+  });
+  app.get("/v1/calls", (c) => {
+    const all = calls().toSorted((a, b) => b.startedAt - a.startedAt);
+    return paged(c, all, (page, { offset }): Calls => ({
+      apiVersion,
+      now: now(),
+      total: all.length,
+      offset,
+      calls: page.map(callRow),
+    }));
+  });
+  app.get("/v1/calls/:id", (c) => {
+    const wanted = c.req.param("id");
+    return found(c, "call", wanted, findCalls(calls(), wanted), (items): CallDetail => ({
+      apiVersion,
+      now: now(),
+      calls: items.map(callAnswer),
+    }));
+  });
+  app.get("/v1/calls/:id/explain", (c) => {
+    const wanted = c.req.param("id");
+    return found(c, "call", wanted, findCalls(calls(), wanted), (items): Explanations => ({
+      apiVersion,
+      now: now(),
+      calls: items.map(explain),
+    }));
+  });
+  app.get("/v1/gateways", (c) =>
+    c.json({ apiVersion, now: now(), gateways: edge.gateways().map(gatewayAnswer) } satisfies Gateways),
+  );
+  app.get("/v1/counters", (c) =>
+    c.json({
+      apiVersion,
+      now: now(),
+      counts: { ...edge.counts() },
+      counters: edge.counters().map(({ name, labels, value }) => ({ name, labels: { ...labels }, value })),
+    } satisfies Counters),
+  );
+  app.get("/metrics", (c) => {
+    const { version, startedAt, cpuSeconds, memory } = facts();
+    c.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    return c.body(prometheusText(metricsOf(edge, { version, startedAt, cpuSeconds, residentOctets: memory })));
+  });
+
+  app.notFound((c) => refuse(c, "PATH", `${quoted(c.req.path)}.`));
+  app.onError((error, c) => {
+    log.error("question not answered", {
+      path: c.req.routePath,
+      error: error instanceof SallyportError ? error.code : (error.stack ?? error.message),
+    });
+    return refuse(c, "DEFECT");
+  });
+  return app;
+};

@@ -1,0 +1,55 @@
+// The configuration of the management interface. Owns its keys and bounds, and what counts as loopback; opens nothing.
+import { BlockList, isIP } from "node:net";
+import * as z from "zod";
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/** 127.0.0.0/8, ::1 and IPv4 loopback mapped into IPv6: nobody but this machine reaches it. */
+export const isLoopback = (address: string): boolean =>
+  isIP(address) !== 0 && loopback.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+
+export const apiConfigSchema = z
+  .strictObject({
+    listen: z
+      .strictObject({
+        address: z
+          .string()
+          .refine((text) => isIP(text) !== 0, "must be an IP address")
+          .default("127.0.0.1")
+          .describe("IP address to bind. Anything but loopback needs a token."),
+        port: z.int().min(0).max(65_535).describe("TCP port; 0 lets the system choose."),
+      })
+      .describe("Where the management interface (HTTP) listens."),
+    token: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: true })
+      .describe(
+        "File with the token that a client must send as `Authorization: Bearer`, 16 characters or more; needed off loopback. Off loopback put TLS in front.",
+      ),
+    hosts: z
+      .array(
+        z
+          .string()
+          .max(253)
+          .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i, "must be a host name without port"),
+      )
+      .max(16)
+      .default([])
+      .describe(
+        "Host names under which clients may ask, besides localhost and IP addresses (guards against DNS rebinding).",
+      ),
+  })
+  .refine(({ listen, token }) => token !== undefined || isLoopback(listen.address), {
+    path: ["token"],
+    message: "A token file is needed when the interface does not listen on loopback",
+  })
+  .describe("The management interface: what this edge knows, over HTTP. Off when left out.");
+
+/** What `createApi` takes. */
+export type ApiConfig = z.output<typeof apiConfigSchema>;
+/** The section as a person writes it. */
+export type ApiConfigInput = z.input<typeof apiConfigSchema>;

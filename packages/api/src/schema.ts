@@ -1,0 +1,189 @@
+// The documented shapes of every answer, version 1. Times are ms since 1970 by the node's clock. Fields may be added in
+// version 1, never changed or removed. No shape has a place for a key: fingerprints are two octets.
+import * as z from "zod";
+
+export const apiVersion = 1;
+
+const time = (what: string) => z.number().describe(`${what}, ms since 1970.`);
+const count = (what: string) => z.int().min(0).describe(what);
+
+const envelope = {
+  apiVersion: z.literal(apiVersion).describe("Version of this shape."),
+  now: time("The node's time"),
+};
+const page = {
+  ...envelope,
+  total: count("How many there are; the list below may be shorter."),
+  offset: count("How many were passed over."),
+};
+
+const listening = z.object({
+  name: z.string(),
+  protocol: z.string(),
+  address: z.string(),
+  port: z.int(),
+  trusted: z.boolean().optional().describe("The access network itself is declared confidential."),
+});
+
+export const gatewaySchema = z.object({
+  id: z.string(),
+  mid: z.string().describe("Its H.248 message identifier."),
+  state: z.string().describe("up, down or leaving."),
+  protected: z.boolean().describe("Keys may be sent to it."),
+  contexts: count("Contexts this edge holds there."),
+  remote: z.string().optional().describe("Where it connects from."),
+  protocol: z.string().optional(),
+  reason: z.string().optional().describe("Why it is in this state."),
+});
+
+export const statusSchema = z.object({
+  ...envelope,
+  name: z.string().describe("Name of the edge."),
+  version: z.string().describe("Version of Sallyport."),
+  node: z.string().describe("Version of Node."),
+  pid: z.int(),
+  startedAt: time("Start of the interface"),
+  memory: count("Resident memory, octets."),
+  access: z.array(listening),
+  core: z.array(listening),
+  iq: listening.omit({ name: true, trusted: true }).optional(),
+  counts: z.object({
+    calls: count("Live call legs."),
+    registrations: count("Registered contacts."),
+    transactions: count("SIP transactions."),
+    contexts: count("Gateway contexts."),
+  }),
+  gateways: z.array(gatewaySchema),
+  warnings: z.array(z.string()).describe("What an operator should look at; empty when all is well."),
+});
+
+export const registrationSchema = z.object({
+  aor: z.string(),
+  contact: z.string(),
+  identities: z.array(z.string()),
+  transport: z.string(),
+  remote: z.string(),
+  indications: z
+    .object({ ueE2ae: z.boolean(), ueE2eSdes: z.boolean(), ueE2eKms: z.boolean(), networkE2ae: z.boolean() })
+    .describe("The four indications of TS 33.328 7.1."),
+  dialect: z.string().describe("How the UE announced: 3gpp, draft or none."),
+  policy: z.string().describe("What the policy says of e2ae for this registration."),
+  reason: z.string().optional().describe("Why e2ae is not available; absent when it is."),
+  accessNetwork: z.string().optional(),
+  registeredAt: time("Registered"),
+  expiresInMs: z.number(),
+});
+
+export const registrationsSchema = z.object({ ...page, registrations: z.array(registrationSchema) });
+
+export const streamSchema = z.object({
+  stream: z.int().describe("m-line, counted from 1."),
+  media: z.string(),
+  security: z.string().describe("e2ae, e2e or none."),
+  reason: z.string().describe("Reason code."),
+  mode: z.string().optional().describe("e2ae, or sdes-phone for a phone that knows SRTP but no e2ae."),
+  suite: z.string().optional(),
+  fromUe: z.string().optional().describe("Fingerprint of the key from the UE."),
+  towardsUe: z.string().optional().describe("Fingerprint of the key towards the UE."),
+});
+
+const callRow = {
+  id: z.string().describe("Names one crossing of the edge."),
+  callId: z.string().describe("The Call-ID; a call between two UEs of this edge crosses twice."),
+  direction: z.string().describe("originating or terminating, seen from the UE."),
+  aor: z.string().describe("The registration of the UE on the access side."),
+  phase: z.string().describe("setup, confirmed or ended."),
+  startedAt: time("INVITE"),
+  answeredAt: time("Answer").optional(),
+  endedAt: time("End").optional(),
+  ended: z.object({ reason: z.string(), detail: z.string() }).optional(),
+  security: z.string().describe("e2ae, e2e, none or mixed."),
+  reason: z.string().describe("The one reason code."),
+  gateway: z.object({ gateway: z.string(), context: z.number() }).optional(),
+};
+
+export const callRowSchema = z.object(callRow);
+
+export const callsSchema = z.object({ ...page, calls: z.array(callRowSchema) });
+
+export const removalSchema = z.object({
+  from: z.string().describe("Who had put it there: access (the UE), core, edge or gateway."),
+  what: z.string(),
+  clause: z.string(),
+  step: z.string(),
+  stream: z.int().optional(),
+});
+
+export const evidenceSchema = z.object({
+  clause: z.string().describe("Of TS 33.328, or an RFC."),
+  step: z.string().describe("Step of the clause; `remove` for its closing sentence; may be empty."),
+  origin: z.string().describe("Who sent what was looked at."),
+  found: z.string(),
+  changed: z.array(z.string()),
+  stream: z.int().optional(),
+  reason: z.string().optional(),
+  mode: z.string().optional(),
+  quirk: z.string().optional().describe("The named deviation of a peer that was met."),
+  quirkMode: z.string().optional().describe("strict, tolerant or observe."),
+});
+
+export const callSchema = z.object({
+  ...callRow,
+  streams: z.array(streamSchema),
+  removed: z.array(removalSchema),
+});
+
+export const callDetailSchema = z.object({
+  ...envelope,
+  calls: z.array(callSchema).describe("One for an id; every crossing of the call for a Call-ID or `latest`."),
+});
+
+export const explanationSchema = z.object({
+  ...callRow,
+  protected: z.boolean().describe("Every live stream runs with e2ae."),
+  verdict: z.string().describe("One sentence: why this call is, or is not, protected."),
+  advice: z.string().optional().describe("What would change it, where something would."),
+  streams: z.array(streamSchema),
+  decisions: z.array(evidenceSchema).describe("In the order in which they were taken."),
+  removed: z.array(removalSchema),
+});
+
+export const explanationsSchema = z.object({ ...envelope, calls: z.array(explanationSchema) });
+
+export const gatewaysSchema = z.object({ ...envelope, gateways: z.array(gatewaySchema) });
+
+export const countersSchema = z.object({
+  ...envelope,
+  counts: statusSchema.shape.counts,
+  counters: z.array(z.object({ name: z.string(), labels: z.record(z.string(), z.string()), value: z.number() })),
+});
+
+export const errorSchema = z.object({ code: z.string().describe("SALLY_*"), message: z.string() });
+
+/** Every shape by the path that answers with it. */
+export const apiSchemas = {
+  "/v1/status": statusSchema,
+  "/v1/registrations": registrationsSchema,
+  "/v1/registrations/:aor": registrationsSchema,
+  "/v1/calls": callsSchema,
+  "/v1/calls/:id": callDetailSchema,
+  "/v1/calls/:id/explain": explanationsSchema,
+  "/v1/gateways": gatewaysSchema,
+  "/v1/counters": countersSchema,
+} as const;
+
+export type Status = z.output<typeof statusSchema>;
+export type RegistrationAnswer = z.output<typeof registrationSchema>;
+export type Registrations = z.output<typeof registrationsSchema>;
+export type CallRow = z.output<typeof callRowSchema>;
+export type Calls = z.output<typeof callsSchema>;
+export type CallAnswer = z.output<typeof callSchema>;
+export type CallDetail = z.output<typeof callDetailSchema>;
+export type EvidenceAnswer = z.output<typeof evidenceSchema>;
+export type Explanation = z.output<typeof explanationSchema>;
+export type Explanations = z.output<typeof explanationsSchema>;
+export type GatewayAnswer = z.output<typeof gatewaySchema>;
+export type Gateways = z.output<typeof gatewaysSchema>;
+export type Counters = z.output<typeof countersSchema>;
+export type Removal = z.output<typeof removalSchema>;
+export type StreamAnswer = z.output<typeof streamSchema>;

@@ -1,0 +1,102 @@
+// A running management interface: one HTTP listener with narrow limits, closed with everything that hangs on it.
+import type { Server } from "node:http";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Clock, Log } from "@sallyport/kit";
+import { createApp, type AskedEdge } from "./app.ts";
+import { isLoopback, type ApiConfig } from "./config.ts";
+import { apiErrors } from "./errors.ts";
+import { tokenCheck } from "./guard.ts";
+import { readToken } from "./token.ts";
+
+export interface Api {
+  readonly address: string;
+  /** The bound port. */
+  readonly port: number;
+  /** `http://127.0.0.1:15080` */
+  readonly url: string;
+  /** Closes the listener and every connection. */
+  close(): Promise<void>;
+}
+
+export interface ApiDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Version of the program, for `status`. */
+  readonly version: string;
+}
+
+const limits = {
+  connections: 64,
+  headerOctets: 8192,
+  headersMs: 5000,
+  requestMs: 10_000,
+  keepAliveMs: 5000,
+} as const;
+
+const listen = (server: Server, { address, port }: ApiConfig["listen"]): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(apiErrors("SALLY_API_LISTEN", `${cause.code ?? cause.message}.`, { where: `${address}:${port}`, cause })),
+    );
+    server.listen({ host: address, port, exclusive: true }, () => {
+      const bound = server.address();
+      resolve(typeof bound === "object" && bound !== null ? bound.port : port);
+    });
+  });
+
+/**
+ * Starts to answer questions about an edge. It reads views only, and never a key.
+ * @throws SALLY_API_TOKEN, SALLY_API_LISTEN
+ */
+export const createApi = async (config: ApiConfig, edge: AskedEdge, deps: ApiDeps): Promise<Api> => {
+  const { address } = config.listen;
+  const log = deps.log.child({ room: "api" });
+  if (config.token === undefined && !isLoopback(address))
+    throw apiErrors("SALLY_API_TOKEN", "It is needed off loopback, and none is named.", { where: "api.token" });
+  const token = config.token === undefined ? undefined : await readToken(config.token);
+  const startedAt = deps.clock.now();
+  const app = createApp({
+    edge,
+    log,
+    hosts: config.hosts,
+    mayAsk: token === undefined ? undefined : tokenCheck(token),
+    facts: () => {
+      const { user, system } = process.cpuUsage();
+      return {
+        now: deps.clock.now(),
+        startedAt,
+        version: deps.version,
+        node: process.versions.node,
+        pid: process.pid,
+        memory: process.memoryUsage.rss(),
+        cpuSeconds: (user + system) / 1_000_000,
+      };
+    },
+  });
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    overrideGlobalObjects: false,
+    serverOptions: {
+      maxHeaderSize: limits.headerOctets,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: 1000,
+    },
+  }) as Server;
+  server.maxConnections = limits.connections;
+  const port = await listen(server, config.listen);
+  server.on("error", (error) => log.error("listener failed", { error: error.message }));
+  const url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+  log.info("answering questions", { url, token: token !== undefined });
+  return {
+    address,
+    port,
+    url,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+};
