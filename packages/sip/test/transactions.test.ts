@@ -142,6 +142,31 @@ describe("RFC 3261 17 transaction layer", () => {
     expect(pair.stray).toHaveLength(1);
   });
 
+  it("RFC 3261 13.2.2.4, 16.11: every copy of the ACK of a 2xx is octet for octet the same, and no other ACK has its branch", async () => {
+    const pair = createPair();
+    const ackOf = (n: number, toTag: string, via?: string): SipRequest => {
+      const ack = setHeader(request("ACK", n), "to", `<sip:bob@example.test>;tag=${toTag}`);
+      return via === undefined ? ack : prependHeader(ack, "via", `SIP/2.0/UDP 192.0.2.9;branch=${via}`);
+    };
+    const sent = async (ack: SipRequest): Promise<string> => {
+      const before = pair.acks.length;
+      await pair.alice.sendAck(ack, pair.flow("192.0.2.2"));
+      pair.clock.advance(20);
+      const got = pair.acks[before];
+      if (got === undefined) throw new Error("no ACK arrived");
+      return writeMessage(got).toString("latin1");
+    };
+    const first = await sent(ackOf(1, "b1"));
+    expect(await sent(ackOf(1, "b1"))).toBe(first);
+    const relayed = await sent(ackOf(1, "b1", "z9hG4bKx"));
+    expect(await sent(ackOf(1, "b1", "z9hG4bKx"))).toBe(relayed);
+    const all = [first, relayed];
+    for (const other of [ackOf(2, "b1"), ackOf(1, "b2"), ackOf(1, "b1", "z9hG4bKy")]) all.push(await sent(other));
+    const branches = all.map((text) => /branch=(?<branch>[^;\r]*)/.exec(text)?.groups?.["branch"]);
+    expect(branches.every((branch) => branch?.startsWith("z9hG4bK"))).toBe(true);
+    expect(new Set(branches).size).toBe(all.length);
+  });
+
   it("RFC 3261 17.2.1: an INVITE nobody touches gets a 100 after 200 ms, and no more copies come", () => {
     const pair = createPair();
     const call = pair.send(request("INVITE"));

@@ -15,6 +15,7 @@ import {
 import type { Params, SipMessage, SipRequest, SipResponse, ValidationOptions } from "../message/index.ts";
 import type { Flow, SipTarget } from "../transport/flow.ts";
 import type { SipTransport } from "../transport/transport.ts";
+import { ackBranch } from "./ack-branch.ts";
 import { createClientTransaction } from "./client-shell.ts";
 import type { ClientHandlers, ClientShell, ClientTransaction } from "./client-shell.ts";
 import { defaultTimers } from "./machine.ts";
@@ -86,6 +87,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   const limits = { ...defaultTransactionLimits, ...options.limits };
   const clients = new Map<string, ClientShell>();
   const servers = new Map<string, ServerShell>();
+  let ackSeed: Buffer | undefined;
   let closed = false;
 
   const onFault = (error: unknown): void => log.error("transaction handler failed", { error: String(error) });
@@ -221,7 +223,8 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       return launch(own.request, own.branch, to, handlers);
     },
     sendAck: async (ack, to, given) => {
-      await transport.send(withVia(ack, to, given).request, to);
+      ackSeed ??= random.bytes(16);
+      await transport.send(withVia(ack, to, { branch: ackBranch(ack, ackSeed), ...given }).request, to);
     },
     get counts() {
       return { client: clients.size, server: servers.size };
