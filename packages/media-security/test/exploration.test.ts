@@ -1,12 +1,42 @@
 // All orders of events up to a stated depth, and long random walks, the invariants checked after every decision.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openNegotiation, type NegotiationFacts } from "../src/index.ts";
-import { facts } from "./support/call.ts";
-import { coreCalls, marks, mixed, named, ueCalls, type Move } from "./support/moves.ts";
-import { Broken, canonical, openWorld, stepWorld, type World } from "./support/world.ts";
+import {
+  freezeNegotiation,
+  openNegotiation,
+  thawNegotiation,
+  type NegotiationFacts,
+  type PlainValue,
+} from "../src/index.ts";
+import { both, facts } from "./support/call.ts";
+import {
+  changing,
+  coreCalls,
+  marks as usualMarks,
+  mixed,
+  named,
+  phoneCalls,
+  ueCalls,
+  type Move,
+} from "./support/moves.ts";
+import { Broken, canonical, openWorld, stepWorld, type Marks, type World } from "./support/world.ts";
 
-const explore = (moves: readonly Move[], depth: number, change: Partial<NegotiationFacts> = {}) => {
+/** Through JSON and back; the keys are the same objects, so that the world can follow them. */
+const throughStore = (world: World): World => {
+  const { value, secrets } = freezeNegotiation(world.state);
+  const byName = new Map(secrets.map(({ name, secret }) => [name, secret]));
+  const thawed = thawNegotiation(JSON.parse(JSON.stringify(value)) as PlainValue, byName);
+  if (!thawed.ok) throw new Broken(`not thawed: ${JSON.stringify(thawed.error)}`);
+  return { ...world, state: thawed.value };
+};
+
+const explore = (
+  moves: readonly Move[],
+  depth: number,
+  change: Partial<NegotiationFacts> = {},
+  options: { readonly marks?: Marks; readonly before?: (world: World) => World } = {},
+) => {
+  const { marks = usualMarks, before = (world: World) => world } = options;
   let frontier: { world: World; path: readonly string[] }[] = [
     { world: openWorld(openNegotiation({ ...facts, ...change })), path: [] },
   ];
@@ -15,7 +45,8 @@ const explore = (moves: readonly Move[], depth: number, change: Partial<Negotiat
   const effects = new Map<string, number>();
   for (let level = 0; level < depth; level += 1) {
     const next: typeof frontier = [];
-    for (const { world, path } of frontier) {
+    for (const { world: reached, path } of frontier) {
+      const world = before(reached);
       for (const move of moves) {
         const event = move.event(world);
         if (event === undefined) continue;
@@ -37,7 +68,7 @@ const explore = (moves: readonly Move[], depth: number, change: Partial<Negotiat
     }
     frontier = next;
   }
-  return { states: visited.size, decisions, effects };
+  return { states: visited.size, decisions, effects, visited };
 };
 
 const report = (what: string, depth: number, found: ReturnType<typeof explore>): void => {
@@ -81,6 +112,44 @@ describe("all orders of events", () => {
   });
 
   it.each([
+    ["is the policy's default", {}],
+    ["may be taken back by the UE", { downgrade: "allow" }],
+    ["is required, T.38 included", { e2ae: "required" }],
+  ] as const)("invariants hold, and no line goes clear against the policy, when protection %s", (what, rule) => {
+    const policy = { ...facts.policy, ...rule };
+    const found = explore(changing, 7, { policy });
+    report(`changing lines, protection ${what}`, 7, found);
+    expect(found.states).toBeGreaterThan(40);
+  });
+
+  it.each(["terminate", "offer"] as const)(
+    "invariants hold for phones without mediasec, SDES phone mode %s",
+    (sdesPhone) => {
+      const registration = { ...both, ueE2ae: false, networkE2ae: false };
+      const policy = { ...facts.policy, e2ae: "off", sdesPhone } as const;
+      const marks: Marks = { ...usualMarks, mode: "sdes-phone" };
+      const found = explore(phoneCalls, 6, { registration, policy }, { marks });
+      report(`phone mode ${sdesPhone}`, 6, found);
+      expect(found.states).toBeGreaterThan(100);
+    },
+  );
+
+  it.each([
+    ["of the UE", ueCalls, 5],
+    ["from the core", coreCalls, 5],
+    ["of every kind", mixed, 6],
+  ] as const)(
+    "a negotiation %s that was stored and thawed before every event decides as one that was not",
+    (_, moves, depth) => {
+      const direct = explore(moves, depth);
+      const stored = explore(moves, depth, {}, { before: throughStore });
+      expect(stored.decisions).toBe(direct.decisions);
+      expect([...stored.visited].sort()).toEqual([...direct.visited].sort());
+      expect(stored.effects).toEqual(direct.effects);
+    },
+  );
+
+  it.each([
     ["of the UE", ueCalls],
     ["from the core", coreCalls],
     ["of every kind", [...ueCalls, ...coreCalls, ...mixed]],
@@ -93,15 +162,15 @@ describe("all orders of events", () => {
           const take = (move: Move | undefined): void => {
             // A walk that ended early teaches nothing more.
             const event = move === undefined || move.name === "ended" ? undefined : move.event(world);
-            if (event !== undefined) world = stepWorld(world, event, marks).world;
+            if (event !== undefined) world = stepWorld(world, event, usualMarks).world;
           };
           for (const [at, prompt] of walk) {
             take(moves[at]);
             if (prompt) take(moves.find((move) => move.name === "gateway-done"));
           }
-          world = stepWorld(world, { kind: "ended" }, marks).world;
+          world = stepWorld(world, { kind: "ended" }, usualMarks).world;
           const done = moves.find((move) => move.name === "gateway-done")?.event(world);
-          if (done !== undefined) world = stepWorld(world, done, marks).world;
+          if (done !== undefined) world = stepWorld(world, done, usualMarks).world;
           expect(world.state.phase).toBe("ended");
           expect(world.gateway).toBeUndefined();
         },

@@ -161,7 +161,8 @@ const agree = (
       return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };
     }
     const reason = media.port === 0 ? "rejected-by-peer" : line.reason;
-    return { kind: "passed", security: line.security, media: line.media, reason };
+    const bared = line.bared === true ? { bared: true as const } : {};
+    return { kind: "passed", security: line.security, media: line.media, reason, ...bared };
   }
   if (media.port === 0) return off(line, "rejected-by-peer");
   const end = endOf(document, index, line.offersMux && offersMux(media));

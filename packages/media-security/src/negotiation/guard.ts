@@ -3,13 +3,15 @@
 import type { SdpDocument, SdpMedia } from "@sallyport/sdp";
 import type { ReasonCode } from "../reason.ts";
 import type { NegotiationFacts, Side } from "./model.ts";
-import { isClearMedia, isClearT38, profileOf } from "./read.ts";
+import { isClearMedia, isClearT38, offersCapability, profileOf } from "./read.ts";
 import { protectionOf, type AgreedLine, type OfferedLine } from "./state.ts";
 import type { Step } from "./step.ts";
 
 /** What becomes of an offer's clear T.38 line. */
 export const passesT38 = ({ policy, emergency }: NegotiationFacts): boolean =>
   emergency === true || (policy.t38 ?? (policy.e2ae === "required" ? "refuse" : "pass")) === "pass";
+
+type Passed = OfferedLine & { readonly fate: "passed" };
 
 const allowsDowngrade = ({ policy }: NegotiationFacts): boolean =>
   policy.e2ae !== "required" && policy.downgrade === "allow";
@@ -20,6 +22,15 @@ const forbidden = (media: SdpMedia, facts: NegotiationFacts, base: AgreedLine | 
   // Nobody who may send a key over this hop takes it back in the same dialog, unless policy lets him.
   if (protectionOf(base) !== undefined && !allowsDowngrade(facts)) return "downgrade-refused";
   return facts.policy.e2ae === "required" ? "security-required" : undefined;
+};
+
+const passedAs = (line: Passed, media: SdpMedia, facts: NegotiationFacts, base: AgreedLine | undefined): Passed => {
+  const bared =
+    facts.policy.bestEffortCrypto !== "pass" && line.security === "none" && media.lines.some(offersCapability);
+  // An SRTP offer that ends in a clear answer is a downgrade as well.
+  const due = facts.policy.e2ae === "required" || (protectionOf(base) !== undefined && !allowsDowngrade(facts));
+  const guarded = due && line.security === "e2e" && facts.emergency !== true;
+  return { ...line, ...(bared ? { bared } : {}), ...(guarded ? { guarded: media.protocol } : {}) };
 };
 
 /** Lines of an offer after policy has had its say; an emergency call is never refused for lack of media security. */
@@ -33,15 +44,10 @@ export const guardLines = (
 ): readonly OfferedLine[] =>
   lines.map((line, index) => {
     const media = document.media[index] as SdpMedia;
-    if (line.fate !== "passed" || media.port === 0 || facts.emergency === true) return line;
-    if (line.security === "e2e") {
-      // An SRTP offer that ends in a clear answer is a downgrade as well.
-      const guards =
-        facts.policy.e2ae === "required" || (protectionOf(base[index]) !== undefined && !allowsDowngrade(facts));
-      return guards ? { ...line, guarded: media.protocol } : line;
-    }
-    const reason = forbidden(media, facts, base[index]);
-    if (reason === undefined) return line;
+    if (line.fate !== "passed" || media.port === 0) return line;
+    const exempt = line.security === "e2e" || facts.emergency === true;
+    const reason = exempt ? undefined : forbidden(media, facts, base[index]);
+    if (reason === undefined) return passedAs(line, media, facts, base[index]);
     step.evidence.push({
       clause: from === "access" ? "7.2.1" : "7.3.1",
       step: from === "access" ? "2" : "3",

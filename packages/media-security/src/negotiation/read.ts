@@ -1,7 +1,15 @@
 // Owns the questions a decision asks of one m-line. Changes nothing, decides nothing.
 // RFC 3264 5.1 and 8.4 (direction, hold), RFC 3605 (a=rtcp), RFC 5761 (rtcp-mux), RFC 3551 and RFC 5124 (profiles).
 import { isIP } from "node:net";
-import { attributeValues, connectionOf, hasAttribute, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
+import {
+  attributeName,
+  attributeValues,
+  connectionOf,
+  hasAttribute,
+  type SdpDocument,
+  type SdpLine,
+  type SdpMedia,
+} from "@sallyport/sdp";
 import { parse3ge2ae } from "../sdes/indication.ts";
 import type { AgreedLine, Direction, PartyEnd, Sides } from "./state.ts";
 
@@ -35,6 +43,12 @@ export const requestsE2ae = (media: SdpMedia): { readonly odd: boolean } | undef
   const found = attributeValues(media.lines, "3ge2ae").filter((value) => parse3ge2ae(value) === "requested");
   return found.length === 0 ? undefined : { odd: !found.includes("requested") };
 };
+
+const capabilityAttributes = new Set(["acap", "tcap", "pcfg", "acfg"]);
+
+/** A potential configuration (RFC 5939) that would carry a key or name SRTP. */
+export const offersCapability = (line: SdpLine): boolean =>
+  capabilityAttributes.has(attributeName(line) ?? "") && /crypto|savp|key-mgmt|inline/i.test(line.value);
 
 /** T.38 without DTLS (RFC 7345 would protect it). */
 export const isClearT38 = (media: SdpMedia): boolean =>

@@ -11,7 +11,7 @@ import {
   type SdpLine,
 } from "@sallyport/sdp";
 import type { LegAddress } from "./model.ts";
-import { profileOf } from "./read.ts";
+import { offersCapability, profileOf } from "./read.ts";
 
 /** What stands on one m-line of the body that is sent on. */
 export type WrittenLine =
@@ -26,7 +26,8 @@ export type WrittenLine =
       readonly applied: boolean;
     }
   | { readonly kind: "off"; readonly profile: string }
-  | { readonly kind: "passed"; readonly security: "e2e" | "none" };
+  /** `bared`: no potential configuration of this line reached the answerer. */
+  | { readonly kind: "passed"; readonly security: "e2e" | "none"; readonly bared: boolean };
 
 /** Keying of other kinds, ICE, and what is negotiated per hop: none of it holds across the gateway. */
 const hopAttributes = new Set(
@@ -37,12 +38,6 @@ const hopAttributes = new Set(
     "candidate remote-candidates end-of-candidates rtcp rtcp-mux rtcp-mux-only bundle-only",
   ].flatMap((names) => names.split(" ")),
 );
-
-const capabilityAttributes = new Set(["acap", "tcap", "pcfg", "acfg"]);
-
-/** A potential configuration (RFC 5939) that would carry a key or name SRTP. */
-const offersCapability = (line: SdpLine): boolean =>
-  capabilityAttributes.has(attributeName(line) ?? "") && /crypto|savp|key-mgmt|inline/i.test(line.value);
 
 const positions = (lines: readonly SdpLine[], gone: (line: SdpLine) => boolean): readonly number[] =>
   lines.flatMap((line, at) => (at > 0 && gone(line) ? [at] : []));
@@ -87,7 +82,11 @@ const removal = (
   const e2e = line?.kind === "passed" && line.security === "e2e";
   const strips = isClear(media.protocol) ? !options.passBestEffort : !e2e;
   const stray = strayCrypto(document, index);
-  return positions(media.lines, (each) => isIndication(each) || (strips && stray(each)));
+  const bared = line?.kind === "passed" && line.bared;
+  return positions(
+    media.lines,
+    (each) => isIndication(each) || (strips && stray(each)) || (bared && attributeName(each) === "acfg"),
+  );
 };
 
 const sessionRemoval = (document: SdpDocument, lines: readonly WrittenLine[], options: RewriteOptions) => {

@@ -56,13 +56,17 @@ export type OfferedLine =
         | { readonly kind: "ue-offered"; readonly chosen: CryptoAttribute; readonly suite: SuiteName }
         | { readonly kind: "we-offer"; readonly candidates: readonly CryptoAttribute[] };
     }
-  /** Left alone: plain media, e2e SRTP, or no RTP at all. `guarded`: an SRTP profile that no clear answer may follow. */
+  /**
+   * Left alone: plain media, e2e SRTP, or no RTP at all. `guarded`: an SRTP profile that no clear answer may follow.
+   * `bared`: SRTP as a potential configuration (RFC 5939) was taken out, so none can have been chosen.
+   */
   | {
       readonly fate: "passed";
       readonly security: "e2e" | "none";
       readonly media: string;
       readonly reason: ReasonCode;
       readonly guarded?: string;
+      readonly bared?: true;
     }
   /** Kept in its place with port 0 on both sides; `profile` is what the offerer wrote. */
   | { readonly fate: "off"; readonly media: string; readonly profiles: Sides<string>; readonly reason: ReasonCode };
@@ -85,6 +89,7 @@ export type AgreedLine =
       readonly media: string;
       readonly reason: ReasonCode;
       readonly former?: ProtectionMode;
+      readonly bared?: true;
     }
   | {
       readonly kind: "off";

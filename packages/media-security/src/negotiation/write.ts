@@ -19,7 +19,7 @@ const offeredLine = (
   installed: readonly InstalledStream[],
 ): WrittenLine => {
   const towards = otherSide(exchange.offerer);
-  if (line.fate === "passed") return { kind: "passed", security: line.security };
+  if (line.fate === "passed") return { kind: "passed", security: line.security, bared: false };
   const profile = line.profiles[towards];
   const local = line.fate === "secured" ? localOf(installed, index, towards) : undefined;
   // Without a reserved address there is nothing to offer: the gateway is always in the path (TS 33.328 4.2.2).
@@ -43,7 +43,7 @@ const agreedLine = (
   installed: readonly InstalledStream[],
 ): WrittenLine => {
   const towards = otherSide(answerer);
-  if (line.kind === "passed") return { kind: "passed", security: line.security };
+  if (line.kind === "passed") return { kind: "passed", security: line.security, bared: line.bared === true };
   const profile = line.profiles[towards];
   const local = line.kind === "secured" ? localOf(installed, index, towards) : undefined;
   if (line.kind === "off" || local === undefined) return { kind: "off", profile };

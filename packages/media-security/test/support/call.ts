@@ -7,6 +7,7 @@ import {
   type Effect,
   type Evidence,
   type GatewayPlan,
+  type GatewayStream,
   type Negotiation,
   type NegotiationEvent,
   type NegotiationFacts,
@@ -35,18 +36,30 @@ export const sdp = (text: string | readonly string[]): SdpDocument => {
 
 export const body = (document: SdpDocument): string => writeSdp(document).toString("latin1");
 
-/** The addresses the bench's gateway gives out: 30000 and up towards the UE, 20000 and up towards the core. */
-export const localAddress = (side: Side, stream: number) => {
+const four = { access: "10.9.9.1", core: "192.0.2.10" };
+const six = { access: "2001:db8:a::1", core: "2001:db8:c::1" };
+
+/**
+ * The addresses the bench's gateway gives out: 30000 and up towards the UE, 20000 and up towards the core, IPv6 where
+ * the party has told an IPv6 address.
+ */
+export const localAddress = (side: Side, stream: number, remote = "") => {
   const port = (side === "access" ? 30_000 : 20_000) + 2 * (stream - 1);
-  return { stream, address: side === "access" ? "10.9.9.1" : "192.0.2.10", port, rtcpPort: port + 1 };
+  return { stream, address: (remote.includes(":") ? six : four)[side], port, rtcpPort: port + 1 };
 };
 
 export const gatewayReply = (request: number, plan: GatewayPlan): NegotiationEvent & { kind: "gateway-done" } => ({
   kind: "gateway-done",
   request,
-  access: plan.streams.map(({ stream }) => localAddress("access", stream)),
-  core: plan.streams.map(({ stream }) => localAddress("core", stream)),
+  // An address once given stays: only streams that are reserved are told theirs.
+  access: plan.streams.filter(isReservation).map((each) => ends(each, "access")),
+  core: plan.streams.filter(isReservation).map((each) => ends(each, "core")),
 });
+
+const isReservation = ({ access }: GatewayStream): boolean => access?.localCrypto === undefined;
+
+const ends = ({ stream, ...sides }: GatewayStream, side: Side) =>
+  localAddress(side, stream, sides[side]?.remote?.address);
 
 export interface Call {
   state: Negotiation;

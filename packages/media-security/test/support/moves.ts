@@ -114,6 +114,43 @@ export const mixed: readonly Move[] = [
   ...ends,
 ];
 
+const t38 = (session: number) => [...head(session, 8), "m=image 6100 udptl t38", "c=IN IP4 192.0.2.77"];
+
+/** Lines that leave RTP, lose their port or their protection, and come back. */
+export const changing: readonly Move[] = [
+  offer("UE offers", "access", ueOffer(1, 0x11)),
+  offer("UE offers plain", "access", coreBody(2)),
+  offer("UE offers T.38", "access", t38(1)),
+  offer("UE gives the line up", "access", [...head(1, 4), ...refusedAnswer.slice(4)]),
+  offer("core offers", "core", plain(1)),
+  offer("core offers T.38", "core", t38(7)),
+  answer("core answers", "core", plain(1)),
+  answer("core answers T.38", "core", t38(7)),
+  answer("UE answers", "access", ueAnswer(0x41)),
+  answer("UE answers in the clear", "access", coreBody(9)),
+  answer("UE answers T.38", "access", t38(1)),
+  ...gateway,
+  ...ends,
+];
+
+/** A phone: SRTP without indication, tags as it pleases. */
+export const phoneCalls: readonly Move[] = [
+  offer("phone offers", "access", [...head(1, 1), ...secureAudio(crypto(7, 0x11))]),
+  offer("phone offers the same key", "access", [...head(1, 2), ...secureAudio(crypto(1, 0x11), "a=sendonly")]),
+  offer("phone offers a new key", "access", [...head(1, 3), ...secureAudio(crypto(1, 0x21))]),
+  offer("phone offers and asks for e2ae", "access", ueOffer(4, 0x31)),
+  offer("phone offers plain", "access", coreBody(5)),
+  offer("core offers", "core", plain(1)),
+  offer("core re-offers", "core", plain(2, "a=sendonly")),
+  answer("core answers 18x", "core", plain(1), { carrier: "18x" }),
+  answer("core answers", "core", plain(1)),
+  answer("phone answers", "access", ueAnswer(0x41)),
+  answer("phone answers with another key", "access", ueAnswer(0x43)),
+  answer("phone answers in the clear", "access", coreBody(9)),
+  ...gateway,
+  ...ends,
+];
+
 // What a UE without indication sends over a line that is not e2ae is e2e, and passes: with keys that serve no e2ae stream.
 const e2eBodies = new Set(
   [e2e, e2eAnswer, unmarkedOffer, refusedAnswer, ueAnswer(0x41), ueAnswer(0x43), ueAnswer(0x44, 2)].map((text) =>

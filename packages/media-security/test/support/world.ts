@@ -12,6 +12,7 @@ import {
 } from "../../src/index.ts";
 import { liveKeys } from "../../src/negotiation/keys.ts";
 import { sessionStreams } from "../../src/negotiation/plan.ts";
+import { protectionOf } from "../../src/negotiation/state.ts";
 import { body, localAddress } from "./call.ts";
 
 interface GatewayStream {
@@ -74,6 +75,8 @@ const must = (invariant: string, holds: boolean, what = ""): void => {
 export interface Marks {
   /** Texts that may only stand in bodies passed on unchanged: e2e calls. */
   readonly e2eBodies: ReadonlySet<string>;
+  /** How this world's lines are protected: towards a phone no indication ever stands (SDES phone mode). */
+  readonly mode?: "e2ae" | "sdes-phone";
   /** Key texts that parties sent, and parts of them: none may stand in evidence or state. */
   readonly keyTexts: readonly string[];
 }
@@ -115,12 +118,13 @@ const checkForward = (world: World, effect: Effect & { kind: "forward" }, offer:
     // A party that answers SRTP to a plain offer without any key: nothing of ours.
     if (secure && keys.length === 0 && marked.length === 0 && media.port !== localAddress("access", stream).port)
       continue;
-    must("invariant 2", marked.length === (secure && media.port !== 0 ? 1 : 0), `marker on ${media.protocol} ${text}`);
+    const due = marks.mode !== "sdes-phone" && secure && media.port !== 0 ? 1 : 0;
+    must("invariant 2", marked.length === due, `marker on ${media.protocol} ${text}`);
     if (!secure || media.port === 0) {
       must("invariant 1", keys.length === 0, "a key on a line that is not secured");
       continue;
     }
-    must("invariant 2", marked[0] === "applied", "not applied");
+    must("invariant 2", due === 0 || marked[0] === "applied", "not applied");
     must("invariant 8", installed !== undefined, "secured line without gateway");
     must("invariant 8", media.port === localAddress("access", stream).port, "not the gateway's port");
     if (!offer) {
@@ -251,8 +255,19 @@ export const stepWorld = (
   if (event.kind === "exchange-failed" && state.phase !== "ended") {
     must("invariant 5", state.agreed === world.state.agreed, "a failed exchange changed what is in force");
   }
+  checkDowngrade(world.state, state);
   if (state !== world.state || evidence.length > 0) checkState(next, marks, evidence);
   return { world: next, effects };
+};
+
+/** Unless policy lets the UE, no line of a dialog goes from protected to clear RTP, whatever lies between. */
+const checkDowngrade = (before: Negotiation, after: Negotiation): void => {
+  if (before.facts.policy.downgrade === "allow" || after.agreed === before.agreed) return;
+  for (const [index, line] of (before.agreed?.lines ?? []).entries()) {
+    const now = after.agreed?.lines[index];
+    if (protectionOf(line) === undefined || now?.kind !== "passed" || now.security !== "none") continue;
+    must("no downgrade", now.reason === "not-rtp" || now.reason === "rejected-by-peer", `${now.media} in the clear`);
+  }
 };
 
 /** Whether what is forwarded in this step is an offer. */
