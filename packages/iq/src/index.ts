@@ -26,6 +26,7 @@ export type {
   IqTlsMaterial,
   IqWireEvent,
 } from "./controller/types.ts";
+export type { HeldEnd, HeldStream, IqContextState } from "./controller/held.ts";
 export { createIqController } from "./controller/controller.ts";
 export { createIqGateway } from "./gateway/gateway.ts";
 export type {

@@ -4,6 +4,7 @@ import { SallyportError, memoryLog, seededRandom, systemClock, systemDatagrams }
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type {
   GatewayStatus,
+  IqContextState,
   IqController,
   IqControllerConfig,
   IqGateway,
@@ -12,7 +13,7 @@ import type {
   IqTlsMaterial,
 } from "../src/index.ts";
 import { createIqController, createIqGateway } from "../src/index.ts";
-import { createAuthority } from "./certificates.ts";
+import { createAuthority } from "@sallyport/test-authority";
 import type { RecordingHandler } from "./handler.ts";
 import { recordingHandler } from "./handler.ts";
 import { configuration, must, reservation } from "./plans.ts";
@@ -20,13 +21,13 @@ import { configuration, must, reservation } from "./plans.ts";
 let certificates: Record<"edge" | "gateway" | "rogue" | "stranger", IqTlsMaterial>;
 
 beforeAll(async () => {
-  const issue = await createAuthority();
-  const strange = await createAuthority();
+  const [authority, other] = [await createAuthority(), await createAuthority()];
+  const issue = (name: string) => authority.issue([{ type: "dns", value: name }]);
   certificates = {
     edge: await issue("edge-a.example"),
     gateway: await issue("gw-a.example"),
     rogue: await issue("gw-b.example"),
-    stranger: { ...(await strange("gw-a.example")), ca: (await issue("x.example")).ca },
+    stranger: { ...(await other.issue([{ type: "dns", value: "gw-a.example" }])), ca: authority.ca },
   };
 });
 
@@ -99,7 +100,12 @@ const countingClock = (): Clock & { waiting(): number } => {
 
 const clock = countingClock();
 
-const edge = async (wire: Wire, more: Partial<IqControllerConfig> = {}, port = 0): Promise<Edge> => {
+const edge = async (
+  wire: Wire,
+  more: Partial<IqControllerConfig> = {},
+  port = 0,
+  known: readonly IqContextState[] = [],
+): Promise<Edge> => {
   const reports: GatewayStatus[] = [];
   const notifications: IqNotification[] = [];
   const sent: string[] = [];
@@ -114,6 +120,7 @@ const edge = async (wire: Wire, more: Partial<IqControllerConfig> = {}, port = 0
       ],
       ...more,
     },
+    known,
     clock,
     log,
     random: seededRandom(`controller ${open.length}`),
@@ -378,6 +385,36 @@ describe("loss", () => {
     expect(status(next).reason).toBe("Disconnected 900");
     await until("contexts subtracted", () => handler.held.size === 0);
     expect([kept, gone].map(({ context }) => context.context)).toEqual([1, 2]);
+  });
+
+  it("H.248.1 11.5: a successor that is told of contexts keeps them, modifies them, and subtracts all others", async () => {
+    const at = await edge("tls");
+    const { handler } = await gateway(at, "tls");
+    await up(at);
+    const kept = await at.controller.add(undefined, reservation);
+    await at.controller.add(undefined, reservation);
+    const state = must(at.controller.describe(kept.context));
+    const vanished = { ...state, context: { ...state.context, context: 99 } };
+    const elsewhere = { ...state, context: { ...state.context, gateway: "gw-z" } };
+    const port = must(at.controller.listening[0]).port;
+    await at.controller.close({ keepContexts: true });
+    const known = JSON.parse(JSON.stringify([state, vanished, elsewhere])) as (typeof state)[];
+    const next = await edge("tls", {}, port, known);
+    expect(next.controller.contexts().map(({ context }) => context)).toEqual([kept.context.context, 99]);
+    await until("compared", () => handler.held.size === 1 && next.notifications.length === 1);
+    expect([...handler.held.keys()]).toEqual([kept.context.context]);
+    expect(next.notifications).toMatchObject([{ kind: "context-lost", reason: "audit", context: vanished.context }]);
+    expect(await next.controller.modify(kept.context, configuration)).toEqual({ access: kept.access, core: kept.core });
+    expect((await next.controller.subtract(kept.context)).terminations).not.toEqual([]);
+    expect(handler.held.size).toBe(0);
+  });
+
+  it("invariant 10: a successor loses the contexts of a gateway that never comes back", async () => {
+    const context = { gateway: "gw-a", context: 7, access: "ip/1/access/7", core: "ip/1/core/7" };
+    const at = await edge("tls", { keepContextsMs: 30 }, 0, [{ context, streams: [] }]);
+    await until("call lost", () => at.notifications.length > 0);
+    expect(at.notifications).toEqual([{ kind: "context-lost", gateway: "gw-a", context, reason: "silence" }]);
+    expect(at.controller.contexts()).toEqual([]);
   });
 
   it("invariant 10: a gateway that starts anew has lost its calls, and its controller says so", async () => {

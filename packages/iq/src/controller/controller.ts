@@ -7,6 +7,7 @@ import { inTurn } from "../in-turn.ts";
 import { readMid } from "../profile/mid.ts";
 import type { IqContext, StreamPlan } from "../types.ts";
 import { answerGateway, mayBe } from "./inbound.ts";
+import { describeHeld } from "./held.ts";
 import { GatewayLink } from "./link.ts";
 import { addContext, carriesKeys, modifyContext, removeStreams, subtractContext, willCarryKeys } from "./procedures.ts";
 import { readContexts } from "./replies.ts";
@@ -121,9 +122,14 @@ export const createIqController = async (options: IqControllerOptions): Promise<
 
   const keyOf = (context: IqContext): string => `${context.gateway}/${context.context}`;
 
+  // Before anybody can register: a gateway that comes back is compared with what is known by then.
+  for (const link of links.values())
+    link.adopt((options.known ?? []).filter(({ context }) => context.gateway === link.entry.id));
+
   try {
     for (const spec of config.listen) await transport.listen(spec);
   } catch (error) {
+    for (const link of links.values()) link.close();
     association.close();
     await transport.close();
     throw error;
@@ -133,6 +139,11 @@ export const createIqController = async (options: IqControllerOptions): Promise<
     listening: transport.listening,
     gateways: () => [...links.values()].map((link) => link.status()),
     contexts: () => [...links.values()].flatMap((link) => [...link.contexts.values()].map((held) => held.context)),
+
+    describe: (context) => {
+      const held = links.get(context.gateway)?.contexts.get(context.context);
+      return held === undefined ? undefined : describeHeld(held);
+    },
 
     add: async (gateway, streams, how = {}) =>
       addContext(gateway === undefined ? choose(streams) : named(gateway), streams, how),

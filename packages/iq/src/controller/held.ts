@@ -19,6 +19,26 @@ export interface HeldContext {
   readonly streams: ReadonlyMap<number, HeldStream>;
 }
 
+/** The memory of a context as a plain value, which a successor is given as `known`. It holds no key. */
+export interface IqContextState {
+  readonly context: IqContext;
+  readonly streams: readonly (HeldStream & { readonly stream: number })[];
+}
+
+export const describeHeld = ({ context, streams }: HeldContext): IqContextState => ({
+  context,
+  streams: [...streams].map(([stream, { access, core }]) => ({
+    stream,
+    ...(access === undefined ? {} : { access }),
+    ...(core === undefined ? {} : { core }),
+  })),
+});
+
+export const heldFrom = ({ context, streams }: IqContextState): HeldContext => ({
+  context,
+  streams: new Map(streams.map(({ stream, ...ends }) => [stream, ends])),
+});
+
 export const sides: readonly IqSide[] = ["access", "core"];
 
 export const heldEnd = (held: HeldContext | undefined, stream: number, side: IqSide): HeldEnd | undefined =>

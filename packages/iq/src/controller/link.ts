@@ -7,7 +7,8 @@ import { iqErrors } from "../errors.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
 import type { ServiceChange } from "../profile/services.ts";
 import type { IqContext, IqProfile } from "../types.ts";
-import type { HeldContext } from "./held.ts";
+import type { HeldContext, IqContextState } from "./held.ts";
+import { heldFrom } from "./held.ts";
 import { iqError } from "./refusals.ts";
 import type { GatewayView, RegistryEffect, RegistryInput, RegistryRules } from "./registry.ts";
 import { stepRegistry, unregistered } from "./registry.ts";
@@ -128,6 +129,12 @@ export class GatewayLink {
     } finally {
       if (adds) this.#adding -= 1;
     }
+  }
+
+  /** Contexts of an earlier run. Nobody has registered yet, so patience runs from now. */
+  adopt(known: readonly IqContextState[]): void {
+    for (const state of known) this.hold(heldFrom(state));
+    if (known.length > 0) this.#run([{ kind: "start-patience" }], undefined);
   }
 
   hold(held: HeldContext): void {

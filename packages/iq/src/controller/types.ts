@@ -1,5 +1,6 @@
 // Owns the controller's public face: its configuration, the view of its gateways and its procedures (TS 23.334 clause 8).
 import type { Clock, Endpoint, Log, OpenDatagram, Random } from "@sallyport/kit";
+import type { IqContextState } from "./held.ts";
 import type { IqContext, IqProfile, IqSide, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
 
 /** PEM texts. */
@@ -115,6 +116,11 @@ export interface IqControllerOptions {
   readonly random: Random;
   readonly openDatagram?: OpenDatagram;
   readonly observe?: (event: IqWireEvent) => void;
+  /**
+   * Contexts of an earlier run of this controller, as its `describe` gave them: they are believed in until their gateway
+   * has been asked, or has stayed away for `keepContextsMs`. Contexts at gateways that are not configured are passed over.
+   */
+  readonly known?: readonly IqContextState[];
   readonly onNotify: (notification: IqNotification) => void;
   readonly onGateway: (status: GatewayStatus) => void;
 }
@@ -131,6 +137,8 @@ export interface IqController {
   gateways(): readonly GatewayStatus[];
   /** Contexts held, over all gateways. */
   contexts(): readonly IqContext[];
+  /** What it remembers of a context, for `known` of a successor; undefined when it does not hold it. */
+  describe(context: IqContext): IqContextState | undefined;
   /**
    * Reserve (and Configure) AGW Connection Point at both sides, one new context. `gateway` undefined: the least loaded that may serve.
    * Rejects SALLY_IQ_*; nothing is left behind then.

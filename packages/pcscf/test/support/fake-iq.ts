@@ -22,6 +22,8 @@ export interface FakeIq {
   readonly timeline: string[];
   /** Contexts that exist now. */
   readonly open: Set<number>;
+  /** What each controller made here was told of contexts of an earlier run. */
+  readonly known: (readonly number[])[];
   failNext(kind: IqCommand["kind"]): void;
   /** Commands wait until released. */
   hold(): void;
@@ -34,6 +36,7 @@ export const createFakeIq = (): FakeIq => {
   const timeline: string[] = [];
   const contexts = new Map<number, { readonly context: IqContext; readonly streams: Map<number, StreamPlan> }>();
   const open = new Set<number>();
+  const known: (readonly number[])[] = [];
   const failing: IqCommand["kind"][] = [];
   let next = 1;
   let held: Promise<void> | undefined;
@@ -77,6 +80,10 @@ export const createFakeIq = (): FakeIq => {
   const controller: IqController = {
     listening: [{ protocol: "tls", address: "127.0.0.1", port: 2944 }],
     gateways: () => [{ id: "gw-a", mid: "<gw-a.example>", state: "up", protected: true, contexts: open.size }],
+    describe: (context) =>
+      contexts.has(context.context)
+        ? { context, streams: [...(contexts.get(context.context)?.streams.keys() ?? [])].map((stream) => ({ stream })) }
+        : undefined,
     contexts: () => [...contexts.values()].map(({ context }) => context),
     add: async (_gateway, streams) => {
       await perform({ kind: "add", streams });
@@ -105,11 +112,13 @@ export const createFakeIq = (): FakeIq => {
   return {
     create: async (options) => {
       tell = options.onNotify;
+      known.push((options.known ?? []).map(({ context }) => context.context));
       return controller;
     },
     commands,
     timeline,
     open,
+    known,
     failNext: (kind) => void failing.push(kind),
     hold: () => {
       held = new Promise((resolve) => (letGo = resolve));
