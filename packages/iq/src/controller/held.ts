@@ -22,22 +22,12 @@ export interface HeldContext {
 /** The memory of a context as a plain value, which a successor is given as `known`. It holds no key. */
 export interface IqContextState {
   readonly context: IqContext;
-  readonly streams: readonly (HeldStream & { readonly stream: number })[];
+  readonly streams: readonly (readonly [stream: number, ends: HeldStream])[];
 }
 
-export const describeHeld = ({ context, streams }: HeldContext): IqContextState => ({
-  context,
-  streams: [...streams].map(([stream, { access, core }]) => ({
-    stream,
-    ...(access === undefined ? {} : { access }),
-    ...(core === undefined ? {} : { core }),
-  })),
-});
+export const describeHeld = ({ context, streams }: HeldContext): IqContextState => ({ context, streams: [...streams] });
 
-export const heldFrom = ({ context, streams }: IqContextState): HeldContext => ({
-  context,
-  streams: new Map(streams.map(({ stream, ...ends }) => [stream, ends])),
-});
+export const heldFrom = ({ context, streams }: IqContextState): HeldContext => ({ context, streams: new Map(streams) });
 
 export const sides: readonly IqSide[] = ["access", "core"];
 

@@ -82,7 +82,10 @@ export const createFakeIq = (): FakeIq => {
     gateways: () => [{ id: "gw-a", mid: "<gw-a.example>", state: "up", protected: true, contexts: open.size }],
     describe: (context) =>
       contexts.has(context.context)
-        ? { context, streams: [...(contexts.get(context.context)?.streams.keys() ?? [])].map((stream) => ({ stream })) }
+        ? {
+            context,
+            streams: [...(contexts.get(context.context)?.streams.keys() ?? [])].map((stream) => [stream, {}] as const),
+          }
         : undefined,
     contexts: () => [...contexts.values()].map(({ context }) => context),
     add: async (_gateway, streams) => {
