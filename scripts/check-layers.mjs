@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const ranks = {
   kit: 0,
+  "test-authority": 0,
   sip: 1,
   sdp: 1,
   srtp: 1,
@@ -28,7 +29,7 @@ const ranks = {
   sallyport: 7,
 };
 // Tests may set up what their package does not import: these, and any package of a lower rank.
-const testTools = new Set(["vitest", "fast-check", "@peculiar/x509", "reflect-metadata"]);
+const testTools = new Set(["vitest", "fast-check"]);
 // `import ... from "x"`, `export ... from "x"` and `import "x"` at a statement's start, and `import("x")` anywhere.
 const importPattern = /(?:^\s*(?:import|export)\s(?:[^;"'`]*?\sfrom\s*)?|^\}\s*from\s*|\bimport\()["']([^"']+)["']/gm;
 

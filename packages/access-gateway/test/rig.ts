@@ -20,7 +20,7 @@ import type { SuiteName } from "@sallyport/srtp";
 import { suites } from "@sallyport/srtp";
 import type { Gateway, GatewayConfig, GatewayDeps } from "../src/index.ts";
 import { createGateway, gatewayConfigSchema } from "../src/index.ts";
-import { createAuthority } from "./certificates.ts";
+import { createAuthority } from "@sallyport/test-authority";
 
 /** What a test counts on being there. */
 export const must = <T>(value: T | undefined): T => {
@@ -121,7 +121,8 @@ let materials: Promise<{ readonly edge: IqTlsMaterial; readonly gateway: IqTlsMa
 
 const certificates = () => {
   materials ??= (async () => {
-    const issue = await createAuthority();
+    const authority = await createAuthority();
+    const issue = (name: string) => authority.issue([{ type: "dns", value: name }]);
     return { edge: await issue("edge-a.example"), gateway: await issue("gw-a.example") };
   })();
   return materials;

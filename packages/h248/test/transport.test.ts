@@ -9,8 +9,7 @@ import { createAssociation, createH248Transport } from "../src/index.ts";
 import type { Association, H248Peer, H248TlsMaterial, H248Transport, H248TransportLimits } from "../src/index.ts";
 import { namesOf } from "../src/transport/names.ts";
 import { createTpktReader, tpktFrame } from "../src/transport/tpkt.ts";
-import { createAuthority } from "./certificates.ts";
-import type { TestAuthority } from "./certificates.ts";
+import { createAuthority, type TestAuthority } from "@sallyport/test-authority";
 import { audit, audited } from "./wire.ts";
 
 const undo: (() => Promise<void> | void)[] = [];

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { headerValue, headerValues, type TlsMaterial } from "@sallyport/sip";
-import { createAuthority, type TestAuthority } from "./support/certificates.ts";
+import { createAuthority, type TestAuthority } from "@sallyport/test-authority";
 import { bodyOf, establishOriginating } from "./support/calls.ts";
 import { createPeer } from "./support/peer.ts";
 import { coreRequest, openScenario, type Scenario } from "./support/scenario.ts";

@@ -15,8 +15,7 @@ import type {
   TlsMaterial,
   TransportLimits,
 } from "../src/index.ts";
-import { createAuthority } from "./certificates.ts";
-import type { TestAuthority } from "./certificates.ts";
+import { createAuthority, type TestAuthority } from "@sallyport/test-authority";
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {

@@ -14,7 +14,7 @@ import {
   type Ue,
   type UeConfigInput,
 } from "../src/index.ts";
-import { makeCertificates } from "./certificates.ts";
+import { createAuthority } from "@sallyport/test-authority";
 import { headersOf, requestsOf, startProxy, type TestProxy } from "./proxy.ts";
 
 const passwords = { "alice@home.example": "open sesame", "bob@home.example": "b0b" };
@@ -367,7 +367,7 @@ describe("calls", () => {
 
   it("TS 33.328 6.2.1.2 (b): over TLS the same, keys on no other wire; a cut connection is registered again", async () => {
     await proxy.close();
-    const made = await makeCertificates("127.0.0.1");
+    const made = await (await createAuthority()).issue([{ type: "ip", value: "127.0.0.1" }]);
     const folder = await mkdtemp(join(tmpdir(), "sallyport-ue-"));
     await writeFile(join(folder, "ca.pem"), made.ca);
     proxy = await startProxy(passwords, { key: made.key, cert: made.cert });
