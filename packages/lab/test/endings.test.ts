@@ -152,6 +152,7 @@ const endings: readonly Ending[] = [
       await scene.time.pass(34_000);
       await until("bob to give up", () => scene.bob.ue.calls().length === 0);
     },
+    reasons: { b: "no-acknowledgement" },
     gone: ["alice"],
     withinMs: 80_000,
   },
@@ -221,7 +222,8 @@ describe("endings", () => {
     const lab = await openLab({
       clock: time.clock,
       via: (from, port) => cables.via(from, port),
-      change: { edge: { iq: { commandTimeoutMs: 4000 } } },
+      // Shorter than the UE's own patience of 64*T1, so that it is the edge which notices.
+      change: { edge: { limits: { acknowledgeMs: 10_000 } } },
     });
     onTestFinished(async () => {
       cables.close();
