@@ -1,19 +1,8 @@
 // The configuration of a P-CSCF (IMS-ALG). Owns every key, its bounds and its one-line description; knows no socket.
 import { isIP } from "node:net";
-import type { MediaPolicy, MediaPolicyRule } from "@sallyport/media-security";
 import { parseSipUri } from "@sallyport/sip";
 import * as z from "zod";
-
-const suiteNames = [
-  "AES_CM_128_HMAC_SHA1_80",
-  "AES_CM_128_HMAC_SHA1_32",
-  "AES_192_CM_HMAC_SHA1_80",
-  "AES_192_CM_HMAC_SHA1_32",
-  "AES_256_CM_HMAC_SHA1_80",
-  "AES_256_CM_HMAC_SHA1_32",
-  "AEAD_AES_128_GCM",
-  "AEAD_AES_256_GCM",
-] as const satisfies MediaPolicyRule["suites"];
+import { policySchema } from "./policy.ts";
 
 const file = (what: string) => z.string().min(1).meta({ path: true }).describe(what);
 const port = z.int().min(0).max(65_535).describe("Port; 0 lets the system choose.");
@@ -141,31 +130,6 @@ const iq = z
   })
   .describe("The Iq interface to the access gateways (H.248).");
 
-const policyRule = z.strictObject({
-  match: z
-    .strictObject({
-      accessNetwork: z
-        .array(z.string().min(1).max(64))
-        .min(1)
-        .max(32)
-        .optional()
-        .describe("Access types of P-Access-Network-Info this rule is for; a trailing * matches any ending."),
-    })
-    .optional()
-    .describe("When the rule applies; always, when left out."),
-  e2ae: z.enum(["off", "offered"]).describe("Whether the network announces e2ae security (TS 33.328 7.1)."),
-  suites: z
-    .array(z.enum(suiteNames))
-    .min(1)
-    .max(suiteNames.length)
-    .default(["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"])
-    .describe("Suites offered, best first, and accepted."),
-  announceUnasked: z
-    .boolean()
-    .default(false)
-    .describe("Announce also to UEs that did not ask (phones in server-initiated mode)."),
-});
-
 const limits = z
   .strictObject({
     maxRegistrations: z.int().min(1).max(1_000_000).default(100_000).describe("Bindings held."),
@@ -230,9 +194,7 @@ export const edgeConfigSchema = z.strictObject({
   access: z.array(accessListener).min(1).max(16).describe("Listening points towards UEs."),
   core,
   iq,
-  policy: z
-    .strictObject({ rules: z.array(policyRule).max(64).describe("First match wins; no match means off.") })
-    .describe("Media plane security by kind of access (TS 33.328 7.1 NOTE 2)."),
+  policy: policySchema,
   limits,
   registration,
 });
@@ -241,11 +203,3 @@ export const edgeConfigSchema = z.strictObject({
 export type EdgeConfig = z.output<typeof edgeConfigSchema>;
 /** The configuration as a person writes it. */
 export type EdgeConfigInput = z.input<typeof edgeConfigSchema>;
-
-/** The policy in the words of media-security. */
-export const mediaPolicy = (config: EdgeConfig): MediaPolicy => ({
-  rules: config.policy.rules.map(({ match, ...rule }) => {
-    const accessNetwork = match?.accessNetwork;
-    return accessNetwork === undefined ? rule : { ...rule, match: { accessNetwork } };
-  }),
-});

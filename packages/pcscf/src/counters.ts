@@ -11,7 +11,8 @@ export type CounterName =
   | "registrations_total"
   | "requests_refused_total"
   | "strangers_refused_total"
-  | "gateway_failures_total";
+  | "gateway_failures_total"
+  | "quirks_total";
 
 export interface CounterView {
   readonly name: CounterName;

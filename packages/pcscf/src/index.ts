@@ -3,6 +3,7 @@ export { edgeConfigSchema } from "./config.ts";
 export type { EdgeConfig, EdgeConfigInput } from "./config.ts";
 export { createEdge } from "./edge.ts";
 export type { Edge, EdgeDeps } from "./edge.ts";
+export { mediaPolicy } from "./policy.ts";
 export { pcscfErrors } from "./errors.ts";
 export type { CallView } from "./call/view.ts";
 export type { EndReason } from "./call/types.ts";

@@ -13,6 +13,7 @@ import {
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
+import { noteQuirk } from "../quirks.ts";
 import type { Binding } from "../registration/binding.ts";
 import {
   branchFor,
@@ -202,7 +203,8 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
         for (const key of effect.keys) key.release();
         return undefined;
       case "evidence":
-        for (const { changed, origin } of effect.evidence) {
+        for (const { changed, origin, quirk, quirkMode = "tolerant" } of effect.evidence) {
+          if (quirk !== undefined) noteQuirk(ctx, { quirk, mode: quirkMode }, { call: facts.id });
           for (const change of changed) {
             for (const kind of removedKinds(change)) {
               ctx.counters.count("indications_removed_total", { kind, from: origin });

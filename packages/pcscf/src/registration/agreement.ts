@@ -6,10 +6,12 @@ import {
   decideRegistration,
   type MediaPolicy,
   type MediaPolicyRule,
+  type QuirkSighting,
 } from "@sallyport/media-security";
 import {
   formatSecurityMechanism,
   headerList,
+  headerValue,
   param,
   parseSecurityMechanism,
   type SecurityMechanism,
@@ -29,6 +31,12 @@ export interface AgreementFacts {
   readonly policy: MediaPolicy;
   /** Media entries last sent in Security-Server to this UE, for Security-Verify. */
   readonly sent: readonly string[] | undefined;
+  /** Media entries of the Security-Client that was challenged, where this REGISTER answers the challenge. */
+  readonly earlier?: readonly string[] | undefined;
+  /** The home domain of the identity being registered. */
+  readonly realm?: string | undefined;
+  /** RFC 5031: an emergency registration is never refused for lack of media security. */
+  readonly emergency?: boolean;
 }
 
 export type Agreement = {
@@ -42,6 +50,10 @@ export type Agreement = {
   readonly verdict:
     | { readonly ok: true; readonly tolerated: readonly string[] }
     | { readonly ok: false; readonly status: 494 };
+  /** Deviations met, to be counted. */
+  readonly quirks: readonly QuirkSighting[];
+  /** The media entries of Security-Client, to be remembered until the challenge is answered. */
+  readonly announced: readonly string[];
   readonly secAgree: boolean;
 };
 
@@ -67,43 +79,74 @@ const signallingVerified = (received: readonly SecurityMechanism[]): boolean => 
   return due.length === got.length && due.every((entry, index) => entry === got[index]);
 };
 
-/** Decides what a REGISTER is told about security, and whether it may go on. */
-export const agree = (facts: AgreementFacts): Agreement => {
-  const { request, protocol, confidential } = facts;
+/** Security-Client entries remembered of one REGISTER, and their length: a stranger writes them. */
+const maxAnnounced = 8;
+const maxEntry = 128;
+
+const rememberable = (entries: readonly SecurityMechanism[]): readonly string[] =>
+  entries
+    .map(formatSecurityMechanism)
+    .filter((entry) => entry.length <= maxEntry)
+    .slice(0, maxAnnounced);
+
+/** Which rule governs a registration: TS 33.328 7.1 NOTE 2. */
+export const ruleFor = (facts: Omit<AgreementFacts, "sent">): MediaPolicyRule => {
+  const { request, protocol, confidential, realm } = facts;
   const accessNetwork = accessNetworkOf(request);
-  const rule = choosePolicy(facts.policy, {
+  const userAgent = headerValue(request, "user-agent");
+  return choosePolicy(facts.policy, {
     transport: protocol,
     confidential,
     ...(accessNetwork === undefined ? {} : { accessNetwork }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+    ...(realm === undefined ? {} : { realm }),
   });
+};
+
+/** Decides what a REGISTER is told about security, and whether it may go on. */
+export const agree = (facts: AgreementFacts): Agreement => {
+  const { request, protocol, confidential, emergency = false } = facts;
+  const accessNetwork = accessNetworkOf(request);
+  const rule = ruleFor(facts);
   const usesOptionTag = usesMediasecTag(request);
+  const hasCredentials = answersChallenge(request);
+  const announced = mechanisms(request, "security-client").filter(isMedia);
+  const earlier = hasCredentials ? (facts.earlier ?? []).flatMap((text) => parseSecurityMechanism(text) ?? []) : [];
   const registration = decideRegistration({
-    securityClient: mechanisms(request, "security-client").filter(isMedia),
+    securityClient: announced,
+    earlier,
     usesOptionTag,
     policy: rule,
     confidential,
   });
   const media = registration.securityServer;
   const secAgree = demandsAgreement(request);
-  const hasCredentials = answersChallenge(request);
   const verify = mechanisms(request, "security-verify");
   const verified = checkSecurityVerify({
     sent: facts.sent ?? [],
     received: verify.filter(isMedia).map(formatSecurityMechanism),
     draftDialect: usesOptionTag,
     hasCredentials,
+    announced: registration.indications.ueE2ae,
+    ...(rule.quirks === undefined ? {} : { quirks: rule.quirks }),
   });
+  const borne = verified.ok || !emergency ? verified : { ok: true as const, tolerated: ["emergency registration"] };
   // RFC 3329 2.3.1 a: unprotected and sec-agree demanded. b: the UE protected, and repeats another list than ours.
   const signalling =
     !secAgree ||
     (protocol === "tls" && (!hasCredentials || signallingVerified(verify.filter((entry) => !isMedia(entry)))));
+  const noted = registration.evidence.flatMap(({ quirk, quirkMode = "tolerant" }) =>
+    quirk === undefined ? [] : [{ quirk, mode: quirkMode }],
+  );
   return {
     rule,
     ...(accessNetwork === undefined ? {} : { accessNetwork }),
     registration,
     media,
     challenge: secAgree ? [...signallingOffer, ...media] : media,
-    verdict: signalling ? verified : { ok: false, status: 494 },
+    verdict: signalling ? borne : { ok: false, status: 494 },
+    quirks: [...noted, ...verified.quirks],
+    announced: rememberable(announced),
     secAgree,
   };
 };

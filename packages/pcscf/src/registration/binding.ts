@@ -1,6 +1,6 @@
 // What the edge remembers of one registered contact: a plain value, fit for any store. Owns its identity and its reading
 // back. Knows no socket. TS 24.229 5.2.2, RFC 3327, RFC 3608, RFC 7315; TS 33.328 7.1 (the indications stay here).
-import type { Dialect, MediaPolicyRule, MediaSecurityIndications } from "@sallyport/media-security";
+import type { Dialect, MediaPolicyRule, MediaSecurityIndications, ProtectionMode } from "@sallyport/media-security";
 import {
   headerList,
   headerValue,
@@ -42,6 +42,8 @@ export type Binding = {
   readonly outbound: boolean;
   readonly accessNetwork?: string;
   readonly indications: { readonly [K in keyof MediaSecurityIndications]: MediaSecurityIndications[K] };
+  /** What may protect its calls up to the gateway; absent in what an earlier release stored. */
+  readonly mode?: ProtectionMode | "none";
   readonly dialect: Dialect;
   /** The media entries last sent in Security-Server. */
   readonly securityServer: readonly string[];
@@ -87,6 +89,9 @@ export const addressOfRecord = (message: SipMessage): string | undefined => {
   const port = uri.port === undefined ? "" : `:${uri.port}`;
   return `sip:${uri.user === undefined ? "" : `${uri.user}@`}${uri.host.toLowerCase()}${port}`;
 };
+
+/** The home domain of an address of record: TS 33.328 7.1 NOTE 2 lets policy look at it. */
+export const realmOf = (aor: string): string | undefined => parseSipUri(aor)?.host.toLowerCase();
 
 /** RFC 5626 6: instance and reg-id identify a binding; without them the Contact URI does. */
 export const bindingKey = (aor: string, contact: ContactFacts): string =>

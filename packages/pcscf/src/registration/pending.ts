@@ -5,6 +5,8 @@ export interface PendingRegistration {
   readonly bindingId: string;
   /** The media entries sent in the last Security-Server. */
   readonly sent: readonly string[];
+  /** The media entries of the Security-Client that was challenged. */
+  readonly announced: readonly string[];
 }
 
 export interface PendingRegistrations {

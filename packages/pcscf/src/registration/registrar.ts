@@ -9,14 +9,23 @@ import {
   type SipRequest,
   type SipResponse,
 } from "@sallyport/sip";
-import { mediaPolicy } from "../config.ts";
 import type { EdgeContext } from "../context.ts";
+import { mediaPolicy } from "../policy.ts";
+import { noteQuirk } from "../quirks.ts";
 import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
 import { branchFor } from "../routing/outgoing.ts";
 import { pointUri, type ListeningPoint } from "../routing/points.ts";
 import { agree, type Agreement } from "./agreement.ts";
-import { addressOfRecord, bindingKey, contactsOf, grantedTo, type Binding, type ContactFacts } from "./binding.ts";
+import {
+  addressOfRecord,
+  bindingKey,
+  contactsOf,
+  grantedTo,
+  realmOf,
+  type Binding,
+  type ContactFacts,
+} from "./binding.ts";
 import { createPendingRegistrations } from "./pending.ts";
 import { createRate } from "./rate.ts";
 import { associatedUris, serviceRouteOf, towardsRegistering, towardsRegistrar } from "./register.ts";
@@ -96,6 +105,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         contact.regId !== undefined && headerList(request, "supported").some((tag) => tag.toLowerCase() === "outbound"),
       ...(agreement.accessNetwork === undefined ? {} : { accessNetwork: agreement.accessNetwork }),
       indications: { ...agreement.registration.indications },
+      mode: agreement.registration.mode,
       dialect: agreement.registration.dialect,
       securityServer: agreement.media,
       policy: { ...agreement.rule },
@@ -118,7 +128,11 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     if (response.status === 401 || response.status === 407) {
       // The 401 of a first registration and of a refresh alike: clients of the draft read it only there.
       sent = agreement.challenge;
-      pending.put(transaction.flow.id, attempt.key, { bindingId: attempt.bindingId, sent: agreement.media });
+      pending.put(transaction.flow.id, attempt.key, {
+        bindingId: attempt.bindingId,
+        sent: agreement.media,
+        announced: agreement.announced,
+      });
     } else if (response.status >= 200 && response.status < 300) {
       // 7.1: "the network shall include an indication ... in a message to the IMS UE during registration": the 200 too.
       sent = agreement.media;
@@ -205,11 +219,14 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         confidential: flow.protocol === "tls" || point.trusted,
         policy,
         sent: before?.sent ?? existing?.securityServer,
+        earlier: before?.announced,
+        realm: realmOf(aor),
       });
+      for (const sighting of agreement.quirks) noteQuirk(ctx, sighting, { aor });
       const bindingId = existing?.id ?? before?.bindingId ?? token(ctx.random, 32);
       if (!agreement.verdict.ok) {
         // RFC 3329 2.3.1: with our list, so that the UE can start over.
-        pending.put(flow.id, key, { bindingId, sent: agreement.media });
+        pending.put(flow.id, key, { bindingId, sent: agreement.media, announced: agreement.announced });
         return refuse(transaction, 494, undefined, securityHeaders(agreement));
       }
       for (const what of agreement.verdict.tolerated) log.info("security verify tolerated", { aor, what });

@@ -1,5 +1,5 @@
 // What people and programs may see of a registration.
-import type { Dialect, MediaPolicyRule, MediaSecurityIndications } from "@sallyport/media-security";
+import type { Dialect, MediaPolicyRule, MediaSecurityIndications, ProtectionMode } from "@sallyport/media-security";
 import type { SipProtocol } from "@sallyport/sip";
 import type { Binding } from "./binding.ts";
 
@@ -10,6 +10,8 @@ export interface RegistrationView {
   readonly transport: SipProtocol;
   readonly remote: string;
   readonly indications: MediaSecurityIndications;
+  /** What may protect its calls up to the gateway; absent for a registration kept by an earlier release. */
+  readonly mode?: ProtectionMode | "none";
   readonly dialect: Dialect;
   readonly policy: MediaPolicyRule["e2ae"];
   /** Why e2ae is not available; absent when it is. */
@@ -26,6 +28,7 @@ export const registrationView = (binding: Binding, now: number): RegistrationVie
   transport: binding.flow.protocol,
   remote: `${binding.flow.address}:${binding.flow.port}`,
   indications: binding.indications,
+  ...(binding.mode === undefined ? {} : { mode: binding.mode }),
   dialect: binding.dialect,
   policy: binding.policy.e2ae,
   ...(binding.reason === undefined ? {} : { reason: binding.reason }),

@@ -39,6 +39,8 @@ export interface RegisterOptions {
   /** Headers of the core's 200. */
   readonly grant?: readonly (readonly [string, string])[];
   readonly grantedExpires?: number;
+  /** The Security-Client stands in the first REGISTER only. */
+  readonly clientOnce?: boolean;
 }
 
 export interface TestUe extends Peer {
@@ -233,7 +235,9 @@ const testUe = (peer: Peer, core: Peer, protocol: string): TestUe => {
     contact,
     request,
     register: async (options = {}) => {
-      const attempt = peer.send(registerRequest(options, []));
+      const attempt = peer.send(
+        registerRequest(options, options.clientOnce === true ? [["Security-Client", "sdes-srtp;mediasec"]] : []),
+      );
       const one = await core.expect("REGISTER");
       core.respond(one, 401, {
         headers: [["WWW-Authenticate", 'Digest realm="home.example", nonce="n1", algorithm=MD5, qop="auth"']],
