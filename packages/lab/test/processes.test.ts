@@ -18,11 +18,13 @@ describe("the sallyport command", () => {
     mkdirSync(join(folder, "config"));
     // The samples name certificates and speech relative to themselves: so do the copies.
     for (const neighbour of [".sallyport", "packages"]) symlinkSync(join(root, neighbour), join(folder, neighbour));
-    const ports = await freePorts(4);
+    const named = samples.flatMap((name) => [...sample(name).matchAll(/(?:\bport: |127\.0\.0\.1:)(\d+)/g)]);
+    const used = [...new Set(named.map(([, port]) => port ?? ""))];
+    const ports = await freePorts(used.length);
     const { a } = mediaPorts();
     for (const name of samples) {
-      const text = [15060, 15061, 15062, 12944]
-        .reduce((out, port, at) => out.replaceAll(String(port), String(ports[at])), sample(name))
+      const text = used
+        .reduce((out, port, at) => out.replaceAll(port, String(ports[at])), sample(name))
         .replace("first: 23000", `first: ${a.first}`)
         .replace("last: 23999", `last: ${a.last}`);
       writeFileSync(config(name), text);
