@@ -1,5 +1,5 @@
-import { seededRandom, type Random } from "@sallyport/kit";
-import { describe, expect, it } from "vitest";
+import { Secret, seededRandom, type Random } from "@sallyport/kit";
+import { describe, expect, it, vi } from "vitest";
 import {
   choosePolicy,
   decideRegistration,
@@ -153,6 +153,30 @@ describe("protection required", () => {
     ]);
     expect(summarise(call.state).reason).toBe("security-required");
     expect(call.evidence.at(-1)).toMatchObject({ reason: "security-required", origin: from });
+  });
+
+  it.each([
+    [{ ...required }, "refuse"],
+    [{ ...required, t38: "pass" }, "forward"],
+    [offered, "forward"],
+    [{ ...offered, t38: "refuse" }, "refuse"],
+  ] as const)(
+    "policy t38: clear T.38 is refused where protection is required, else passes, unless said otherwise: %#",
+    (policy, kind) => {
+      const fax = [...head(), "m=image 6100 udptl t38", "c=IN IP4 10.0.0.7"];
+      for (const from of ["access", "core"] as const) {
+        expect(kinds(openCall({ policy }).offer(from, fax))).toEqual([kind]);
+      }
+      const dtls = fax.map((line) => line.replace("udptl", "UDP/TLS/UDPTL"));
+      expect(kinds(openCall({ policy }).offer("access", dtls))).toEqual(["forward"]);
+    },
+  );
+
+  it("RFC 3264 6, policy e2ae required: no way around by an answer in clear RTP to a line that was none", () => {
+    const call = openCall({ policy: required });
+    const message = [...head(), "m=image 40000 TCP/MSRP *", "c=IN IP4 10.0.0.7"];
+    expect(kinds(call.offer("access", message))).toEqual(["forward"]);
+    expect(call.answer("core", coreBody())[0]).toMatchObject({ kind: "end-call", reason: "answer-invalid" });
   });
 
   it("policy e2ae required: no way around by downgrade allow", () => {
@@ -331,7 +355,11 @@ describe("explainPolicy", () => {
         return octets;
       },
     };
+    const release = vi.spyOn(Secret.prototype, "release");
     const found = explain({ offer: { from: "core", sdp: text(coreBody()) } }, random);
+    const gone = new Set(release.mock.contexts.map((secret) => (secret as Secret).fingerprint));
+    release.mockRestore();
+    for (const key of made) expect(gone).toContain(Secret.copyOf(key).fingerprint);
     expect(found.offer?.sdp?.match(/a=crypto:\d AES_CM_128_HMAC_SHA1_\d\d inline:<redacted>/g)).toHaveLength(2);
     const printed = JSON.stringify(found);
     expect(made).toHaveLength(2);

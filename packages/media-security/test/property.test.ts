@@ -137,6 +137,36 @@ describe("hostile and random descriptions", () => {
     );
   });
 
+  it("policy e2ae required: whatever is offered and answered, no clear voice or picture is sent on, phone or not", () => {
+    const clear = /^RTP\/AVPF?$/i;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(both, { ...both, ueE2ae: false, networkE2ae: false }),
+        fc.constantFrom("off", "terminate", "offer"),
+        fc.constantFrom("access", "core"),
+        fc.array(description, { minLength: 2, maxLength: 6 }),
+        (registration, sdesPhone, first, bodies) => {
+          const call = openCall({ registration, policy: { ...facts.policy, e2ae: "required", sdesPhone } });
+          for (const [at, text] of bodies.entries()) {
+            const from = (first === "access") === (at % 2 === 0) ? ("access" as const) : ("core" as const);
+            const effects = at % 2 === 0 ? call.offer(from, text) : call.answer(from, text);
+            for (const effect of effects) {
+              if (effect.kind !== "forward") continue;
+              for (const [index, media] of effect.sdp.media.entries()) {
+                const ours = media.port === 20_000 + 2 * index && effect.towards === "core";
+                if (ours) expect(media.lines.some((each) => /crypto|3ge2ae/i.test(each.raw))).toBe(false);
+                else expect(media.port !== 0 && clear.test(media.protocol), body(effect.sdp)).toBe(false);
+              }
+            }
+            // A description is an offer; when it was not answered the next one starts anew.
+            call.feed({ kind: "exchange-failed" });
+          }
+        },
+      ),
+      runs,
+    );
+  });
+
   it("invariant 7: no key text in evidence, state or plans, whatever was sent", () => {
     fc.assert(
       fc.property(fc.array(description, { minLength: 1, maxLength: 4 }), (bodies) => {

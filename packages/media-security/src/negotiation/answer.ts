@@ -151,7 +151,7 @@ const agree = (
   const media = document.media[index] as SdpMedia;
   if (line.fate === "off") return { kind: "off", media: line.media, profiles: line.profiles, reason: line.reason };
   if (line.fate === "passed") {
-    // Offered as SRTP, answered in the clear (RFC 3264 6 forbids it): where protection is due it is not let through.
+    // Answered in clear RTP, which was not offered (RFC 3264 6 forbids it): where protection is due it is not let through.
     if (line.guarded !== undefined && media.port !== 0 && profileOf(media.protocol)?.is === "clear") {
       const profiles = { access: line.guarded, core: line.guarded };
       return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };

@@ -27,9 +27,9 @@ const forbidden = (media: SdpMedia, facts: NegotiationFacts, base: AgreedLine | 
 const passedAs = (line: Passed, media: SdpMedia, facts: NegotiationFacts, base: AgreedLine | undefined): Passed => {
   const bared =
     facts.policy.bestEffortCrypto !== "pass" && line.security === "none" && media.lines.some(offersCapability);
-  // An SRTP offer that ends in a clear answer is a downgrade as well.
+  // An offer of SRTP, or of no RTP at all, that ends in a clear answer is a downgrade as well.
   const due = facts.policy.e2ae === "required" || (protectionOf(base) !== undefined && !allowsDowngrade(facts));
-  const guarded = due && line.security === "e2e" && facts.emergency !== true;
+  const guarded = due && facts.emergency !== true;
   return { ...line, ...(bared ? { bared } : {}), ...(guarded ? { guarded: media.protocol } : {}) };
 };
 

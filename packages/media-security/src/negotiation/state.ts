@@ -57,7 +57,7 @@ export type OfferedLine =
         | { readonly kind: "we-offer"; readonly candidates: readonly CryptoAttribute[] };
     }
   /**
-   * Left alone: plain media, e2e SRTP, or no RTP at all. `guarded`: an SRTP profile that no clear answer may follow.
+   * Left alone: plain media, e2e SRTP, or no RTP at all. `guarded`: the profile offered, which clear RTP may not answer.
    * `bared`: SRTP as a potential configuration (RFC 5939) was taken out, so none can have been chosen.
    */
   | {
