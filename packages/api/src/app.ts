@@ -15,6 +15,7 @@ import {
   type CallDetail,
   type Calls,
   type Counters,
+  type ErrorAnswer,
   type Explanations,
   type Gateways,
   type Registrations,
@@ -56,8 +57,10 @@ const pageQuery = z.object({
 });
 
 const refuse = (c: Context, why: Refusal, detail = ""): Response => {
-  const { code, message } = apiErrors(`SALLY_API_${why}`, detail);
-  return c.json({ code, message }, statuses[why]);
+  const code = `SALLY_API_${why}` as const;
+  const { summary, action } = apiErrors.catalogue[code];
+  const message = detail === "" ? summary : `${summary} ${detail}`;
+  return c.json({ code, message, action } satisfies ErrorAnswer, statuses[why]);
 };
 
 /** What stood in a path, for a message: short, printable. */
@@ -103,7 +106,7 @@ export const createApp = ({ edge, log, hosts, mayAsk, facts }: AppOptions): Hono
   ): Response => {
     if (result.kind === "found") return c.json(answer(result.items));
     if (result.kind === "ambiguous") return refuse(c, "AMBIGUOUS", `${result.names.map(quoted).join(", ")}.`);
-    return refuse(c, "NOT_FOUND", wanted === "latest" ? `no ${what} yet.` : `no ${what} ${quoted(wanted)}.`);
+    return refuse(c, "NOT_FOUND", wanted === "latest" ? `no ${what} at the moment.` : `no ${what} ${quoted(wanted)}.`);
   };
 
   const calls = (): readonly CallView[] => edge.calls();

@@ -6,20 +6,48 @@ import { callRow, decisionsOf, removalsOf, streamsOf, type CallView } from "./vi
 /** Lines that carry nothing do not make a call unprotected. */
 const idle = new Set(["rejected-by-peer", "duplicate-line"]);
 
+type Stage = "setup" | "answered" | "ended" | "unanswered";
+
+const stageOf = ({ phase, answeredAt }: CallView): Stage =>
+  answeredAt === undefined ? (phase === "ended" ? "unanswered" : "setup") : phase === "ended" ? "ended" : "answered";
+
+const openings: Readonly<Record<Stage, Readonly<Record<CallView["security"], string>>>> = {
+  setup: {
+    e2ae: "Being set up with protection.",
+    e2e: "Being set up, protected by the parties themselves.",
+    none: "Being set up without protection.",
+    mixed: "Being set up with protection of some media.",
+  },
+  answered: {
+    e2ae: "Protected.",
+    e2e: "Protected by the parties themselves.",
+    none: "Not protected.",
+    mixed: "Partly protected.",
+  },
+  ended: {
+    e2ae: "Was protected.",
+    e2e: "Was protected by the parties themselves.",
+    none: "Was not protected.",
+    mixed: "Was partly protected.",
+  },
+  unanswered: {
+    e2ae: "Never answered; it would have been protected.",
+    e2e: "Never answered; the parties would have protected it themselves.",
+    none: "Never answered; it had no protection.",
+    mixed: "Never answered; part of it would have been protected.",
+  },
+};
+
 const verdictOf = (view: CallView, live: CallView["streams"]): string => {
-  const means = meaningOf(view.reason)?.means ?? `Reason ${view.reason}.`;
-  const tense = view.phase === "ended" ? "was" : "is";
+  const stage = stageOf(view);
   if (live.length === 0 && view.reason === "not-requested")
-    return view.phase === "ended"
-      ? "Nothing was ever negotiated: the call ended before an offer was decided."
-      : "Nothing has been negotiated yet: no offer was decided so far.";
-  if (view.security === "e2ae") return `Protected. ${means}`;
-  if (view.security === "e2e") return `Protected by the parties themselves. ${means}`;
-  if (view.security === "none") return `Not protected. ${means}`;
-  const secured = live.filter((stream) => stream.security === "e2ae").length;
-  const odd = live.find((stream) => stream.reason === view.reason);
-  const others = odd === undefined ? "The rest" : `Stream ${odd.stream} (${odd.media})`;
-  return `Partly protected: ${secured} of ${live.length} media ${tense} protected. ${others}: ${means}`;
+    return stage === "setup"
+      ? "Nothing has been negotiated yet: no offer was decided so far."
+      : "Nothing was ever negotiated: no offer was decided.";
+  const means = meaningOf(view.reason)?.means ?? `Reason ${view.reason}.`;
+  const odd = view.security === "mixed" ? live.find((stream) => stream.reason === view.reason) : undefined;
+  const about = odd === undefined ? "" : ` Stream ${odd.stream} (${odd.media}) is not:`;
+  return `${openings[stage][view.security]}${about} ${means}`;
 };
 
 export const explain = (view: CallView): Explanation => {
@@ -28,7 +56,7 @@ export const explain = (view: CallView): Explanation => {
   const negotiated = live.length > 0 || view.reason !== "not-requested";
   return {
     ...callRow(view),
-    protected: view.security === "e2ae",
+    protected: view.security === "e2ae" && view.answeredAt !== undefined,
     verdict: verdictOf(view, live),
     ...(advice === undefined || !negotiated ? {} : { advice }),
     streams: [...streamsOf(view)],

@@ -158,7 +158,11 @@ export const countersSchema = z.object({
   counters: z.array(z.object({ name: z.string(), labels: z.record(z.string(), z.string()), value: z.number() })),
 });
 
-export const errorSchema = z.object({ code: z.string().describe("SALLY_*"), message: z.string() });
+export const errorSchema = z.object({
+  code: z.string().describe("SALLY_*"),
+  message: z.string().describe("What happened, and where."),
+  action: z.string().describe("What to do."),
+});
 
 /** Every shape by the path that answers with it. */
 export const apiSchemas = {
@@ -185,5 +189,6 @@ export type Explanations = z.output<typeof explanationsSchema>;
 export type GatewayAnswer = z.output<typeof gatewaySchema>;
 export type Gateways = z.output<typeof gatewaysSchema>;
 export type Counters = z.output<typeof countersSchema>;
+export type ErrorAnswer = z.output<typeof errorSchema>;
 export type Removal = z.output<typeof removalSchema>;
 export type StreamAnswer = z.output<typeof streamSchema>;

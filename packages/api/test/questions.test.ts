@@ -140,7 +140,7 @@ describe("calls", () => {
     await api?.close();
     expect(await refusal("/v1/calls/abc", { calls })).toMatchObject({ status: 404, code: "SALLY_API_NOT_FOUND" });
     await api?.close();
-    expect((await refusal("/v1/calls/latest")).message).toContain("no call yet");
+    expect((await refusal("/v1/calls/latest")).message).toContain("no call at the moment");
   });
 
   it("explain: a secured call, what was removed, and from whom", async () => {
@@ -171,7 +171,7 @@ describe("calls", () => {
     const answer = await asked("/v1/calls/latest/explain", { calls: [plainCall()] });
     const [call] = explanationsSchema.parse(answer.json()).calls;
     expect(call).toMatchObject({ protected: false, reason: "ue-not-capable" });
-    expect(call?.verdict).toMatch(/^Not protected\. The UE did not announce/);
+    expect(call?.verdict).toMatch(/^Being set up without protection\. The UE did not announce/);
     expect(call?.advice).toContain("mediasec");
   });
 
@@ -190,7 +190,7 @@ describe("calls", () => {
     const [call] = explanationsSchema.parse(mixed.json()).calls;
     expect(call).toMatchObject({
       protected: false,
-      verdict: expect.stringContaining("1 of 2 media is protected. Stream 2 (audio): Not RTP"),
+      verdict: expect.stringContaining("Partly protected. Stream 2 (audio) is not: Not RTP"),
     });
     await api?.close();
     const empty = plainCall({ reason: "not-requested", streams: [], evidence: [], phase: "ended" });
@@ -198,6 +198,21 @@ describe("calls", () => {
     const [silent] = explanationsSchema.parse(nothing.json()).calls;
     expect(silent?.verdict).toContain("Nothing was ever negotiated");
     expect(silent?.advice).toBeUndefined();
+  });
+
+  it("explain: what never was answered is not called protected", async () => {
+    const { answeredAt: _, ...rest } = securedCall();
+    for (const [phase, says] of [
+      ["setup", "Being set up with protection."],
+      ["ended", "Never answered; it would have been protected."],
+    ] as const) {
+      const answer = await asked("/v1/calls/latest/explain", { calls: [{ ...rest, phase }] });
+      const [call] = explanationsSchema.parse(answer.json()).calls;
+      expect(call).toMatchObject({ protected: false, verdict: expect.stringContaining(says) });
+      await api?.close();
+    }
+    const over = await asked("/v1/calls/latest/explain", { calls: [securedCall({ phase: "ended" })] });
+    expect(explanationsSchema.parse(over.json()).calls[0]?.verdict).toMatch(/^Was protected\./);
   });
 
   it("every reason code there is has its meaning", () => {

@@ -14,8 +14,25 @@ export const cliErrors = defineErrors({
     summary: "The configuration is not valid:",
     action: "Mend the places named; docs/configuration.md lists every key.",
   },
-  SALLY_CLI_UNREADY: {
-    summary: "The element could not start:",
-    action: "Mend the cause and start it again.",
+  SALLY_CLI_UNREACHABLE: {
+    summary: "The node can not be reached:",
+    action:
+      "Start it with an api section in its file (config/edge.yaml has one), or name its address with --api or SALLYPORT_API.",
+  },
+  SALLY_CLI_ANSWER: {
+    summary: "What answers there is not the management interface of this version.",
+    action: "Check the address; ask with the command line of the node's own version.",
+  },
+  SALLY_CLI_FILE: {
+    summary: "The file can not be used.",
+    action: "Check its name, rights and content.",
+  },
+  SALLY_CLI_LISTENER: {
+    summary: "This edge has no such listening point for UEs.",
+    action: "Name one of those it has with --transport.",
   },
 });
+
+/** The exit code of an error that was thrown: 3 when the node can not be reached, else 1. */
+export const exitCodeOf = (code: string | undefined): number =>
+  code === ("SALLY_CLI_UNREACHABLE" satisfies keyof typeof cliErrors.catalogue) ? 3 : 1;

@@ -1,15 +1,22 @@
-// The command line: `sallyport <element> --config FILE` and `sallyport config <verb>`. Exit codes: 0 ok, 1 failed, 2 usage.
+// The command line: `sallyport <element> --config FILE` and `sallyport config <verb>`. The verbs that ask a running
+// node are in ask/, `policy test` in policy/. Exit codes: 0 ok, 1 failed, 2 usage, 3 the node can not be reached.
 import { SallyportError } from "@sallyport/kit";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
+import { addAskCommands } from "./ask/commands.ts";
 import { loadConfiguration } from "./config/load.ts";
 import { keysOf } from "./config/reference.ts";
 import { elementKinds, type ElementName } from "./elements.ts";
+import { exitCodeOf } from "./errors.ts";
 import { elementLog, logLevels } from "./log.ts";
+import { addPolicyCommands } from "./policy/command.ts";
+import { paperOf, type Paper } from "./screen/paper.ts";
 import { version } from "./version.ts";
 
 export interface Streams {
   out(text: string): void;
   err(text: string): void;
+  /** What screens are written on; the terminal of this process when left out. */
+  readonly paper?: Paper;
 }
 
 const elementNames = Object.keys(elementKinds) as ElementName[];
@@ -61,29 +68,27 @@ export const createProgram = (streams: Streams, setCode: (code: number) => void)
     .exitOverride()
     .configureOutput({ writeOut: (text) => streams.out(text), writeErr: (text) => streams.err(text) });
   for (const name of elementNames) addElement(program, name, streams, setCode);
+  const paper = streams.paper ?? paperOf(process.stdout, process.env);
+  const context = { out: (text: string) => streams.out(text), paper };
+  addAskCommands(program, context);
+  addPolicyCommands(program, context);
   const config = program.command("config").description("check configuration files and explain their keys");
-  const element = (text: string): ElementName => {
-    const found = elementNames.find((name) => name === text);
-    if (found === undefined)
-      throw new CommanderError(
-        2,
-        "sallyport.element",
-        `error: unknown element '${text}'. Known: ${elementNames.join(", ")}`,
-      );
-    return found;
-  };
+  const element = (): Argument => new Argument("<element>", "what the file is for").choices(elementNames);
   config
-    .command("check <element> <file>")
-    .description(`check a file against the keys of an element: ${elementNames.join(", ")}`)
-    .action((name: string, file: string) => {
-      loadConfiguration(file, elementKinds[element(name)].schema);
+    .command("check")
+    .description("check a file against the keys of an element")
+    .addArgument(element())
+    .argument("<file>", "the YAML file")
+    .action((name: ElementName, file: string) => {
+      loadConfiguration(file, elementKinds[name].schema);
       streams.out(`${file}: ok\n`);
     });
   config
-    .command("keys <element>")
+    .command("keys")
     .description("list every key of an element's file")
-    .action((name: string) => {
-      for (const { key, type, required, fallback, says } of keysOf(elementKinds[element(name)].schema)) {
+    .addArgument(element())
+    .action((name: ElementName) => {
+      for (const { key, type, required, fallback, says } of keysOf(elementKinds[name].schema)) {
         const state = fallback === undefined ? (required ? "required" : "optional") : `default ${fallback}`;
         streams.out(`${key}\n    ${type.replaceAll("\\|", "|")}, ${state}. ${says}\n`);
       }
@@ -102,11 +107,8 @@ export const runProgram = async (
     await program.parseAsync([...argv]);
     return code();
   } catch (error) {
-    if (error instanceof CommanderError) {
-      if (error.code === "sallyport.element") streams.err(`${error.message}\n`);
-      return error.exitCode === 0 ? 0 : 2;
-    }
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     streams.err(`${explain(error)}\n`);
-    return 1;
+    return exitCodeOf(error instanceof SallyportError ? error.code : undefined);
   }
 };

@@ -1,0 +1,158 @@
+// The screens of `status`, `reg`, `gw` and `call list`. Pure: an answer and a paper in, lines out.
+import { meaningOf } from "@sallyport/api";
+import type { Calls, Gateways, Registrations, Status } from "@sallyport/api";
+import { tint, toneOf, type Paper } from "../screen/paper.ts";
+import { table } from "../screen/table.ts";
+import { clean, duration, hang, plural } from "../screen/text.ts";
+import { lasting, shortId, sign } from "./words.ts";
+
+export type Lines = readonly string[];
+
+const painter =
+  (paper: Paper) =>
+  (text: string, cell: string): string =>
+    tint(paper, toneOf(cell), text);
+
+const at = ({ address, port }: { readonly address: string; readonly port: number }): string =>
+  `${address.includes(":") ? `[${address}]` : address}:${port}`;
+
+export const statusScreen = (status: Status, paper: Paper): Lines => {
+  const point = (each: Status["access"][number]): string => `${each.name} ${each.protocol} ${at(each)}`;
+  const { counts, gateways } = status;
+  const row = (label: string, text: string): Lines => hang(label.padEnd(10), clean(text), paper.columns);
+  const up = gateways.filter(({ state }) => state === "up").length;
+  return [
+    `${clean(status.name)}  up ${duration(status.now - status.startedAt)}`,
+    ...row(
+      "version",
+      `sallyport ${status.version}, Node ${status.node}, pid ${status.pid}, ${Math.round(status.memory / 1_048_576)} MiB`,
+    ),
+    ...row("access", status.access.map(point).join(", ")),
+    ...row("core", status.core.map(point).join(", ")),
+    ...row("iq", status.iq === undefined ? "listens nowhere" : `${status.iq.protocol} ${at(status.iq)}`),
+    ...row(
+      "holds",
+      [
+        plural(counts.registrations, "registration"),
+        plural(counts.calls, "call leg"),
+        plural(counts.contexts, "gateway context"),
+        plural(counts.transactions, "transaction"),
+      ].join(", "),
+    ),
+    ...row("gateways", `${up} of ${gateways.length} up`),
+    ...(status.warnings.length === 0
+      ? ["warnings  none"]
+      : status.warnings.flatMap((warning) => row("warning", warning).map((line) => tint(paper, "doubtful", line)))),
+  ];
+};
+
+/** What a list says below itself when it is not whole. */
+const rest = (shown: number, { total, offset }: { readonly total: number; readonly offset: number }): Lines =>
+  shown + offset < total ? [`${offset + 1} to ${offset + shown} of ${total}; --limit and --offset show others`] : [];
+
+export const registrationList = (answer: Registrations, paper: Paper): Lines => {
+  if (answer.registrations.length === 0)
+    return answer.offset > 0 ? [`no more than ${plural(answer.total, "registration")}`] : ["no registrations"];
+  return [
+    ...table(
+      [
+        { title: "AOR", least: 16 },
+        { title: "TRANSPORT" },
+        { title: "UE" },
+        { title: "NET" },
+        { title: "POLICY", least: 6 },
+        { title: "EXPIRES", align: "right" },
+        { title: "WHY NOT E2AE", least: 12 },
+      ],
+      answer.registrations.map((each) => [
+        each.aor,
+        each.transport,
+        sign(each.indications.ueE2ae),
+        sign(each.indications.networkE2ae),
+        each.policy,
+        duration(each.expiresInMs),
+        each.reason ?? "",
+      ]),
+      paper.columns,
+    ),
+    ...rest(answer.registrations.length, answer),
+  ];
+};
+
+export const registrationDetail = ({ registrations, now }: Registrations, paper: Paper): Lines =>
+  registrations.flatMap((each, index) => {
+    const row = (label: string, text: string): Lines => hang(`  ${label.padEnd(12)}`, clean(text), paper.columns);
+    const { indications: told, reason } = each;
+    const meaning = reason === undefined ? undefined : meaningOf(reason);
+    return [
+      ...(index === 0 ? [] : [""]),
+      clean(each.aor),
+      ...row("contact", each.contact),
+      ...row("identities", each.identities.join(", ")),
+      ...row("flow", `${each.transport} from ${each.remote}`),
+      ...row("access", each.accessNetwork ?? "not told (no P-Access-Network-Info)"),
+      ...row("registered", `${duration(now - each.registeredAt)} ago, expires in ${duration(each.expiresInMs)}`),
+      ...row(
+        "indications",
+        `UE e2ae ${sign(told.ueE2ae)}  UE e2e SDES ${sign(told.ueE2eSdes)}  UE e2e KMS ${sign(told.ueE2eKms)}  network e2ae ${sign(told.networkE2ae)}`,
+      ),
+      ...row("dialect", each.dialect),
+      ...row("policy", each.policy),
+      ...row("protection", reason === undefined ? "e2ae is available" : `no e2ae: ${reason}`),
+      ...(meaning === undefined ? [] : row("", [meaning.means, meaning.advice ?? ""].join(" ").trim())),
+    ];
+  });
+
+export const callList = (answer: Calls, paper: Paper): Lines => {
+  if (answer.calls.length === 0)
+    return answer.offset > 0 ? [`no more than ${plural(answer.total, "call leg")}`] : ["no calls"];
+  return [
+    ...table(
+      [
+        { title: "ID" },
+        { title: "UE", least: 16 },
+        { title: "DIRECTION", least: 4 },
+        { title: "PHASE", least: 5 },
+        { title: "TIME", align: "right" },
+        { title: "SECURITY" },
+        { title: "REASON", least: 14 },
+      ],
+      answer.calls.map((call) => [
+        shortId(call.id),
+        call.aor,
+        call.direction,
+        call.phase,
+        lasting(call, answer.now),
+        call.security,
+        call.reason,
+      ]),
+      paper.columns,
+      painter(paper),
+    ),
+    ...rest(answer.calls.length, answer),
+  ];
+};
+
+export const gatewayList = ({ gateways }: Gateways, paper: Paper): Lines =>
+  gateways.length === 0
+    ? ["no gateways"]
+    : table(
+        [
+          { title: "GATEWAY", least: 8 },
+          { title: "STATE" },
+          { title: "KEYS" },
+          { title: "CONTEXTS", align: "right" },
+          { title: "FROM", least: 12 },
+          { title: "WHY", least: 12 },
+        ],
+        gateways.map((each) => [
+          each.id,
+          each.state,
+          each.protected ? "yes" : "no",
+          String(each.contexts),
+          each.remote === undefined ? "" : `${each.protocol ?? ""} ${each.remote}`.trim(),
+          each.reason ?? "",
+        ]),
+        paper.columns,
+        painter(paper),
+      );

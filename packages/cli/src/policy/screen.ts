@@ -1,0 +1,82 @@
+// What `policy test` found, as lines. Pure.
+import { meaningOf } from "@sallyport/api";
+import { redactKeys } from "@sallyport/kit";
+import type { ExplainFacts, OfferExplanation, PolicyExplanation } from "@sallyport/media-security";
+import { decisionLines } from "../ask/call-screens.ts";
+import type { Lines } from "../ask/screens.ts";
+import { sign } from "../ask/words.ts";
+import { tint, toneOf, type Paper } from "../screen/paper.ts";
+import { clean, hang, plural } from "../screen/text.ts";
+
+type Row = (label: string, text: string) => Lines;
+
+const registrationBlock = (facts: ExplainFacts, found: PolicyExplanation, row: Row): Lines => {
+  const { registration: asked } = facts;
+  const { indications: told } = found.registration;
+  const reason = found.registration.mode === "none" ? found.registration.reason : undefined;
+  const meaning = reason === undefined ? undefined : meaningOf(reason);
+  return [
+    "registration",
+    ...row("over", `${asked.transport}, keys ${asked.confidential ? "may" : "may not"} pass`),
+    ...row("realm", asked.realm ?? ""),
+    ...row("access", asked.accessNetwork ?? "not told (no P-Access-Network-Info)"),
+    ...row("user agent", asked.userAgent ?? "not told"),
+    ...row("client", asked.securityClient.length === 0 ? "no Security-Client" : asked.securityClient.join(", ")),
+    "",
+    ...found.inWords.flatMap((line) => row("", line)),
+    ...row(
+      "",
+      `UE e2ae ${sign(told.ueE2ae)}  UE e2e SDES ${sign(told.ueE2eSdes)}  UE e2e KMS ${sign(told.ueE2eKms)}  network e2ae ${sign(told.networkE2ae)}`,
+    ),
+    ...(meaning === undefined ? [] : row("", meaning.means)),
+    ...(asked.securityClient.length > 0
+      ? []
+      : row("", "For a UE that announces it, add --security-client 'sdes-srtp;mediasec'.")),
+  ];
+};
+
+const outcome = (offer: OfferExplanation): string =>
+  offer.outcome === "sent-on"
+    ? "sent on"
+    : offer.outcome === "unreadable"
+      ? "not readable"
+      : `refused with ${offer.status ?? "an error"}`;
+
+const offerBlock = (facts: ExplainFacts, offer: OfferExplanation, row: Row, paper: Paper): Lines => {
+  const whose = facts.offer?.from === "core" ? "of the core, to the UE" : "of the UE, to the core";
+  const streams = offer.summary?.streams ?? [];
+  const body = offer.sdp === undefined ? [] : redactKeys(offer.sdp).trimEnd().split(/\r?\n/);
+  return [
+    "",
+    `offer ${whose}: ${outcome(offer)}`,
+    ...offer.inWords.flatMap((line) => row("", line)),
+    ...streams.flatMap((stream) =>
+      row(
+        `m-line ${stream.stream}`,
+        `${stream.media}: ${stream.security} (${stream.reason}). ${meaningOf(stream.reason)?.means ?? ""}`,
+      ).map((line) => tint(paper, toneOf(stream.security), line)),
+    ),
+    ...offer.evidence.flatMap(({ stream, reason }) =>
+      streams.length > 0 || stream === undefined || reason === undefined
+        ? []
+        : row(
+            `m-line ${stream}`,
+            `${reason}. ${[meaningOf(reason)?.means, meaningOf(reason)?.advice].join(" ").trim()}`,
+          ),
+    ),
+    ...(offer.evidence.length === 0 ? [] : ["", plural(offer.evidence.length, "decision")]),
+    ...offer.evidence.flatMap((record, index) =>
+      decisionLines({ ...record, changed: [...record.changed] }, index, paper),
+    ),
+    ...(body.length === 0 ? [] : ["", "what leaves (gateway addresses made up, keys taken out)"]),
+    ...body.map((line) => `  ${clean(line)}`),
+  ];
+};
+
+export const policyScreen = (facts: ExplainFacts, found: PolicyExplanation, paper: Paper): Lines => {
+  const row: Row = (label, text) => hang(`  ${label.padEnd(label === "" ? 0 : 11)}`, clean(text), paper.columns);
+  return [
+    ...registrationBlock(facts, found, row),
+    ...(found.offer === undefined ? [] : offerBlock(facts, found.offer, row, paper)),
+  ];
+};
