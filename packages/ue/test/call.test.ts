@@ -250,7 +250,12 @@ describe("calls", () => {
     expect(call.report().mediaDirection).toBe("sendonly");
     expect(other.report().mediaDirection).toBe("recvonly");
     await other.play(speech("unheard", 2));
+    // RFC 6337 5.3: each offers what it wants itself, so a refresh by the held side neither resumes nor holds anything.
     await other.reinvite();
+    expect(requestsOf(proxy, "INVITE").at(-1)).toContain("a=sendrecv");
+    expect([call.report().mediaDirection, other.report().mediaDirection]).toEqual(["sendonly", "recvonly"]);
+    await call.reinvite();
+    expect([call.report().mediaDirection, other.report().mediaDirection]).toEqual(["sendonly", "recvonly"]);
     await call.reinvite("sendrecv");
     await Promise.all([call.play(speech("2", 4)), other.play(speech("3", 4))]);
     await expect.poll(() => other.received.octets().length + call.received.octets().length).toBe(160 * 12);
@@ -259,8 +264,8 @@ describe("calls", () => {
       expect(each.report().media.counters).toMatchObject({ authenticationFailures: 0, replays: 0, notSent: 0 });
     }
     const keys = requestsOf(proxy, "INVITE").map((text) => new Set(text.match(/inline:\S+/g)));
-    expect(keys.length).toBe(4);
-    expect(keys[1]).toEqual(keys[3]);
+    expect(keys.length).toBe(5);
+    expect(keys[1]).toEqual(keys[4]);
     expect(keys[0]).toEqual(new Set([...(keys[1] ?? []), ...(keys[0] ?? [])]));
   });
 

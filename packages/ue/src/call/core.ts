@@ -106,6 +106,8 @@ export const createCallCore = async (
     facts: () => context.facts(),
   });
 
+  /** What our owner wants of the stream, whatever the other side agrees to at the moment. RFC 6337 5.3. */
+  let wish: Direction = "sendrecv";
   let state: CallState = "calling";
   let status: number | undefined;
   let end: CallEnd | undefined;
@@ -168,14 +170,14 @@ export const createCallCore = async (
     const invite = incoming.method === "INVITE";
     let body: string | undefined;
     if (hasSdp(incoming)) {
-      const taken = session.takeOffer(incoming.body, "sendrecv");
+      const taken = session.takeOffer(incoming.body, wish);
       if (!taken.ok) {
         log.warn("offer refused", { why: taken.why });
         return refuse(488, [["Warning", `399 sallyport "${taken.why.replaceAll('"', "'")}"`]]);
       }
       body = taken.answer;
       noteSecurity();
-    } else if (invite) body = session.offer(askedAgain(), session.view.direction);
+    } else if (invite) body = session.offer(askedAgain(), wish);
     const response = createResponse(incoming, 200, undefined, {
       headers: [...core.contactHeaders(), ...(body === undefined ? [] : [["Content-Type", sdpType] as const])],
       ...(body === undefined ? {} : { body: Buffer.from(body, "latin1") }),
@@ -270,9 +272,9 @@ export const createCallCore = async (
     reinvite: async (direction?: Direction) => {
       if (state !== "answered" || ownInvite) throw callError("There is no answered call, or a re-INVITE is under way.");
       ownInvite = true;
-      const before = session.view.direction;
+      const wanted = direction ?? wish;
       try {
-        const { status: code, response } = await request("INVITE", session.offer(askedAgain(), direction ?? before));
+        const { status: code, response } = await request("INVITE", session.offer(askedAgain(), wanted));
         if (code === 408 || code === 481) {
           // RFC 3261 12.2.1.2: the other side has no such dialog any more.
           core.sendBye();
@@ -289,6 +291,7 @@ export const createCallCore = async (
           finish({ by: "us", why: taken.why });
           throw ueErrors("SALLY_UE_MEDIA", taken.why);
         }
+        wish = wanted;
         noteSecurity();
       } finally {
         ownInvite = false;

@@ -75,7 +75,7 @@ export interface UeCall {
   readonly sent: Recording;
   /** Writes what came in as a WAV. Rejects SALLY_UE_FILE. */
   writeRecording(path: string): Promise<void>;
-  /** Offers the stream again: unchanged keys, another direction where given. Rejects SALLY_UE_CALL with the status. */
+  /** Offers the stream again: unchanged keys, another direction where given (kept for later offers). Rejects SALLY_UE_CALL with the status. */
   reinvite(direction?: Direction): Promise<void>;
   /** CANCEL, BYE or a refusal, whatever fits the state. Resolves when the call has ended. */
   hangup(): Promise<CallEnd>;
