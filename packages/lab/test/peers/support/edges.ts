@@ -47,13 +47,22 @@ export interface Edges {
 export const passwordOf = (name: string): string => `${name}-of-the-lab`;
 
 /** What must never cross into a core: TS 33.328 7.1, 7.2.1 and 7.3.1. */
-export const mediaSecurityWords = /a=crypto|inline:|3ge2ae|mediasec|sdes-srtp|security-(client|server|verify)|RTP\/SAVP/i;
+export const mediaSecurityWords =
+  /a=crypto|inline:|3ge2ae|mediasec|sdes-srtp|security-(client|server|verify)|RTP\/SAVP/i;
 
 /** The messages on the core side in which such a word stands. */
 export const leaks = (crossings: readonly Crossing[]): readonly string[] =>
   crossings
     .filter(({ side, octets }) => side === "core" && mediaSecurityWords.test(octets.toString("latin1")))
     .map(({ octets }) => octets.toString("latin1"));
+
+/** What one side holds for calls. Transactions are left out: RFC 3261 and RFC 6026 keep some of them for 32 s after their end. */
+const heldBy = ({ edge, gateway, tap }: LabSide): number =>
+  edge.counts().calls + edge.counts().contexts + gateway.contexts() + gateway.terminations() + tap.ports.length;
+
+/** Settles when no call, context, termination or media port is left (invariant 10). */
+export const nothingLeft = ({ a, b }: Pick<Edges, "a" | "b">): Promise<void> =>
+  until("calls, contexts and media ports to be given back", () => heldBy(a) + heldBy(b) === 0, 5000);
 
 export const startEdges = async (options: EdgesOptions): Promise<Edges> => {
   const { corePort, coreProtocol = "udp", access = "tls" } = options;
@@ -147,8 +156,9 @@ export const startEdges = async (options: EdgesOptions): Promise<Edges> => {
   try {
     const sides: Partial<Record<Side, LabSide>> = {};
     for (const side of options.sides ?? (["a", "b"] as const)) sides[side] = await startSide(side);
-    const { a, b = a } = sides;
+    const { a } = sides;
     if (a === undefined) throw new TypeError("edges begin with side a");
+    const { b = a } = sides;
     await until("the registration of the gateways", () =>
       [a, b].every(({ edge }) => edge.gateways().every(({ state }) => state === "up")),
     );
