@@ -124,7 +124,7 @@ const decideLine = (
   const mode = modeFor(facts, base);
   if (mode === undefined) return pass("none", plainReason(facts), ", not both indicated support");
   // The UE set this line up without protection of its own accord: a hold from the far end does not change that.
-  if (inForce?.kind === "passed" && inForce.security === "none" && !reopens.has(inForce.reason)) {
+  if (inForce?.kind === "passed" && inForce.security === "none" && inForce.reason !== "rejected-by-peer") {
     return pass("none", "not-requested", ", plain from the start");
   }
   if (facts.emergency === true && !facts.confidential && inForce?.kind !== "secured") {
@@ -132,9 +132,6 @@ const decideLine = (
   }
   return secure(document, index, facts, inForce, repeated, mode, step);
 };
-
-/** A line that was refused, or no RTP (T.38 meanwhile), says nothing about how its UE wants media protected. */
-const reopens = new Set<ReasonCode>(["rejected-by-peer", "not-rtp"]);
 
 /** How a line towards the UE is to be protected: as it is or was in this dialog, as announced, or as to a phone. */
 const modeFor = (facts: NegotiationFacts, base: AgreedLine | undefined): ProtectionMode | undefined => {

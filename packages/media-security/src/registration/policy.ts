@@ -86,7 +86,7 @@ const matches = (pattern: string, text: string): boolean => {
   const [head = "", ...rest] = pattern.split("*");
   const tail = rest.pop();
   if (tail === undefined) return text === pattern;
-  if (!text.startsWith(head) || text.length < head.length + tail.length || !text.endsWith(tail)) return false;
+  if (!text.startsWith(head) || !text.endsWith(tail)) return false;
   let at = head.length;
   for (const part of rest) {
     const found = text.indexOf(part, at);
