@@ -180,9 +180,25 @@ const registration = z
       .max(3600)
       .default(60)
       .describe("Shortest registration a UE may ask for, seconds; shorter gets 423."),
+    keepAlive: z
+      .int()
+      .min(0)
+      .max(3600)
+      .default(120)
+      .describe("Seconds between keep-alives asked of UEs on streams that offer them (RFC 6223); 0 asks for none."),
   })
   .prefault({})
   .describe("Registration.");
+
+const emergency = z
+  .strictObject({
+    unregistered: z
+      .boolean()
+      .default(false)
+      .describe("Take emergency calls (urn:service:sos) of UEs that did not register (TS 24.229 5.2.10)."),
+  })
+  .prefault({})
+  .describe("Emergency calls; they are never refused for lack of media security.");
 
 export const edgeConfigSchema = z.strictObject({
   name: z.string().min(1).max(64).describe("Name of this edge in logs, views and charging identifiers."),
@@ -197,6 +213,7 @@ export const edgeConfigSchema = z.strictObject({
   policy: policySchema,
   limits,
   registration,
+  emergency,
 });
 
 /** What `createEdge` takes: the configuration after validation, defaults filled in. */

@@ -317,7 +317,7 @@ describe("bindings", () => {
     expect(gone.status).toBe(480);
   });
 
-  it("RFC 3327 5.2: a Path that this edge did not seal leads nowhere", async () => {
+  it("RFC 5626 5.3: a Path that this edge did not seal is forbidden", async () => {
     scenario = await openScenario();
     const bob = await scenario.ue("bob");
     const { path } = await bob.register();
@@ -328,7 +328,7 @@ describe("bindings", () => {
     const refused = await scenario.core
       .send(coreRequest(scenario.core, "MESSAGE", bob.contact, { route: [forged] }))
       .final();
-    expect(refused.status).toBe(404);
+    expect(refused.status).toBe(403);
     expect(bob.requests.all).toEqual([]);
   });
 

@@ -7,6 +7,7 @@ import { headerValue, type Flow, type ServerTransaction, type SipRequest } from 
 import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import type { Binding } from "../registration/binding.ts";
+import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
 import { createLeg, type Leg } from "./leg.ts";
 import type { CallView } from "./view.ts";
 
@@ -28,9 +29,6 @@ export interface Calls {
   /** Ends every call on both sides; resolves when the gateways have everything back. */
   close(): Promise<void>;
 }
-
-/** An emergency call (RFC 5031) is never refused for lack of media security. */
-const isEmergency = (uri: string): boolean => /^urn:service:sos(?:\.|$)/i.test(uri);
 
 export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
   const legs = new Map<string, Leg>();
@@ -87,7 +85,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
             policy: binding.policy,
             confidential: binding.confidential,
             ueRole: from === "access" ? "originating" : "terminating",
-            ...(isEmergency(arrived.uri) ? { emergency: true } : {}),
+            // RFC 5031: an emergency call is never refused for lack of media security.
+            ...(isEmergencyUri(arrived.uri) || binding.emergency === true ? { emergency: true } : {}),
           },
         },
         onFinished: (view) => finished(leg, view),
@@ -106,8 +105,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
       ctx.log.info("notification for no call", { kind: notification.kind, gateway: notification.gateway });
     },
     flowClosed: (flow) => {
-      for (const binding of ctx.bindings.onFlow(flow.id))
-        for (const leg of ofBinding(binding.id)) leg.feed({ kind: "flow-lost" });
+      const here = [...ctx.bindings.onFlow(flow.id).map(({ id }) => id), unregisteredId(flow.id)];
+      for (const id of here) for (const leg of ofBinding(id)) leg.feed({ kind: "flow-lost" });
     },
     flowBack: (binding) => {
       for (const leg of ofBinding(binding.id)) leg.feed({ kind: "flow-back" });

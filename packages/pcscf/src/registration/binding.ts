@@ -40,6 +40,8 @@ export type Binding = {
   readonly identities: readonly string[];
   /** The UE asked for RFC 5626 outbound: a lost flow is answered 430. */
   readonly outbound: boolean;
+  /** An emergency registration (RFC 5031), or the UE of an emergency call that did not register. */
+  readonly emergency?: true;
   readonly accessNetwork?: string;
   readonly indications: { readonly [K in keyof MediaSecurityIndications]: MediaSecurityIndications[K] };
   /** What may protect its calls up to the gateway; absent in what an earlier release stored. */
@@ -52,7 +54,7 @@ export type Binding = {
   readonly reason?: string;
 };
 
-/** The Contact of a REGISTER that we keep: the first that is a SIP URI. */
+/** A Contact of a REGISTER that is a SIP URI. */
 export interface ContactFacts {
   readonly uri: string;
   readonly instance?: string;
@@ -80,6 +82,13 @@ const contactFacts = (message: SipMessage, element: string): ContactFacts | unde
 
 export const contactsOf = (message: SipMessage): readonly ContactFacts[] =>
   headerList(message, "contact").flatMap((element) => contactFacts(message, element) ?? []);
+
+/**
+ * The contact a REGISTER is about: the first that stays registered. A phone that changed its address says both, the old
+ * one with expires=0, in either order (RFC 3261 10.2.2).
+ */
+export const principalContact = (contacts: readonly ContactFacts[]): ContactFacts | undefined =>
+  contacts.find(({ expires }) => expires !== 0) ?? contacts[0];
 
 /** The address of record: the To URI in comparable form. */
 export const addressOfRecord = (message: SipMessage): string | undefined => {

@@ -13,6 +13,7 @@ import {
   type SipResponse,
 } from "@sallyport/sip";
 import { withCharging } from "../routing/charging.ts";
+import { answerKeep } from "../routing/keep.ts";
 import { scrub } from "../routing/scrub.ts";
 import { markIntegrity, withoutAkaKeys, type IntegrityProtected } from "./credentials.ts";
 
@@ -47,9 +48,12 @@ export const towardsRegistrar = (
 export const towardsRegistering = (
   response: SipResponse,
   securityServer: readonly string[],
+  keepAliveS: number,
 ): { readonly response: SipResponse; readonly removed: readonly string[] } => {
   const { message, removed } = scrub(response, "access");
-  return { response: replaceHeader(withoutAkaKeys(message), "security-server", securityServer), removed };
+  const told = replaceHeader(withoutAkaKeys(message), "security-server", securityServer);
+  const registered = response.status >= 200 && response.status < 300;
+  return { response: registered ? answerKeep(told, keepAliveS) : told, removed };
 };
 
 /** RFC 3608: the route every later request of this contact has to take. */

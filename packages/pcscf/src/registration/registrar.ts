@@ -4,6 +4,7 @@ import { token } from "@sallyport/kit";
 import {
   createResponse,
   headerList,
+  headerValue,
   tagOf,
   type ServerTransaction,
   type SipRequest,
@@ -12,6 +13,7 @@ import {
 import type { EdgeContext } from "../context.ts";
 import { mediaPolicy } from "../policy.ts";
 import { noteQuirk } from "../quirks.ts";
+import { isEmergencyContact } from "../routing/emergency.ts";
 import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
 import { branchFor } from "../routing/outgoing.ts";
@@ -22,6 +24,7 @@ import {
   bindingKey,
   contactsOf,
   grantedTo,
+  principalContact,
   realmOf,
   type Binding,
   type ContactFacts,
@@ -41,11 +44,16 @@ interface Attempt {
   readonly aor: string;
   /** Undefined for a query and for `*`. */
   readonly contact: ContactFacts | undefined;
+  /** Contacts the same REGISTER takes back. */
+  readonly leaving: readonly ContactFacts[];
   readonly key: string;
   readonly existing: Binding | undefined;
   readonly bindingId: string;
   readonly agreement: Agreement;
 }
+
+/** Places above the limit that only emergency registrations may take. */
+const emergencyReserve = (places: number): number => Math.ceil(places / 20);
 
 const withParameter = (uri: string, wanted: boolean): string => (wanted ? `${uri};ob` : uri);
 
@@ -68,11 +76,19 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
 
   /** A binding leaves when its registration does: by `*`, by expiry 0, or because the registrar no longer lists it. */
   const forget = async (attempt: Attempt): Promise<void> => {
-    const { request } = attempt.transaction;
+    const { request, flow } = attempt.transaction;
     const all = headerList(request, "contact").includes("*");
     const gone = all ? bindings.all().filter((binding) => binding.aor === attempt.aor) : [attempt.existing];
     for (const binding of gone) if (binding !== undefined) await bindings.drop(binding.id);
-    pending.drop(attempt.transaction.flow.id, attempt.key);
+    pending.drop(flow.id, attempt.key);
+  };
+
+  const forgetLeaving = async (attempt: Attempt): Promise<void> => {
+    for (const contact of attempt.leaving) {
+      const binding = bindings.byContact(attempt.aor, contact);
+      // The contact that stays may be the same device's: its binding has just moved.
+      if (binding !== undefined && binding.id !== attempt.bindingId) await bindings.drop(binding.id);
+    }
   };
 
   const store = async (
@@ -103,6 +119,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       identities: identities.length === 0 ? [aor] : identities,
       outbound:
         contact.regId !== undefined && headerList(request, "supported").some((tag) => tag.toLowerCase() === "outbound"),
+      ...(isEmergencyContact(contact.uri) ? { emergency: true as const } : {}),
       ...(agreement.accessNetwork === undefined ? {} : { accessNetwork: agreement.accessNetwork }),
       indications: { ...agreement.registration.indications },
       mode: agreement.registration.mode,
@@ -139,8 +156,9 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       const expires = contact === undefined ? 0 : contact.expires === 0 ? 0 : grantedTo(contact, response);
       if (contact !== undefined && expires > 0) await store(attempt, contact, expires, response);
       else if (headerList(transaction.request, "contact").length > 0) await forget(attempt);
+      await forgetLeaving(attempt);
     }
-    const answer = towardsRegistering(response, sent);
+    const answer = towardsRegistering(response, sent, config.registration.keepAlive);
     for (const kind of answer.removed) counters.count("indications_removed_total", { kind, from: "core" });
     transaction.respond(answer.response);
   };
@@ -154,7 +172,8 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const { request, removed } = towardsRegistrar(counted, {
       path: withParameter(
         pointUri(corePoint, ctx.tokens.seal("path", attempt.bindingId)),
-        attempt.contact?.regId !== undefined,
+        // RFC 5626 5.1: only the first hop may promise that it keeps the flow.
+        attempt.contact?.regId !== undefined && headerList(transaction.request, "via").length === 1,
       ),
       requirePath: config.registration.requirePath,
       home: config.homeNetwork,
@@ -201,17 +220,25 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
       const aor = addressOfRecord(request);
       if (aor === undefined || tagOf(request, "to") !== undefined) return refuse(transaction, 400, "Malformed To");
-      const [contact] = contactsOf(request);
-      const asked = contact?.expires;
-      const { minExpires, maxRegistrations } = { ...config.registration, ...config.limits };
+      const contacts = contactsOf(request);
+      // RFC 3261 10.3 step 6: `*` stands alone and only takes everything back.
+      const all = headerList(request, "contact").includes("*");
+      if (all && (contacts.length > 0 || !/^0+$/.test(headerValue(request, "expires") ?? "")))
+        return refuse(transaction, 400, "Bad Contact");
+      const contact = principalContact(contacts);
+      const leaving = contacts.filter((each) => each !== contact && each.expires === 0);
+      const emergency = contact !== undefined && isEmergencyContact(contact.uri);
+      const { minExpires } = config.registration;
+      const places =
+        config.limits.maxRegistrations + (emergency ? emergencyReserve(config.limits.maxRegistrations) : 0);
       // RFC 3261 10.3 step 7. A client that gets ten seconds comes back hundreds of times a second.
-      if (asked !== undefined && asked > 0 && asked < minExpires) {
+      if (contacts.some(({ expires = minExpires }) => expires > 0 && expires < minExpires)) {
         return refuse(transaction, 423, undefined, [["Min-Expires", String(minExpires)]]);
       }
       const key = contact === undefined ? aor : bindingKey(aor, contact);
       const existing = contact === undefined ? undefined : bindings.byContact(aor, contact);
       const before = pending.get(flow.id, key);
-      if (existing === undefined && before === undefined && bindings.size >= maxRegistrations)
+      if (existing === undefined && before === undefined && bindings.size >= places)
         return refuse(transaction, 503, undefined, [["Retry-After", "120"]]);
       const agreement = agree({
         request,
@@ -221,6 +248,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         sent: before?.sent ?? existing?.securityServer,
         earlier: before?.announced,
         realm: realmOf(aor),
+        emergency,
       });
       for (const sighting of agreement.quirks) noteQuirk(ctx, sighting, { aor });
       const bindingId = existing?.id ?? before?.bindingId ?? token(ctx.random, 32);
@@ -230,7 +258,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         return refuse(transaction, 494, undefined, securityHeaders(agreement));
       }
       for (const what of agreement.verdict.tolerated) log.info("security verify tolerated", { aor, what });
-      forward({ transaction, point, aor, contact, key, existing, bindingId, agreement }, hops.request);
+      forward({ transaction, point, aor, contact, leaving, key, existing, bindingId, agreement }, hops.request);
     },
   };
 };

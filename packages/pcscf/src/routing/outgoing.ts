@@ -2,6 +2,8 @@
 // RFC 3261 16.6, RFC 3608 (Service-Route), RFC 3325 (identity), RFC 5658 (Record-Route), TS 24.229 5.2.6.
 import { token } from "@sallyport/kit";
 import {
+  headerValue,
+  parseCSeq,
   parseNameAddr,
   parseSipUri,
   resolveTarget,
@@ -17,6 +19,7 @@ import type { Binding } from "../registration/binding.ts";
 import { withCharging } from "./charging.ts";
 import { loopMark } from "./hops.ts";
 import { assertIdentity } from "./identity.ts";
+import { answerKeep } from "./keep.ts";
 import type { ListeningPoint } from "./points.ts";
 import { createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
@@ -122,6 +125,10 @@ export const towardsUe = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing | un
   return { request: withRecordRoute(ctx, out, facts, to), to };
 };
 
+/** RFC 6223 4.4: keep-alives may also be agreed on for the time of a call. */
+const makesDialog = (response: SipResponse): boolean =>
+  response.status > 100 && response.status < 300 && parseCSeq(headerValue(response, "cseq") ?? "")?.method === "INVITE";
+
 /** A response on its way to `side`. `identities` are those of the UE that answers, where it answers for itself. */
 export const responseTowards = (
   ctx: EdgeContext,
@@ -131,5 +138,6 @@ export const responseTowards = (
 ): SipResponse => {
   const scrubbed = scrub(response, side);
   counted(ctx, scrubbed.removed, side === "core" ? "access" : "core");
-  return identities === undefined ? scrubbed.message : assertIdentity(scrubbed.message, identities);
+  const named = identities === undefined ? scrubbed.message : assertIdentity(scrubbed.message, identities);
+  return side === "access" && makesDialog(named) ? answerKeep(named, ctx.config.registration.keepAlive) : named;
 };

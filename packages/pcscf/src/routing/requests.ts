@@ -13,8 +13,11 @@ import {
 } from "@sallyport/sip";
 import type { Calls } from "../call/calls.ts";
 import type { EdgeContext } from "../context.ts";
+import { mediaPolicy } from "../policy.ts";
+import { ruleFor } from "../registration/agreement.ts";
 import type { Binding } from "../registration/binding.ts";
 import type { Registrar } from "../registration/registrar.ts";
+import { isEmergencyUri, unregisteredBinding } from "./emergency.ts";
 import { forwardRequest } from "./forwarding.ts";
 import { countDown, hasLooped, loopMark } from "./hops.ts";
 import { sameIdentity } from "./identity.ts";
@@ -48,7 +51,11 @@ const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding |
   return bindings.at(-1);
 };
 
+const isEmergencyCall = (request: SipRequest): boolean =>
+  request.method === "INVITE" && tagOf(request, "to") === undefined && isEmergencyUri(request.uri);
+
 export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Calls): Requests => {
+  const policy = mediaPolicy(ctx.config);
   const refuse = (
     transaction: ServerTransaction,
     status: number,
@@ -68,6 +75,14 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
       refuse(transaction, 503, undefined, [["Retry-After", "10"]]);
   };
 
+  /** Who makes an emergency call without a registration. */
+  const stranger = ({ transaction, request, point }: Admitted): Binding => {
+    const { flow } = transaction;
+    const confidential = flow.protocol === "tls" || point.trusted;
+    const rule = ruleFor({ request, protocol: flow.protocol, confidential, policy });
+    return unregisteredBinding(request, flow, point, { rule, now: ctx.clock.now() });
+  };
+
   const inCall = ({ transaction, request, token, point }: Admitted): void => {
     const leg = calls.byId(token?.subject ?? "");
     if (leg === undefined) return refuse(transaction, 481);
@@ -82,8 +97,12 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
     if (token?.kind === "call") return inCall(admitted);
     const registered = ctx.bindings.onFlow(transaction.flow.id);
     const binding = bindingOf(registered, request);
-    // TS 24.229 5.2.6.3.1: no registration, no service.
-    if (binding === undefined) return refuse(transaction, 403, "Not Registered");
+    // TS 24.229 5.2.6.3.1: no registration, no service; 5.2.10: save for emergency calls, where the operator serves them.
+    if (binding === undefined) {
+      return ctx.config.emergency.unregistered && isEmergencyCall(request)
+        ? startCall(admitted, stranger(admitted))
+        : refuse(transaction, 403, "Not Registered");
+    }
     if (tagOf(request, "to") !== undefined) {
       const own = token?.kind === "dialog" && registered.find(({ id }) => id === token.subject);
       if (own === false || own === undefined) return refuse(transaction, 481);
@@ -94,7 +113,7 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
   };
 
   const fromCore = (admitted: Admitted): void => {
-    const { transaction, request, token, point } = admitted;
+    const { transaction, request, token, point, forged } = admitted;
     if (!ctx.trust(transaction.flow)) {
       ctx.counters.count("strangers_refused_total");
       ctx.log.warn("stranger on the core side", { remote: transaction.flow.remote.address });
@@ -105,7 +124,8 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
     if (token?.kind === "call") return inCall(admitted);
     const binding = token === undefined ? undefined : ctx.bindings.byId(token.subject);
     // RFC 3327: terminating requests come along our Path; without it there is nobody to give them to.
-    if (token === undefined) return refuse(transaction, 404);
+    // RFC 5626 5.3: a flow token that somebody else made is forbidden.
+    if (token === undefined) return refuse(transaction, forged ? 403 : 404);
     if (binding === undefined) return refuse(transaction, token.kind === "path" ? 480 : 481);
     if (flowTo(ctx, binding) === undefined) return refuse(transaction, refusalOfLostFlow(binding));
     if (request.method === "INVITE" && tagOf(request, "to") === undefined) return startCall(admitted, binding);

@@ -20,6 +20,8 @@ export interface Arrived {
   readonly token: ReturnType<Tokens["open"]>;
   /** Whether any Route entry or the Request-URI named us. */
   readonly addressed: boolean;
+  /** An entry of ours carries a token that we did not seal. */
+  readonly forged: boolean;
 }
 
 /** 16.4: undoes a strict router's swap, then takes our entries off the top of Route. */
@@ -27,22 +29,27 @@ export const arrive = (request: SipRequest, points: Points, tokens: Tokens): Arr
   let out = request;
   let token: Arrived["token"];
   let addressed = false;
+  let forged = false;
+  const take = (user: string | undefined): void => {
+    addressed = true;
+    const opened = tokens.open(user);
+    forged ||= user !== undefined && opened === undefined;
+    token ??= opened;
+  };
   const own = points.ownUri(request.uri);
   const lr = param(parseSipUri(request.uri)?.params ?? [], "lr") !== undefined;
   const routes = headerList(request, "route");
   const last = routes.at(-1);
   if (own !== undefined && lr && last !== undefined) {
     // 16.4: our Record-Route came back as Request-URI, so the sender routes strictly; the target is the last Route.
-    token = tokens.open(own.user);
-    addressed = true;
+    take(own.user);
     out = replaceHeader(withUri(out, last.replace(/^[^<]*<|>.*$/g, "")), "route", routes.slice(0, -1));
   }
   for (;;) {
     const top = headerList(out, "route")[0];
     const ours = top === undefined ? undefined : points.ownUri(top);
-    if (ours === undefined) return { request: out, token, addressed };
-    addressed = true;
-    token ??= tokens.open(ours.user);
+    if (ours === undefined) return { request: out, token, addressed, forged };
+    take(ours.user);
     out = removeTopListElement(out, "route");
   }
 };

@@ -7,6 +7,7 @@ import {
   writeMessage,
   type Flow,
   type ListenSpec,
+  type Params,
   type ServerTransaction,
   type SipRequest,
   type SipResponse,
@@ -31,7 +32,8 @@ export interface Peer {
   readonly acks: Inbox<SipRequest>;
   /** Everything that came in and went out, as text. */
   readonly wire: { readonly direction: "in" | "out"; readonly text: string }[];
-  send(request: SipRequest): Sent;
+  /** `viaParams` go on the peer's own Via. */
+  send(request: SipRequest, viaParams?: Params): Sent;
   ack(request: SipRequest): Promise<void>;
   /** The next request of that method. */
   expect(method: string): Promise<ServerTransaction>;
@@ -99,16 +101,21 @@ export const createPeer = async (options: PeerOptions): Promise<Peer> => {
     requests,
     acks,
     wire,
-    send: (request) => {
+    send: (request, viaParams) => {
       const responses = createInbox<SipResponse>(`${name} ${request.method}`, (response) => response.startLine);
-      const transaction = transactions.request(request, target(), {
-        onResponse: (response, flow) => {
-          flows.add(flow);
-          responses.push(response);
+      const transaction = transactions.request(
+        request,
+        target(),
+        {
+          onResponse: (response, flow) => {
+            flows.add(flow);
+            responses.push(response);
+          },
+          onTimeout: () => responses.push(createResponse(request, 408)),
+          onTransportError: () => responses.push(createResponse(request, 503)),
         },
-        onTimeout: () => responses.push(createResponse(request, 408)),
-        onTransportError: () => responses.push(createResponse(request, 503)),
-      });
+        viaParams === undefined ? {} : { viaParams },
+      );
       return {
         responses,
         final: () => responses.next((response) => response.status >= 200),
