@@ -13,14 +13,17 @@ export interface Proof {
   readonly tests: readonly TestTitle[];
 }
 
-/** Titles may name several rows: "TS 33.328 7.2.1 step 2, 7.2.1 step 3: ...". A bare clause without a part names no row. */
+/**
+ * Titles may name several rows: "TS 33.328 7.2.1 step 2, 7.2.1 step 3: ...". Only a clause with a step or a letter names a row;
+ * a bare clause, or one with a NOTE, says where a test comes from and no more.
+ */
 export const namesIn = (title: string): readonly string[] => {
   const [names, rest] = title.split(": ", 2);
   if (names === undefined || rest === undefined || !names.startsWith("TS 33.328 ")) return [];
   return names
     .slice("TS 33.328 ".length)
     .split(/,\s*/)
-    .filter((name) => name.includes(" "))
+    .filter((name) => /^\d[\d.]* (?:step |\()/.test(name))
     .map((name) => `TS 33.328 ${name.trim()}`);
 };
 
