@@ -27,6 +27,10 @@ const placeOf = (file: string, document: Document, counter: LineCounter, path: P
   return `${file}:1:1`;
 };
 
+/** Of a complaint about nothing only what was expected is worth reading. */
+const expectation = (message: string): string =>
+  message.replace(/^Invalid input: /, "").replace(/, received undefined$/, "");
+
 const dotted = (path: Path): string =>
   path.map((part, index) => (typeof part === "number" ? `[${part}]` : index === 0 ? part : `.${part}`)).join("");
 
@@ -108,7 +112,7 @@ export const parseConfiguration = <S extends z.ZodType>(file: string, text: stri
     return [
       {
         where: placeOf(file, document, counter, path),
-        what: `${dotted(path) || "the file"}: ${missing ? `is missing. ${issue.message}` : issue.message}.`,
+        what: `${dotted(path) || "the file"}: ${missing ? `is missing; ${expectation(issue.message)}` : issue.message}.`,
       },
     ];
   });
