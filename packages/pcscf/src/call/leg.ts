@@ -15,6 +15,7 @@ import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import { noteQuirk } from "../quirks.ts";
 import type { Binding } from "../registration/binding.ts";
+import { answersAs } from "../routing/identity.ts";
 import {
   branchFor,
   refusalOfLostFlow,
@@ -180,7 +181,11 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
         return forward(effect);
       case "respond": {
         // RFC 3325 and TS 24.229 5.2.6.4: the UE that answers is who it registered as.
-        const answers = effect.from === "access" && effect.initial ? current().identities : undefined;
+        const asked = servers.get(effect.exchange)?.request;
+        const answers =
+          effect.from === "access" && effect.initial && asked !== undefined
+            ? answersAs(asked, current().identities)
+            : undefined;
         const response = responseTowards(ctx, effect.response, otherSide(effect.from), answers);
         return servers.get(effect.exchange)?.respond(response);
       }

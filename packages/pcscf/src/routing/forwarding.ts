@@ -4,6 +4,7 @@ import { createResponse, headerList, tagOf, type ServerTransaction, type SipRequ
 import { withoutKeying } from "../call/idle-sdp.ts";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
+import { answersAs } from "./identity.ts";
 import { branchFor, refusalOfLostFlow, responseTowards, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
 import type { ListeningPoint } from "./points.ts";
 
@@ -42,7 +43,7 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
         if (response.status === 100) return;
         const clean = withoutKeying(response);
         const initial = tagOf(transaction.request, "to") === undefined;
-        const identities = !fromUe && initial ? binding.identities : undefined;
+        const identities = !fromUe && initial ? answersAs(transaction.request, binding.identities) : undefined;
         // A body that cannot be read is not passed on; the answer itself is.
         const message = clean.ok
           ? clean.message

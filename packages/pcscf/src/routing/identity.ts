@@ -33,6 +33,16 @@ export const servedIdentity = (message: SipMessage, registered: readonly string[
   return registered[0];
 };
 
+/**
+ * The identities a UE answers a request under: the one it was called by (RFC 7315 4.2), where that is among those it
+ * registered, and then alone; else all. TS 24.229 5.2.6.4.
+ */
+export const answersAs = (request: SipMessage, registered: readonly string[]): readonly string[] => {
+  const called = uriOf(headerList(request, "p-called-party-id")[0]);
+  const known = called === undefined ? undefined : registered.find((identity) => sameIdentity(identity, called));
+  return known === undefined ? registered : [known];
+};
+
 /** Takes the UE's hint and any identity it asserted itself away and asserts a registered one. `registered`: default first. */
 export const assertIdentity = <M extends SipMessage>(message: M, registered: readonly string[]): M => {
   const identity = servedIdentity(message, registered);

@@ -15,9 +15,23 @@ const fromUe = [
   "p-served-user",
   "p-user-database",
   "p-profile-key",
+  "p-called-party-id",
+  "p-asserted-service",
+  "p-private-network-indication",
   "feature-caps",
 ] as const;
-const towardsUe = [...charging, "p-visited-network-id", "p-served-user", "p-user-database", "p-profile-key"] as const;
+// The access information of somebody else's UE and the hints of RFC 3325 and RFC 6050 end at the trust domain.
+const towardsUe = [
+  ...charging,
+  "p-visited-network-id",
+  "p-served-user",
+  "p-user-database",
+  "p-profile-key",
+  "p-private-network-indication",
+  "p-access-network-info",
+  "p-preferred-identity",
+  "p-preferred-service",
+] as const;
 
 /** Names what was taken out, for counters and evidence: `security-client`, `mediasec`... */
 export interface Scrubbed<M extends SipMessage> {
@@ -59,6 +73,20 @@ const withoutAgreement = <M extends SipMessage>(message: M, removed: string[]): 
 
 const isNetworkProvided = (element: string): boolean => /;\s*network-provided\s*(?:;|$)/i.test(element);
 
+/**
+ * RFC 5009 8: only the trust domain authorises early media. What a UE may say is that it understands the header, in the
+ * request that starts a call.
+ */
+const withoutEarlyMedia = <M extends SipMessage>(message: M): M =>
+  message.kind === "response"
+    ? removeHeader(message, "p-early-media")
+    : filterHeaderList(message, "p-early-media", (element) => element.trim().toLowerCase() === "supported");
+
+const wants = (message: SipMessage, privacy: string): boolean =>
+  headerValues(message, "privacy").some((value) =>
+    value.split(/[;,]/).some((word) => word.trim().toLowerCase() === privacy),
+  );
+
 /** A message that came from the other side, fit to go on towards `side`. */
 export const scrub = <M extends SipMessage>(message: M, side: Side): Scrubbed<M> => {
   const removed: string[] = [];
@@ -67,15 +95,11 @@ export const scrub = <M extends SipMessage>(message: M, side: Side): Scrubbed<M>
   if (side === "core") {
     out = without(out, fromUe, removed);
     // RFC 7315 4.4: only the network may mark access information as network-provided.
-    out = filterHeaderList(out, "p-access-network-info", (element) => !isNetworkProvided(element));
+    out = withoutEarlyMedia(filterHeaderList(out, "p-access-network-info", (element) => !isNetworkProvided(element)));
   } else {
     out = without(out, towardsUe, removed);
     // RFC 3325 7: an identity the caller wants kept private stays inside the trust domain.
-    if (
-      headerValues(out, "privacy").some((value) => value.split(";").some((word) => word.trim().toLowerCase() === "id"))
-    ) {
-      out = without(out, ["p-asserted-identity"], removed);
-    }
+    if (wants(out, "id")) out = without(out, ["p-asserted-identity"], removed);
   }
   return { message: out, removed: removed.slice(0, agreement) };
 };
