@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { parseSipUri } from "@sallyport/sip";
 import * as z from "zod";
 import { policySchema } from "./policy.ts";
+import { storeSchema } from "./state/config.ts";
 
 const file = (what: string) => z.string().min(1).meta({ path: true }).describe(what);
 const port = z.int().min(0).max(65_535).describe("Port; 0 lets the system choose.");
@@ -158,6 +159,10 @@ const limits = z
       32_000,
     ),
     flowLostMs: duration("How long a call waits for its UE to come back on a new flow, ms.", 5000),
+    restartMs: duration(
+      "The same after a restart of this edge, when all UEs on TCP and TLS have to come back at once, ms.",
+      60_000,
+    ),
   })
   .prefault({})
   .describe("Bounds on what strangers can make this element hold.");
@@ -186,6 +191,12 @@ const registration = z
       .max(3600)
       .default(120)
       .describe("Seconds between keep-alives asked of UEs on streams that offer them (RFC 6223); 0 asks for none."),
+    reconnect: z
+      .enum(["never", "contact"])
+      .default("contact")
+      .describe(
+        "How a UE on TCP or TLS is reached whose connection is gone: not at all, or by a new connection to its Contact where that names the address it registered from.",
+      ),
   })
   .prefault({})
   .describe("Registration.");
@@ -214,6 +225,11 @@ export const edgeConfigSchema = z.strictObject({
   limits,
   registration,
   emergency,
+  store: storeSchema
+    .optional()
+    .describe(
+      "What outlives a restart. Left out, `sallyport edge` keeps registrations in lmdb, in .sallyport/state/<name> beside its configuration file.",
+    ),
 });
 
 /** What `createEdge` takes: the configuration after validation, defaults filled in. */

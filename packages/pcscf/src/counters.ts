@@ -12,7 +12,8 @@ export type CounterName =
   | "requests_refused_total"
   | "strangers_refused_total"
   | "gateway_failures_total"
-  | "quirks_total";
+  | "quirks_total"
+  | "store_failures_total";
 
 export interface CounterView {
   readonly name: CounterName;

@@ -6,14 +6,17 @@ import {
   createSipTransport,
   createTransactions,
   resolveTarget,
+  type Flow,
+  type SipResponse,
   type SipTarget,
   type SipTransport,
   type Transactions,
   type WireEvent,
 } from "@sallyport/sip";
-import { memoryStore, type StateStore } from "@sallyport/store";
+import type { StateStore } from "@sallyport/store";
 import type { Side } from "@sallyport/media-security";
 import { createCalls } from "./call/calls.ts";
+import { legOfStray } from "./call/stray.ts";
 import type { CallView } from "./call/view.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { EdgeContext } from "./context.ts";
@@ -30,6 +33,9 @@ import { createPoints, type ListeningPoint } from "./routing/points.ts";
 import { createRequests, type Requests } from "./routing/requests.ts";
 import { createTokens } from "./routing/token.ts";
 import { createCoreTrust } from "./routing/trust.ts";
+import { createKeptCalls, loadCalls } from "./state/kept-calls.ts";
+import { openState } from "./state/open.ts";
+import { tokenKey } from "./state/token-key.ts";
 
 export interface EdgeDeps extends Pick<ControllerDeps, "observeIq" | "createIq"> {
   readonly clock: Clock;
@@ -38,7 +44,7 @@ export interface EdgeDeps extends Pick<ControllerDeps, "observeIq" | "createIq">
   readonly openDatagram?: OpenDatagram;
   /** Sees every SIP message as it crosses a socket; it may hold keys. */
   readonly observe?: (event: WireEvent) => void;
-  /** Where registrations outlive a restart; in memory when left out. */
+  /** Takes the place of the configured store; the caller closes it. */
   readonly store?: StateStore;
 }
 
@@ -58,20 +64,12 @@ export interface Edge {
     readonly transactions: number;
     readonly contexts: number;
   };
-  /** Ends every call, gives every context back, closes every socket. */
-  close(): Promise<void>;
+  /**
+   * Closes every socket. `keepCalls` leaves the calls that are in the store running, for the next start to take up; it is
+   * what happens where the store outlives the process. All other calls end, and give their contexts back.
+   */
+  close(how?: { readonly keepCalls?: boolean }): Promise<void>;
 }
-
-const tokenBucket = "pcscf/tokens";
-
-/** The sealing key of Path and Record-Route; shared through the store, so that Paths outlive a restart. */
-const sealingKey = async (store: StateStore, random: Random): Promise<Buffer> => {
-  const kept = await store.get(tokenBucket, "key");
-  if (typeof kept === "string") return Buffer.from(kept, "base64url");
-  const fresh = random.bytes(32);
-  await store.put(tokenBucket, "key", fresh.toString("base64url"));
-  return fresh;
-};
 
 type Listener = EdgeConfig["access"][number] | EdgeConfig["core"]["listen"][number];
 
@@ -110,16 +108,27 @@ const nextHopOf = (config: EdgeConfig, core: readonly ListeningPoint[]): SipTarg
   return { ...target, listener: point.name, ...(nextHopName === undefined ? {} : { serverName: nextHopName }) };
 };
 
+/** What arrives before the rooms are ready; more is lost, and sent again. */
+const maxEarly = 1024;
+
 /**
- * Opens every listening point, loads registrations, starts Iq.
+ * Loads registrations and calls, opens every listening point, starts Iq.
  * @throws SALLY_EDGE_FILE, SALLY_EDGE_NEXT_HOP, SALLY_SIP_LISTEN, SALLY_SIP_TLS_MATERIAL, SALLY_IQ_*, SALLY_STORE_*
  */
 export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Edge> => {
   const { clock, random } = deps;
   const log = deps.log.child({ edge: config.name });
-  const store = deps.store ?? memoryStore();
-  // Sockets open before the rooms behind them are built; what arrives that early is told to come again.
+  const counters = createCounters();
+  const state = await openState(config.store, { clock, random, log, given: deps.store });
+  const { store, sealer } = state;
+  // Sockets open before the rooms behind them are built: what arrives that early waits for them.
   let requests: Requests | undefined;
+  const early: ((ready: Requests) => void)[] = [];
+  const soon = (run: (ready: Requests) => void): void => {
+    if (requests !== undefined) run(requests);
+    else if (early.length < maxEarly) early.push(run);
+  };
+  let onStray: (response: SipResponse, flow: Flow) => void = () => undefined;
   let onFlowClosed: EdgeClosing = () => undefined;
   const transport = createSipTransport({
     clock,
@@ -135,21 +144,17 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     random,
     log: log.child({ room: "sip" }),
     validation: { role: "proxy" },
-    onRequest: (transaction) => requests?.onRequest(transaction),
-    onAck: (request, flow) => requests?.onAck(request, flow),
+    onRequest: (transaction) => soon((ready) => ready.onRequest(transaction)),
+    onAck: (request, flow) => soon((ready) => ready.onAck(request, flow)),
+    onStrayResponse: (response, flow) => onStray(response, flow),
   });
-  const closing: (() => Promise<void> | void)[] = [() => transactions.close(), () => transport.close()];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closing.toReversed()) await close();
+  type Closing = (how: { readonly keepCalls: boolean }) => Promise<void> | void;
+  const closing: Closing[] = [() => state.close(), () => transactions.close(), () => transport.close()];
+  const closeAll = async ({ keepCalls = state.durable }: { readonly keepCalls?: boolean } = {}): Promise<void> => {
+    for (const close of closing.splice(0).toReversed()) await close({ keepCalls });
   };
   try {
-    const access: ListeningPoint[] = [];
-    for (const [index, listener] of config.access.entries())
-      access.push(await openPoint(transport, "access", index, listener));
-    const core: ListeningPoint[] = [];
-    for (const [index, listener] of config.core.listen.entries())
-      core.push(await openPoint(transport, "core", index, listener));
-    const key = await sealingKey(store, random);
+    const key = await tokenKey(store, sealer, random);
     const bindings = await createBindings({
       store,
       clock,
@@ -157,14 +162,29 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       onGone: (binding) => log.info("registration gone", { aor: binding.aor }),
     });
     closing.push(() => bindings.close());
-    const iq = await startController(config.iq, { ...deps, log }, (notification) => calls.notify(notification));
-    closing.push(() => iq.close());
+    const loaded = sealer === undefined ? [] : await loadCalls({ store, sealer, log });
+    const access: ListeningPoint[] = [];
+    for (const [index, listener] of config.access.entries())
+      access.push(await openPoint(transport, "access", index, listener));
+    const core: ListeningPoint[] = [];
+    for (const [index, listener] of config.core.listen.entries())
+      core.push(await openPoint(transport, "core", index, listener));
+    const iq = await startController(
+      config.iq,
+      { ...deps, log },
+      {
+        known: loaded.flatMap(({ context }) => context ?? []),
+        onNotify: (notification) => calls.notify(notification),
+        onUp: (gateway) => calls.gatewayBack(gateway),
+      },
+    );
+    closing.push(({ keepCalls }) => iq.close({ keepContexts: keepCalls }));
     const ctx: EdgeContext = {
       config,
       clock,
       random,
       log,
-      counters: createCounters(),
+      counters,
       tokens: createTokens(key),
       loopKey: createSecretKey(key),
       points: createPoints([...access, ...core]),
@@ -174,11 +194,18 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       transactions,
       nextHop: nextHopOf(config, core),
     };
-    const calls = createCalls(ctx, createGatewayPort(iq, config.iq));
-    closing.push(() => calls.close());
+    const keep = sealer === undefined ? undefined : createKeptCalls({ store, sealer, log, counters });
+    const calls = createCalls(ctx, createGatewayPort(iq, config.iq), keep === undefined ? undefined : { keep, loaded });
+    if (loaded.length > 0) log.info("calls taken up", { calls: loaded.length });
+    closing.push((how) => calls.close(how));
     const registrar = createRegistrar(ctx, (binding: Binding) => calls.flowBack(binding));
     requests = createRequests(ctx, registrar, calls);
     onFlowClosed = (flow) => calls.flowClosed(flow);
+    onStray = (response, flow) => {
+      const found = legOfStray(ctx, response, flow);
+      if (found !== undefined) calls.stray(found.call, found.from, response, flow);
+    };
+    for (const run of early.splice(0)) run(requests);
     return {
       name: config.name,
       access,

@@ -1,6 +1,7 @@
 // The P-CSCF (IMS-ALG) of TS 33.328: registration, calls, routing and the controller's side of Iq.
 export { edgeConfigSchema } from "./config.ts";
 export type { EdgeConfig, EdgeConfigInput } from "./config.ts";
+export { defaultStore } from "./state/config.ts";
 export { createEdge } from "./edge.ts";
 export type { Edge, EdgeDeps } from "./edge.ts";
 export { mediaPolicy } from "./policy.ts";

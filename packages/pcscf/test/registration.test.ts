@@ -306,7 +306,7 @@ describe("bindings", () => {
   });
 
   it("RFC 5626 5.3: a request for a UE without outbound whose flow is gone gets 480", async () => {
-    scenario = await openScenario();
+    scenario = await openScenario({ change: (config) => ({ ...config, registration: { reconnect: "never" } }) });
     const bob = await scenario.ue("bob");
     const { path } = await bob.register();
     bob.hangUp();

@@ -3,11 +3,12 @@
 import { token } from "@sallyport/kit";
 import type { IqNotification } from "@sallyport/iq";
 import type { Side } from "@sallyport/media-security";
-import { headerValue, type Flow, type ServerTransaction, type SipRequest } from "@sallyport/sip";
+import { headerValue, type Flow, type ServerTransaction, type SipRequest, type SipResponse } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import type { Binding } from "../registration/binding.ts";
 import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
+import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import { createLeg, type Leg } from "./leg.ts";
 import type { CallView } from "./view.ts";
 
@@ -26,11 +27,25 @@ export interface Calls {
   flowBack(binding: Binding): void;
   /** Live legs, then ended ones, newest first. */
   views(): readonly CallView[];
-  /** Ends every call on both sides; resolves when the gateways have everything back. */
-  close(): Promise<void>;
+  /** A gateway has registered (again). */
+  gatewayBack(gateway: string): void;
+  /** A 2xx to an INVITE that no transaction knows; `call` is the token's subject. */
+  stray(call: string, from: Side, response: SipResponse, flow: Flow): void;
+  /**
+   * Ends every call on both sides; resolves when the gateways have everything back. `keepCalls`: those a successor can
+   * take up go on without us.
+   */
+  close(how?: { readonly keepCalls?: boolean }): Promise<void>;
 }
 
-export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
+/** What calls need to outlive this process. */
+export interface CallMemory {
+  readonly keep: KeptCalls;
+  /** The calls of an earlier run, taken up at once. */
+  readonly loaded: readonly LoadedCall[];
+}
+
+export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: CallMemory): Calls => {
   const legs = new Map<string, Leg>();
   const perBinding = new Map<string, Set<Leg>>();
   const unsettled = new Set<Promise<void>>();
@@ -52,7 +67,32 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
     );
   };
 
+  const put = (leg: Leg): void => {
+    legs.set(leg.id, leg);
+    perBinding.set(leg.bindingId, (perBinding.get(leg.bindingId) ?? new Set<Leg>()).add(leg));
+  };
+
+  const restore = (restored: LoadedCall): void => {
+    const { id, direction, callId, negotiation } = restored;
+    const binding = ctx.bindings.byId(restored.binding.id) ?? restored.binding;
+    const facts = { id, token: ctx.tokens.seal("call", id), direction, callId, bindingId: binding.id };
+    const leg: Leg = createLeg({
+      ctx,
+      gateway,
+      binding,
+      facts: { ...facts, media: negotiation.facts },
+      keep: memory?.keep,
+      restored,
+      onFinished: (view) => finished(leg, view),
+    });
+    put(leg);
+    // Connections are gone; a UE that has one comes back on another.
+    if (ctx.transport.flow(binding.flow.id) === undefined) leg.feed({ kind: "flow-lost", ms: limits.restartMs });
+  };
+
   const ofBinding = (id: string): readonly Leg[] => [...(perBinding.get(id) ?? [])];
+
+  for (const call of memory?.loaded ?? []) restore(call);
 
   return {
     get live() {
@@ -67,8 +107,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
     },
     byId: (id) => legs.get(id),
     start: (transaction, arrived, binding, from) => {
-      const siblings = perBinding.get(binding.id) ?? new Set<Leg>();
-      if (legs.size >= limits.maxCalls || siblings.size >= limits.maxCallsPerBinding) return false;
+      const siblings = perBinding.get(binding.id)?.size ?? 0;
+      if (legs.size >= limits.maxCalls || siblings >= limits.maxCallsPerBinding) return false;
       const id = token(ctx.random, 24);
       const leg: Leg = createLeg({
         ctx,
@@ -89,10 +129,10 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
             ...(isEmergencyUri(arrived.uri) || binding.emergency === true ? { emergency: true } : {}),
           },
         },
+        keep: memory?.keep,
         onFinished: (view) => finished(leg, view),
       });
-      legs.set(id, leg);
-      perBinding.set(binding.id, siblings.add(leg));
+      put(leg);
       leg.request(transaction, from, arrived);
       return true;
     },
@@ -112,9 +152,18 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort): Calls => {
       for (const leg of ofBinding(binding.id)) leg.feed({ kind: "flow-back" });
     },
     views: () => [...[...legs.values()].map((leg) => leg.view()), ...ended],
-    close: async () => {
+    gatewayBack: (id) => {
+      for (const leg of legs.values()) leg.gatewayBack(id);
+    },
+    stray: (call, from, response, flow) => {
+      const leg = legs.get(call);
+      if (leg === undefined || (from === "access" && !leg.isUe(flow))) return;
+      leg.feed({ kind: "stray", from, response });
+    },
+    close: async ({ keepCalls = false } = {}) => {
       for (const leg of legs.values()) {
-        leg.feed({ kind: "end", reason: "closing", status: 503, detail: "the edge is closing" });
+        if (keepCalls && leg.kept) leg.abandon();
+        else leg.feed({ kind: "end", reason: "closing", status: 503, detail: "the edge is closing" });
       }
       await Promise.allSettled([...[...legs.values()].map((leg) => leg.settled()), ...unsettled]);
     },

@@ -25,22 +25,33 @@ import {
   type Outgoing,
 } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
+import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
 import { otherSide } from "./dialog.ts";
-import { openCall, step, type CallFacts } from "./step.ts";
+import type { CallSurroundings } from "../state/call-record.ts";
+import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
+import { createGatewayWork } from "./gateway-work.ts";
+import { createKeeping } from "./keeping.ts";
+import { openCall, resumeCall, step, type CallFacts } from "./step.ts";
 import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
 import { removedIn, removedKinds, type CallView } from "./view.ts";
 
 export interface Leg {
   readonly id: string;
   readonly bindingId: string;
-  /** The flow of the UE, as last registered. */
-  readonly flowId: string;
   readonly ended: boolean;
   readonly context: IqContext | undefined;
+  /** A restart will take it up where it is now. */
+  readonly kept: boolean;
+  /** Whether the leg's own UE speaks on this flow. */
+  isUe(flow: Flow): boolean;
   /** A request that belongs to this leg; `arrived` is `transaction.request` with our Route entries off and hops counted. */
   request(transaction: ServerTransaction, from: Side, arrived: SipRequest): void;
   feed(input: CallInput): void;
   notify(notification: IqNotification): void;
+  /** A gateway has registered (again). */
+  gatewayBack(gateway: string): void;
+  /** Lets go of the leg without ending the call: a successor takes it up. */
+  abandon(): void;
   view(): CallView;
   /** Resolves when the gateway has everything back. */
   settled(): Promise<void>;
@@ -51,30 +62,57 @@ export interface LegOptions {
   readonly gateway: GatewayPort;
   readonly facts: CallFacts;
   readonly binding: Binding;
+  /** Where the call is written down; undefined when calls end with this process. */
+  readonly keep: KeptCalls | undefined;
+  /** The call an earlier run left. */
+  readonly restored?: LoadedCall;
   readonly onFinished: (view: CallView) => void;
 }
 
-export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished }: LegOptions): Leg => {
+/** RFC 4028 10: a refresh that was on its way while this edge was down has this long to come again, 64*T1. */
+const refreshAgainMs = 32_000;
+
+export const createLeg = (options: LegOptions): Leg => {
+  const { ctx, gateway, facts, binding: registered, restored, onFinished } = options;
   const { clock, log, config } = ctx;
   const env = { random: ctx.random, limits: config.limits };
   const servers = new Map<number, ServerTransaction>();
   const clients = new Map<number, ClientTransaction>();
   const timers = new Map<CallTimer, Timer>();
-  const gatewayWork = new Set<Promise<void>>();
   const inbox: CallInput[] = [];
-  const startedAt = clock.now();
-  let state: CallState = openCall(facts);
+  const startedAt = restored?.startedAt ?? clock.now();
+  let state: CallState = restored === undefined ? openCall(facts) : resumeCall(facts, restored);
   let binding = registered;
   let summary: NegotiationSummary = summarise(state.negotiation);
-  let context: IqContext | undefined;
+  const media = createGatewayWork({
+    call: facts.id,
+    gateway,
+    emergency: facts.media.emergency === true,
+    log,
+    held: restored?.context?.context,
+  });
+  let unsettled = restored?.unsettled ?? false;
   let exchanges = 0;
   let busy = false;
   let finished = false;
-  let answeredAt: number | undefined;
+  let answeredAt: number | undefined = restored?.answeredAt;
+  let sessionEndsAt: number | undefined = restored?.sessionEndsAt;
   let endedAt: number | undefined;
 
   /** The binding as it is now: a refresh may have moved the UE to another flow. */
   const current = (): Binding => (binding = ctx.bindings.byId(binding.id) ?? binding);
+
+  const surroundings = (): CallSurroundings => {
+    const held = media.describe();
+    return {
+      binding: current(),
+      startedAt,
+      ...(answeredAt === undefined ? {} : { answeredAt }),
+      ...(sessionEndsAt === undefined ? {} : { sessionEndsAt }),
+      ...(held === undefined ? {} : { context: held }),
+    };
+  };
+  const keeping = createKeeping(options.keep, surroundings, restored === undefined ? undefined : state);
 
   const cameIn = (transaction: ServerTransaction): ListeningPoint | undefined => ctx.points.ofFlow(transaction.flow);
 
@@ -90,43 +128,22 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
 
   const anyPoint = (side: Side): ListeningPoint | undefined => ctx.points.all.find((point) => point.side === side);
 
-  const track = (work: Promise<void>): void => {
-    gatewayWork.add(work);
-    work.then(
-      () => gatewayWork.delete(work),
-      () => gatewayWork.delete(work),
-    );
+  const toGateway = ({ request, plan }: CallEffect & { readonly kind: "gateway" }): void => {
+    unsettled = false;
+    media.carryOut(plan, (reply) => {
+      if (reply.ok) return feed({ kind: "gateway-done", request, access: reply.access, core: reply.core });
+      ctx.counters.count("gateway_failures_total", { code: reply.code });
+      log.warn("gateway refused", { call: facts.id, code: reply.code });
+      return feed({ kind: "gateway-refused", request, status: reply.status });
+    });
   };
 
-  const toGateway = ({ request, plan }: CallEffect & { readonly kind: "gateway" }): void =>
-    track(
-      (async () => {
-        const reply = await gateway.carryOut(plan, context, { emergency: facts.media.emergency === true });
-        if (reply.ok) {
-          ({ context } = reply);
-          feed({ kind: "gateway-done", request, access: reply.access, core: reply.core });
-          return;
-        }
-        ctx.counters.count("gateway_failures_total", { code: reply.code });
-        log.warn("gateway refused", { call: facts.id, code: reply.code });
-        feed({ kind: "gateway-refused", request, status: reply.status });
-      })(),
-    );
-
-  const releaseGateway = (): void => {
-    const held = context;
-    context = undefined;
-    if (held === undefined) return;
-    track(
-      (async () => {
-        const statistics = await gateway.release(held);
-        log.info("gateway released", {
-          call: facts.id,
-          gateway: held.gateway,
-          context: held.context,
-          answered: statistics !== undefined,
-        });
-      })(),
+  /** The last run may have died between an order to the gateway and its result: what is in force is said again. */
+  const settleAgain = (): void => {
+    unsettled = false;
+    const streams = state.negotiation.installed.map(({ wish }) => wish);
+    media.carryOut({ context: "existing", streams, remove: [] }, ({ ok }) =>
+      log.info("gateway told again", { call: facts.id, answered: ok }),
     );
   };
 
@@ -142,7 +159,10 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
       out.request,
       out.to,
       {
-        onResponse: (response) => feed({ kind: "response", exchange: id, response }),
+        onResponse: (response, flow) => {
+          noteFlow(ctx, current(), flow);
+          feed({ kind: "response", exchange: id, response });
+        },
         onTimeout: () => feed({ kind: "unanswered", exchange: id, status: 408 }),
         onTransportError: (error) => {
           log.info("request not sent", { call: facts.id, error: error.message });
@@ -203,7 +223,7 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
       case "gateway":
         return toGateway(effect);
       case "release-gateway":
-        return releaseGateway();
+        return media.release();
       case "zeroise":
         for (const key of effect.keys) key.release();
         return undefined;
@@ -233,17 +253,26 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
     }
   };
 
-  const finish = (): void => {
-    if (finished) return;
+  const letGo = (): void => {
     finished = true;
+    inbox.length = 0;
     for (const timer of timers.values()) timer.cancel();
     timers.clear();
     servers.clear();
+  };
+
+  const finish = (): void => {
+    if (finished) return;
+    letGo();
     onFinished(view());
   };
 
-  const note = (): void => {
+  const note = (effects: readonly CallEffect[]): void => {
     summary = summarise(state.negotiation);
+    for (const effect of effects) {
+      if (effect.kind === "arm" && effect.timer === "session") sessionEndsAt = clock.now() + effect.ms;
+      else if (effect.kind === "disarm" && effect.timer === "session") sessionEndsAt = undefined;
+    }
     if (state.phase === "confirmed") answeredAt ??= clock.now();
     if (state.phase === "ending") endedAt ??= clock.now();
   };
@@ -251,17 +280,39 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
   const feed = (input: CallInput): void => {
     if (finished) return;
     inbox.push(input);
-    if (busy) return;
+    if (!busy) work();
+  };
+
+  const performAll = (effects: readonly CallEffect[]): void => {
+    for (const effect of effects) perform(effect);
+  };
+
+  /** Everything waits, in order, while the store takes in what the next message will promise. */
+  const work = (): void => {
     busy = true;
     try {
       for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
         const { effects, state: after } = step(state, next, env);
         state = after;
-        note();
-        for (const effect of effects) perform(effect);
+        note(effects);
+        const saved = keeping.before(state, effects);
+        if (saved !== undefined) return media.track(performLater(saved, effects));
+        performAll(effects);
       }
-    } finally {
       busy = false;
+    } catch (error) {
+      busy = false;
+      throw error;
+    }
+  };
+
+  const performLater = async (saved: Promise<void>, effects: readonly CallEffect[]): Promise<void> => {
+    await saved;
+    if (finished) return;
+    try {
+      performAll(effects);
+    } finally {
+      work();
     }
   };
 
@@ -280,20 +331,27 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
     streams: summary.streams,
     evidence: state.evidence,
     removed: removedIn(state.evidence),
-    ...(context === undefined ? {} : { gateway: { gateway: context.gateway, context: context.context } }),
+    ...(media.context === undefined
+      ? {}
+      : { gateway: { gateway: media.context.gateway, context: media.context.context } }),
   });
+
+  if (sessionEndsAt !== undefined) {
+    perform({ kind: "arm", timer: "session", ms: Math.max(sessionEndsAt - clock.now(), refreshAgainMs) });
+  }
 
   return {
     id: facts.id,
     bindingId: facts.bindingId,
-    get flowId() {
-      return current().flow.id;
+    get kept() {
+      return keeping.kept;
     },
+    isUe: (flow) => isFlowOf(ctx, current(), flow),
     get ended() {
       return state.phase === "ending";
     },
     get context() {
-      return context;
+      return media.context;
     },
     request: (transaction, from, arrived) => {
       exchanges += 1;
@@ -306,16 +364,17 @@ export const createLeg = ({ ctx, gateway, facts, binding: registered, onFinished
     feed,
     notify: (notification) => {
       if (notification.kind === "context-lost") {
-        // The gateway holds nothing any more: there is nothing to give back.
-        context = undefined;
+        media.forget();
         feed({ kind: "end", reason: "gateway-lost", status: 503, detail: notification.reason });
       } else if (notification.kind === "media-inactivity") {
         feed({ kind: "end", reason: "media-inactive", status: 408, detail: "media inactivity" });
       }
     },
-    view,
-    settled: async () => {
-      while (gatewayWork.size > 0) await Promise.allSettled(gatewayWork);
+    gatewayBack: (id) => {
+      if (unsettled && media.context?.gateway === id) settleAgain();
     },
+    abandon: letGo,
+    view,
+    settled: () => media.settled(),
   };
 };

@@ -62,7 +62,7 @@ const refuseRequest = (work: Work, exchange: Exchange, status: number, reason: s
 
 export const onRequest = (work: Work, id: number, from: Side, request: SipRequest): void => {
   forgetFinished(work);
-  const initial = work.call.exchanges.size === 0 && tagOf(request, "to") === undefined;
+  const initial = work.call.phase === "setup" && work.call.exchanges.size === 0 && tagOf(request, "to") === undefined;
   const exchange: Exchange = {
     id,
     from,

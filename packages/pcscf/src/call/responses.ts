@@ -1,15 +1,15 @@
 // What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
 import { parseSdp } from "@sallyport/sdp";
-import { tagOf, type SipResponse } from "@sallyport/sip";
+import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
 import { decideNext, pass } from "./decide.ts";
-import { ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed } from "./dialog.ts";
+import { ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { answeredMark, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { offerFailed } from "./requests.ts";
-import type { CallDialog, Carried, Exchange } from "./types.ts";
+import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
 import { putDialog, withoutCarried, withoutOffer, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into. */
@@ -140,4 +140,17 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
     return;
   }
   return carry(work, exchange, response);
+};
+
+/**
+ * A 2xx that comes again because its ACK was lost with an earlier run of this edge: the transaction that could pass it on
+ * is gone, and the call stands on both sides, so it is acknowledged here. RFC 3261 13.2.2.4 and 13.3.1.4.
+ */
+export const onStray = (work: Work, from: Side, response: SipResponse): void => {
+  const cseq = parseCSeq(headerValue(response, "cseq") ?? "");
+  if (work.call.phase !== "confirmed" || cseq?.method !== "INVITE" || !isSuccess(response)) return;
+  const dialog = work.call.dialogs.get(tagOf(response, from === upstreamOf(work.call) ? "from" : "to") ?? "");
+  if (dialog?.state !== "confirmed" || dialog.callId !== headerValue(response, "call-id")) return;
+  const request = ackTowards(work.call, dialog, from, cseq.seq);
+  work.effects.push({ kind: "acknowledge", towards: from, request, party: partyAt(work.call, dialog, from) });
 };

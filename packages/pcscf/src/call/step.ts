@@ -4,7 +4,7 @@ import { openNegotiation, type NegotiationFacts } from "@sallyport/media-securit
 import { decideNext, pass } from "./decide.ts";
 import { endCall } from "./ending.ts";
 import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
-import { onResponse } from "./responses.ts";
+import { onResponse, onStray } from "./responses.ts";
 import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
 import { offerFailed } from "./requests.ts";
 import { refuse, withoutCarried, type CallEnvironment, type Work } from "./work.ts";
@@ -34,6 +34,18 @@ export const openCall = (facts: CallFacts): CallState => ({
   decided: new Map(),
   evidence: [],
   released: false,
+});
+
+/** A confirmed leg again, as it was before a restart. */
+export const resumeCall = (
+  facts: CallFacts,
+  kept: Pick<CallState, "negotiation" | "dialogs" | "evidence">,
+): CallState => ({
+  ...openCall(facts),
+  phase: "confirmed",
+  negotiation: kept.negotiation,
+  dialogs: kept.dialogs,
+  evidence: kept.evidence,
 });
 
 /** Timer C for the initial INVITE (RFC 3261 16.8), the same patience for later ones, and the end of a CANCEL. */
@@ -100,11 +112,13 @@ const apply = (work: Work, input: CallInput): void => {
       return onTimer(work, input.timer);
     case "flow-lost":
       if (work.call.phase !== "ending")
-        work.effects.push({ kind: "arm", timer: "flow", ms: work.env.limits.flowLostMs });
+        work.effects.push({ kind: "arm", timer: "flow", ms: input.ms ?? work.env.limits.flowLostMs });
       return;
     case "flow-back":
       work.effects.push({ kind: "disarm", timer: "flow" });
       return;
+    case "stray":
+      return onStray(work, input.from, input.response);
     case "end":
       return endCall(work, input.reason, input.status, input.detail);
   }

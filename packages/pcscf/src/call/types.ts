@@ -129,8 +129,11 @@ export type CallInput =
     }
   | { readonly kind: "gateway-refused"; readonly request: number; readonly status: number }
   | { readonly kind: "timer"; readonly timer: CallTimer }
-  | { readonly kind: "flow-lost" }
+  /** `ms`: how long to wait for the UE, when it is not the usual time. */
+  | { readonly kind: "flow-lost"; readonly ms?: number }
   | { readonly kind: "flow-back" }
+  /** A 2xx to an INVITE that no transaction of ours knows: it was answered before a restart. */
+  | { readonly kind: "stray"; readonly from: Side; readonly response: SipResponse }
   /** Something outside SIP ends the call. */
   | { readonly kind: "end"; readonly reason: EndReason; readonly status: number; readonly detail: string };
 

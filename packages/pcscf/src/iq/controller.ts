@@ -2,6 +2,7 @@
 import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
 import {
   createIqController,
+  type IqContextState,
   type IqController,
   type IqControllerConfig,
   type IqControllerOptions,
@@ -21,6 +22,15 @@ export interface ControllerDeps {
   readonly openDatagram?: OpenDatagram;
   readonly observeIq?: (event: IqWireEvent) => void;
   readonly createIq?: IqFactory;
+}
+
+/** What a controller is started with beside its configuration. */
+export interface ControllerStart {
+  /** Contexts of an earlier run. */
+  readonly known: readonly IqContextState[];
+  readonly onNotify: (notification: IqNotification) => void;
+  /** A gateway has registered (again). */
+  readonly onUp: (gateway: string) => void;
 }
 
 const controllerConfig = async (iq: EdgeConfig["iq"]): Promise<IqControllerConfig> => {
@@ -49,7 +59,7 @@ const controllerConfig = async (iq: EdgeConfig["iq"]): Promise<IqControllerConfi
 export const startController = async (
   iq: EdgeConfig["iq"],
   deps: ControllerDeps,
-  onNotify: (notification: IqNotification) => void,
+  { known, onNotify, onUp }: ControllerStart,
 ): Promise<IqController> => {
   const create = deps.createIq ?? createIqController;
   return create({
@@ -59,7 +69,11 @@ export const startController = async (
     random: deps.random,
     ...(deps.openDatagram === undefined ? {} : { openDatagram: deps.openDatagram }),
     ...(deps.observeIq === undefined ? {} : { observe: deps.observeIq }),
+    known,
     onNotify,
-    onGateway: ({ id, state, reason }) => deps.log.info("gateway", { id, state, reason }),
+    onGateway: ({ id, state, reason }) => {
+      deps.log.info("gateway", { id, state, reason });
+      if (state === "up") onUp(id);
+    },
   });
 };

@@ -1,7 +1,7 @@
 // Carries the plans of media-security to a gateway over Iq and brings back addresses or a refusal. Knows no SIP message.
 // TS 33.328 6.2.1.3, TS 23.334 8; it adds what a plan does not say: realms, latching, inactivity.
 import { SallyportError } from "@sallyport/kit";
-import type { CallEndPlan, IqContext, IqController, IqStatistics, StreamPlan } from "@sallyport/iq";
+import type { CallEndPlan, IqContext, IqContextState, IqController, IqStatistics, StreamPlan } from "@sallyport/iq";
 import type { GatewayPlan, LegAddress, LegWish } from "@sallyport/media-security";
 import type { EdgeConfig } from "../config.ts";
 
@@ -21,6 +21,8 @@ export interface GatewayPort {
     held: IqContext | undefined,
     options: { readonly emergency: boolean },
   ): Promise<GatewayReply>;
+  /** What a successor has to know of a context. */
+  describe(context: IqContext): IqContextState | undefined;
   /** Gives the context back. Resolves to undefined when the gateway could not be asked. Never rejects. */
   release(context: IqContext): Promise<IqStatistics | undefined>;
 }
@@ -64,6 +66,7 @@ export const createGatewayPort = (iq: IqController, settings: IqSettings): Gatew
       return refusal(error);
     }
   },
+  describe: (context) => iq.describe(context),
   release: async (context) => {
     try {
       return await iq.subtract(context);

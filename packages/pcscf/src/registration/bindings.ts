@@ -2,6 +2,7 @@
 // Must not know SIP transactions.
 import type { Clock, Log, Timer } from "@sallyport/kit";
 import type { StateStore, StateValue } from "@sallyport/store";
+import { withPastFlow } from "../state/past-flow.ts";
 import { bindingFrom, bindingKey, type Binding } from "./binding.ts";
 
 const bucket = "pcscf/bindings";
@@ -74,7 +75,7 @@ export const createBindings = async (options: {
   };
 
   for (const binding of await readAll(store)) {
-    if (binding.expiresAt > clock.now()) link(binding);
+    if (binding.expiresAt > clock.now()) link(withPastFlow(binding));
     else await store.delete(bucket, binding.id);
   }
 

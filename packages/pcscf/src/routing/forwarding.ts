@@ -7,6 +7,7 @@ import type { Binding } from "../registration/binding.ts";
 import { answersAs } from "./identity.ts";
 import { branchFor, refusalOfLostFlow, responseTowards, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
 import type { ListeningPoint } from "./points.ts";
+import { noteFlow } from "./ue-flow.ts";
 
 export interface Forwarding {
   readonly transaction: ServerTransaction;
@@ -39,7 +40,8 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
     out.request,
     out.to,
     {
-      onResponse: (response) => {
+      onResponse: (response, flow) => {
+        if (!fromUe) noteFlow(ctx, binding, flow);
         if (response.status === 100) return;
         const clean = withoutKeying(response);
         const initial = tagOf(transaction.request, "to") === undefined;

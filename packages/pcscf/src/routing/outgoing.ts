@@ -23,6 +23,7 @@ import { answerKeep } from "./keep.ts";
 import type { ListeningPoint } from "./points.ts";
 import { createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
+import { flowTo } from "./ue-flow.ts";
 
 export interface Outgoing {
   readonly request: SipRequest;
@@ -63,9 +64,6 @@ const isCoreUri = (ctx: EdgeContext, binding: Binding, value: string): boolean =
   const known = [...binding.serviceRoute, core.nextHop].map(host);
   return [...known, ...core.trusted.addresses, ...core.trusted.names].includes(host(value));
 };
-
-/** The way to a registered UE: its own flow, never its Contact. Undefined when the flow is gone. RFC 5626 5.3. */
-export const flowTo = (ctx: EdgeContext, binding: Binding): Flow | undefined => ctx.transport.flow(binding.flow.id);
 
 export const refusalOfLostFlow = (binding: Binding): 430 | 480 => (binding.outbound ? 430 : 480);
 

@@ -23,8 +23,9 @@ import { countDown, hasLooped, loopMark } from "./hops.ts";
 import { sameIdentity } from "./identity.ts";
 import { unknownProxyTags } from "./option-tags.ts";
 import type { ListeningPoint } from "./points.ts";
-import { refusalOfLostFlow, flowTo } from "./outgoing.ts";
+import { refusalOfLostFlow } from "./outgoing.ts";
 import { arrive, type Arrived } from "./route.ts";
+import { flowTo } from "./ue-flow.ts";
 
 export interface Requests {
   onRequest(transaction: ServerTransaction): void;
@@ -87,7 +88,7 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
     const leg = calls.byId(token?.subject ?? "");
     if (leg === undefined) return refuse(transaction, 481);
     // Another UE of this edge must not speak in its name: only the leg's own UE may, on its own flow.
-    if (point.side === "access" && leg.flowId !== transaction.flow.id) return refuse(transaction, 403);
+    if (point.side === "access" && !leg.isUe(transaction.flow)) return refuse(transaction, 403);
     return leg.request(transaction, point.side, request);
   };
 
@@ -157,7 +158,7 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
       if (point === undefined || (point.side === "core" && !ctx.trust(flow))) return;
       const arrived = arrive(request, ctx.points, ctx.tokens);
       const leg = arrived.token?.kind === "call" ? calls.byId(arrived.token.subject) : undefined;
-      if (leg === undefined || (point.side === "access" && leg.flowId !== flow.id)) return;
+      if (leg === undefined || (point.side === "access" && !leg.isUe(flow))) return;
       const hops = countDown(arrived.request);
       if (hops.ok) leg.feed({ kind: "ack", from: point.side, request: hops.request });
     },

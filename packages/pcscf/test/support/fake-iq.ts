@@ -28,6 +28,8 @@ export interface FakeIq {
   /** Commands wait until released. */
   hold(): void;
   release(): void;
+  /** The gateway has registered again. */
+  up(): void;
   notify(make: (context: IqContext) => IqNotification): void;
 }
 
@@ -41,6 +43,7 @@ export const createFakeIq = (): FakeIq => {
   let next = 1;
   let held: Promise<void> | undefined;
   let letGo: () => void = () => undefined;
+  let up: () => void = () => undefined;
   let tell: (notification: IqNotification) => void = () => undefined;
 
   const perform = async (command: IqCommand): Promise<void> => {
@@ -115,6 +118,7 @@ export const createFakeIq = (): FakeIq => {
   return {
     create: async (options) => {
       tell = options.onNotify;
+      up = () => controller.gateways().forEach(options.onGateway);
       known.push((options.known ?? []).map(({ context }) => context.context));
       return controller;
     },
@@ -122,6 +126,7 @@ export const createFakeIq = (): FakeIq => {
     timeline,
     open,
     known,
+    up: () => up(),
     failNext: (kind) => void failing.push(kind),
     hold: () => {
       held = new Promise((resolve) => (letGo = resolve));

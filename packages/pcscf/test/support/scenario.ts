@@ -9,7 +9,14 @@ import {
   type TlsMaterial,
 } from "@sallyport/sip";
 import type { StateStore } from "@sallyport/store";
-import { createEdge, edgeConfigSchema, type Edge, type EdgeConfigInput, type IqFactory } from "../../src/index.ts";
+import {
+  createEdge,
+  edgeConfigSchema,
+  type Edge,
+  type EdgeConfig,
+  type EdgeConfigInput,
+  type IqFactory,
+} from "../../src/index.ts";
 import { expect } from "vitest";
 import { createFakeIq, type FakeIq } from "./fake-iq.ts";
 import { createPeer, type Peer } from "./peer.ts";
@@ -22,6 +29,8 @@ export interface Scenario {
   readonly clock: VirtualClock;
   readonly logs: readonly LogRecord[];
   ue(name: string, options?: UeOptions): Promise<TestUe>;
+  /** Closes the edge without a word to anybody, and starts another with the same configuration, ports and store. */
+  restart(change?: (config: EdgeConfig) => EdgeConfig): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -112,7 +121,7 @@ export const openScenario = async (
   const peers: Peer[] = [];
   const edges: Edge[] = [];
   const corePoint = (): Edge["core"][number] => {
-    const [point] = edges[0]?.core ?? [];
+    const [point] = edges.at(-1)?.core ?? [];
     if (point === undefined) throw new Error("the edge is not open");
     return point;
   };
@@ -124,16 +133,22 @@ export const openScenario = async (
   });
   peers.push(core);
   const config = edgeConfigSchema.parse((options.change ?? ((same) => same))(baseConfig(core.port)));
-  const opened = await createEdge(config, {
-    clock,
-    random: seededRandom(options.seed ?? "edge"),
-    log,
-    createIq: options.createIq ?? iq.create,
-    ...(options.store === undefined ? {} : { store: options.store }),
-  });
-  edges.push(opened);
+  const start = async (ports: typeof config): Promise<Edge> => {
+    const edge = await createEdge(ports, {
+      clock,
+      random: seededRandom(`${options.seed ?? "edge"}${edges.length === 0 ? "" : edges.length}`),
+      log,
+      createIq: options.createIq ?? iq.create,
+      ...(options.store === undefined ? {} : { store: options.store }),
+    });
+    edges.push(edge);
+    return edge;
+  };
+  let opened = await start(config);
   return {
-    edge: opened,
+    get edge() {
+      return opened;
+    },
     iq,
     core,
     clock,
@@ -155,8 +170,23 @@ export const openScenario = async (
       peers.push(peer);
       return testUe(peer, core, protocol);
     },
+    restart: async (change = (same) => same) => {
+      const { access, core: coreSide } = opened;
+      await opened.close({ keepCalls: true });
+      // Peers see their connections end before they use them again.
+      await settled();
+      const samePorts = {
+        ...config,
+        access: config.access.map((point, at) => Object.assign({}, point, { port: access[at]?.port ?? 0 })),
+        core: {
+          ...config.core,
+          listen: config.core.listen.map((point, at) => Object.assign({}, point, { port: coreSide[at]?.port ?? 0 })),
+        },
+      };
+      opened = await start(change(samePorts));
+    },
     close: async () => {
-      await opened.close();
+      await opened.close({ keepCalls: false });
       await Promise.all(peers.map((peer) => peer.close()));
       checkInvariants(core, peers.slice(1), records);
     },

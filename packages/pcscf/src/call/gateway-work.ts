@@ -1,0 +1,78 @@
+// What a leg has with its gateway: the context it holds, and the orders under way. Owns the context until it is given back
+// (invariant 10). Decides nothing. TS 23.334 8.
+import type { Log } from "@sallyport/kit";
+import type { IqContext, IqContextState } from "@sallyport/iq";
+import type { GatewayPlan } from "@sallyport/media-security";
+import type { GatewayPort, GatewayReply } from "../iq/gateway-port.ts";
+
+export interface GatewayWork {
+  readonly context: IqContext | undefined;
+  /** For whoever takes the call up after us. */
+  describe(): IqContextState | undefined;
+  carryOut(plan: GatewayPlan, done: (reply: GatewayReply) => void): void;
+  /** Gives the context back. */
+  release(): void;
+  /** The gateway has lost the context: there is nothing to give back. */
+  forget(): void;
+  /** Lets `settled` wait for this too. */
+  track(work: Promise<void>): void;
+  /** Resolves when nothing is under way any more. Never rejects. */
+  settled(): Promise<void>;
+}
+
+export const createGatewayWork = (options: {
+  readonly call: string;
+  readonly gateway: GatewayPort;
+  readonly emergency: boolean;
+  readonly log: Log;
+  /** The context an earlier run left. */
+  readonly held: IqContext | undefined;
+}): GatewayWork => {
+  const { call, gateway, emergency, log } = options;
+  const underWay = new Set<Promise<void>>();
+  let context = options.held;
+
+  const track = (work: Promise<void>): void => {
+    underWay.add(work);
+    work.then(
+      () => underWay.delete(work),
+      () => underWay.delete(work),
+    );
+  };
+
+  const order = async (plan: GatewayPlan, done: (reply: GatewayReply) => void): Promise<void> => {
+    const reply = await gateway.carryOut(plan, context, { emergency });
+    if (reply.ok) ({ context } = reply);
+    done(reply);
+  };
+
+  const giveBack = async (held: IqContext): Promise<void> => {
+    const statistics = await gateway.release(held);
+    log.info("gateway released", {
+      call,
+      gateway: held.gateway,
+      context: held.context,
+      answered: statistics !== undefined,
+    });
+  };
+
+  return {
+    get context() {
+      return context;
+    },
+    describe: () => (context === undefined ? undefined : gateway.describe(context)),
+    carryOut: (plan, done) => track(order(plan, done)),
+    release: () => {
+      const held = context;
+      context = undefined;
+      if (held !== undefined) track(giveBack(held));
+    },
+    forget: () => {
+      context = undefined;
+    },
+    track,
+    settled: async () => {
+      while (underWay.size > 0) await Promise.allSettled(underWay);
+    },
+  };
+};

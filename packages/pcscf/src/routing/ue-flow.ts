@@ -1,0 +1,48 @@
+// The way to a registered UE: its own flow, and what is left to try when that is gone. RFC 5626 5.3, RFC 3261 18.
+// Knows no call. A UDP flow is a pair of addresses and outlives this process; a connection does not.
+import { resolveTarget, type Flow, type SipTarget } from "@sallyport/sip";
+import type { EdgeContext } from "../context.ts";
+import type { Binding } from "../registration/binding.ts";
+
+/** The UE's flow while it lives; never one of another listening point, whatever its name. */
+const liveFlow = ({ transport }: EdgeContext, { flow }: Binding): Flow | undefined => {
+  const found = transport.flow(flow.id);
+  return found?.listener === flow.listener ? found : undefined;
+};
+
+/**
+ * A new connection to where the UE listens: only to the address it registered from, so that no Contact leads elsewhere,
+ * and over TLS only to who shows a certificate for it.
+ */
+const reconnection = (ctx: EdgeContext, { contact, flow, outbound }: Binding): SipTarget | undefined => {
+  // RFC 5626 5.3: a flow of outbound is never replaced by another; its UE opens a new one, or has a second.
+  if (outbound || ctx.config.registration.reconnect === "never" || flow.protocol === "udp") return undefined;
+  const target = resolveTarget(contact, { protocol: flow.protocol, listener: flow.listener });
+  return target?.protocol === flow.protocol && target.address === flow.address ? target : undefined;
+};
+
+/** Where requests to the UE go: never by its Contact while its flow lives. Undefined when there is no way. */
+export const flowTo = (ctx: EdgeContext, binding: Binding): Flow | SipTarget | undefined =>
+  liveFlow(ctx, binding) ?? reconnection(ctx, binding);
+
+/** A connection to the UE was made anew: it is its flow from now on. */
+export const noteFlow = (ctx: EdgeContext, binding: Binding, flow: Flow): void => {
+  const { protocol, listener, address } = binding.flow;
+  const fits = flow.protocol === protocol && flow.listener === listener && flow.remote.address === address;
+  if (!fits || flow.id === binding.flow.id || liveFlow(ctx, binding) !== undefined) return;
+  if (ctx.bindings.byId(binding.id) === undefined) return;
+  ctx.bindings
+    .put({ ...binding, flow: { ...binding.flow, id: flow.id } })
+    .catch((error: unknown) => ctx.log.warn("store failed", { error: String(error) }));
+};
+
+/**
+ * Whether what comes on `flow` may be the UE's. After its connection is gone it speaks from a new one, before it has
+ * registered again: it names a call by a token only both ends of the call know, from the address it registered from.
+ */
+export const isFlowOf = (ctx: EdgeContext, binding: Binding, flow: Flow): boolean =>
+  flow.id === binding.flow.id ||
+  (binding.flow.protocol !== "udp" &&
+    flow.listener === binding.flow.listener &&
+    flow.remote.address === binding.flow.address &&
+    liveFlow(ctx, binding) === undefined);
