@@ -2,7 +2,7 @@
 import { sipErrors } from "../errors.ts";
 import { isSpace, isToken } from "./chars.ts";
 import type { HeaderField } from "./message.ts";
-import { canonicalName, wireName } from "./names.ts";
+import { canonicalName, registeredSpelling } from "./names.ts";
 
 /** RFC 3261 7.3.1: a fold, CRLF with the white space around it, counts as one SP. `start` is after the colon. */
 export const unfoldedValue = (raw: string, start: number): string => {
@@ -39,12 +39,14 @@ export const isFieldText = (text: string): boolean => {
  * @throws SALLY_SIP_HEADER_INVALID when the name is no token or the value has CR, LF or characters above 255.
  */
 export const createField = (name: string, value: string): HeaderField => {
-  if (!isToken(name)) throw sipErrors("SALLY_SIP_HEADER_INVALID", "The name is not a token.");
+  const canonical = canonicalName(name);
+  const spelled = registeredSpelling(canonical);
+  if (spelled === undefined && !isToken(name)) throw sipErrors("SALLY_SIP_HEADER_INVALID", "The name is not a token.");
   if (!isFieldText(value)) {
     throw sipErrors("SALLY_SIP_HEADER_INVALID", "The value has CR, LF or a character above 255.", { where: name });
   }
   const trimmed = value.trim();
-  return { name: canonicalName(name), raw: `${wireName(name)}: ${trimmed}`, value: trimmed };
+  return { name: canonical, raw: `${spelled ?? name}: ${trimmed}`, value: trimmed };
 };
 
 /** The field with another value: its name stays as the sender spelled it. */

@@ -58,12 +58,12 @@ export const readHead = (text: string, limits: SipLimits): Head => {
 
 /** The first CR without LF or LF without CR: two readers would cut such a head in two ways. -1 when there is none. */
 export const bareLineEnd = (text: string): number => {
-  let cr = text.indexOf("\r");
-  let lf = text.indexOf("\n");
-  while (cr >= 0 && lf === cr + 1) {
-    cr = text.indexOf("\r", lf + 1);
-    lf = text.indexOf("\n", lf + 1);
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 13) {
+      if (text.charCodeAt(at + 1) !== 10) return at;
+      at += 1;
+    } else if (code === 10) return at;
   }
-  if (cr < 0) return lf;
-  return lf < 0 ? cr : Math.min(cr, lf);
+  return -1;
 };

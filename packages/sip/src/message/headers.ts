@@ -26,21 +26,49 @@ export const headerValues = (message: SipMessage, name: string): readonly string
  */
 export const headerList = (message: SipMessage, name: string): readonly string[] => {
   const wanted = canonicalName(name);
-  const elements: string[] = [];
-  for (const field of message.headers) if (field.name === wanted) elements.push(...splitList(field.value));
-  return elements;
+  let elements: readonly string[] | undefined;
+  for (const field of message.headers) {
+    if (field.name !== wanted) continue;
+    const own = splitList(field.value);
+    elements = elements === undefined ? own : [...elements, ...own];
+  }
+  return elements ?? [];
 };
 
-const withHeaders = <M extends SipMessage>(message: M, headers: readonly HeaderField[]): M => ({ ...message, headers });
+/** The first element of that name, as `headerList(...)[0]` would give it. */
+export const topListElement = (message: SipMessage, name: string): string | undefined => {
+  const wanted = canonicalName(name);
+  for (const field of message.headers) {
+    if (field.name !== wanted) continue;
+    const [top] = splitList(field.value);
+    if (top !== undefined) return top;
+  }
+  return undefined;
+};
+
+const hasField = (message: SipMessage, canonical: string): boolean => {
+  for (const field of message.headers) if (field.name === canonical) return true;
+  return false;
+};
+
+/** Written out, not spread: both shapes stay the same however often a message is edited. */
+const withHeaders = <M extends SipMessage>(message: M, headers: readonly HeaderField[]): M => {
+  const { body, startLine } = message;
+  const edited: SipMessage =
+    message.kind === "request"
+      ? { kind: "request", method: message.method, uri: message.uri, startLine, headers, body }
+      : { kind: "response", status: message.status, reason: message.reason, startLine, headers, body };
+  return edited as M;
+};
 
 /** Replaces the first field of that name where it stands and drops the others; adds one at the end when there is none. */
 export const setHeader = <M extends SipMessage>(message: M, name: string, value: string): M =>
-  headerValue(message, name) === undefined ? appendHeader(message, name, value) : replaceHeader(message, name, [value]);
+  hasField(message, canonicalName(name)) ? replaceHeader(message, name, [value]) : appendHeader(message, name, value);
 
 /** Drops every field of that name. */
 export const removeHeader = <M extends SipMessage>(message: M, name: string): M => {
   const wanted = canonicalName(name);
-  if (!message.headers.some((field) => field.name === wanted)) return message;
+  if (!hasField(message, wanted)) return message;
   return withHeaders(
     message,
     message.headers.filter((field) => field.name !== wanted),
@@ -65,11 +93,19 @@ export const appendHeader = <M extends SipMessage>(message: M, name: string, val
 export const replaceHeader = <M extends SipMessage>(message: M, name: string, values: readonly string[]): M => {
   const wanted = canonicalName(name);
   const fields = values.map((value) => createField(name, value));
-  const first = message.headers.findIndex((field) => field.name === wanted);
-  if (first < 0) return fields.length === 0 ? message : withHeaders(message, [...message.headers, ...fields]);
-  const before = message.headers.slice(0, first);
-  const after = message.headers.slice(first + 1).filter((field) => field.name !== wanted);
-  return withHeaders(message, [...before, ...fields, ...after]);
+  if (!hasField(message, wanted)) {
+    return fields.length === 0 ? message : withHeaders(message, [...message.headers, ...fields]);
+  }
+  const headers: HeaderField[] = [];
+  let placed = false;
+  for (const field of message.headers) {
+    if (field.name !== wanted) headers.push(field);
+    else if (!placed) {
+      placed = true;
+      for (const own of fields) headers.push(own);
+    }
+  }
+  return withHeaders(message, headers);
 };
 
 /** Drops the elements `keep` refuses; fields that lose nothing keep their raw text, fields left empty go. */
@@ -79,6 +115,7 @@ export const filterHeaderList = <M extends SipMessage>(
   keep: (element: string) => boolean,
 ): M => {
   const wanted = canonicalName(name);
+  if (!hasField(message, wanted)) return message;
   let changed = false;
   const headers: HeaderField[] = [];
   for (const field of message.headers) {

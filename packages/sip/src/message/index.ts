@@ -15,9 +15,10 @@ export {
   removeTopListElement,
   replaceHeader,
   setHeader,
+  topListElement,
 } from "./headers.ts";
 export { fromUtf8, isToken, quote, unquote, utf8 } from "./chars.ts";
-export { canonicalName, wireName } from "./names.ts";
+export { canonicalName } from "./names.ts";
 export { splitList } from "./list.ts";
 export { formatParams, param, parseParams, withParam, withoutParam } from "./params.ts";
 export type { Params } from "./params.ts";

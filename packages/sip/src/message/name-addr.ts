@@ -2,6 +2,7 @@
 import { isSpace, isTokenChar, quote, skipQuoted, skipSpace, unquote } from "./chars.ts";
 import { formatParams, parseParams } from "./params.ts";
 import type { Params } from "./params.ts";
+import { recalling } from "./recall.ts";
 import { isUri } from "./uri.ts";
 
 export interface NameAddr {
@@ -29,8 +30,7 @@ const compose = (display: string, uri: string, params: Params | undefined): Name
   return { ...(display === "" ? {} : { display }), uri, params };
 };
 
-/** Reads one element; undefined when malformed. `*` is not one. */
-export const parseNameAddr = (text: string): NameAddr | undefined => {
+const readNameAddr = (text: string): NameAddr | undefined => {
   const start = skipSpace(text, 0);
   const quoted = text.charCodeAt(start) === 34;
   const nameEnd = quoted ? skipQuoted(text, start) : start;
@@ -50,6 +50,9 @@ export const parseNameAddr = (text: string): NameAddr | undefined => {
   if (uri.includes("?") || uri.includes(",")) return undefined;
   return compose("", uri, parseParams(text, end));
 };
+
+/** Reads one element; undefined when malformed. `*` is not one. */
+export const parseNameAddr: (text: string) => NameAddr | undefined = recalling(readNameAddr, 8);
 
 /** Always with angles; the display name always quoted. */
 export const formatNameAddr = (address: NameAddr): string => {

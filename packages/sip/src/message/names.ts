@@ -49,5 +49,5 @@ export const canonicalName = (name: string): string => {
   return canonical.get(lower) ?? lower;
 };
 
-/** The name as we write it: the registered spelling where we know one, else as given. */
-export const wireName = (name: string): string => spelling.get(canonicalName(name)) ?? name;
+/** The name as we write it: the registered spelling, given the canonical name; undefined where we know none. */
+export const registeredSpelling = (canonical: string): string | undefined => spelling.get(canonical);

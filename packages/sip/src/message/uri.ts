@@ -3,6 +3,7 @@ import { isIPv6 } from "node:net";
 import { isDigit, isHexDigit, isSpaceOrControl, parseDecimal } from "./chars.ts";
 import { formatParams } from "./params.ts";
 import type { Params } from "./params.ts";
+import { recalling } from "./recall.ts";
 
 export interface SipUri {
   readonly scheme: "sip" | "sips";
@@ -21,6 +22,7 @@ const isAlpha = (code: number): boolean => (code >= 97 && code <= 122) || (code 
 
 /** The scheme in lower case, or undefined when the text does not begin with one. RFC 3986 3.1. */
 export const uriScheme = (text: string): string | undefined => {
+  if (text.startsWith("sip:")) return "sip";
   if (!isAlpha(text.charCodeAt(0))) return undefined;
   for (let at = 1; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -92,8 +94,7 @@ const parseUriParams = (text: string): Params | undefined => {
   return params;
 };
 
-/** Reads a `sip:` or `sips:` URI; undefined for any other scheme and for malformed text. */
-export const parseSipUri = (text: string): SipUri | undefined => {
+const readSipUri = (text: string): SipUri | undefined => {
   const scheme = uriScheme(text);
   if ((scheme !== "sip" && scheme !== "sips") || !isSipUriText(text)) return undefined;
   const start = scheme.length + 1;
@@ -124,6 +125,9 @@ export const parseSipUri = (text: string): SipUri | undefined => {
     ...(question < 0 ? {} : { headers: text.slice(question + 1) }),
   };
 };
+
+/** Reads a `sip:` or `sips:` URI; undefined for any other scheme and for malformed text. */
+export const parseSipUri: (text: string) => SipUri | undefined = recalling(readSipUri, 8);
 
 export const formatSipUri = (uri: SipUri): string => {
   const password = uri.password === undefined ? "" : `:${uri.password}`;

@@ -1,6 +1,6 @@
 // Owns the checks on meaning that every element makes before it acts on a message. RFC 3261 8.2.2, 16.3, 18.1.2 and the
 // outcomes of RFC 4475. Must not know which option tags, body types or methods an element supports.
-import { headerList, headerValue } from "./headers.ts";
+import { headerList, headerValue, topListElement } from "./headers.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
 import { parseNameAddr } from "./name-addr.ts";
 import { parseSipUri, uriScheme } from "./uri.ts";
@@ -34,13 +34,27 @@ const refuse = (status: number, reason: string): RequestVerdict => ({ ok: false,
 const mandatory = ["via", "from", "to", "call-id", "cseq"];
 const single = ["from", "to", "call-id", "cseq", "max-forwards", "content-type", "date", "expires"];
 
+/** One bit a name that is counted, so that counting allocates nothing. */
+const countedBits = new Map([...new Set([...mandatory, ...single])].map((name, index) => [name, 1 << index]));
+const bitsOf = (names: readonly string[]): number =>
+  names.reduce((bits, name) => bits | (countedBits.get(name) ?? 0), 0);
+const mandatoryBits = bitsOf(mandatory);
+const singleBits = bitsOf(single);
+
 const checkCounts = (request: SipRequest): string | undefined => {
-  const counts = new Map<string, number>();
-  for (const field of request.headers) counts.set(field.name, (counts.get(field.name) ?? 0) + 1);
-  const missing = mandatory.find((name) => !counts.has(name));
-  if (missing !== undefined) return `Missing ${missing} Header Field`;
-  const repeated = single.find((name) => (counts.get(name) ?? 0) > 1);
-  return repeated === undefined ? undefined : `Repeated ${repeated} Header Field`;
+  let seen = 0;
+  let again = 0;
+  for (const field of request.headers) {
+    const bit = countedBits.get(field.name) ?? 0;
+    again |= seen & bit;
+    seen |= bit;
+  }
+  const has = (bits: number) => (name: string) => (bits & (countedBits.get(name) ?? 0)) !== 0;
+  if ((seen & mandatoryBits) !== mandatoryBits) {
+    return `Missing ${mandatory.find((name) => !has(seen)(name))} Header Field`;
+  }
+  if ((again & singleBits) === 0) return undefined;
+  return `Repeated ${single.find(has(again))} Header Field`;
 };
 
 const checkAddress = (request: SipRequest, name: "from" | "to"): boolean => {
@@ -106,7 +120,7 @@ const checkHops = (request: SipRequest, role: SipRole | undefined): RequestVerdi
 export const validateRequest = (request: SipRequest, options: ValidationOptions = {}): RequestVerdict => {
   const counts = checkCounts(request);
   if (counts !== undefined) return refuse(400, counts);
-  if (parseVia(headerList(request, "via")[0] ?? "") === undefined) return refuse(400, "Malformed Via");
+  if (parseVia(topListElement(request, "via") ?? "") === undefined) return refuse(400, "Malformed Via");
   if (!checkAddress(request, "from")) return refuse(400, "Malformed From");
   if (!checkAddress(request, "to")) return refuse(400, "Malformed To");
   if (headerValue(request, "call-id") === "") return refuse(400, "Empty Call-ID");

@@ -1,4 +1,5 @@
 // Owns one Via element. RFC 3261 20.42, 25.1; RFC 5118 4.5 for `received` with and without brackets.
+import { recalling } from "./recall.ts";
 import { skipSpace, skipToken } from "./chars.ts";
 import { formatParams, parseParams } from "./params.ts";
 import type { Params } from "./params.ts";
@@ -13,8 +14,7 @@ export interface Via {
   readonly params: Params;
 }
 
-/** Reads one element, white space allowed around `/` and `:`; undefined when malformed. The version is not judged. */
-export const parseVia = (text: string): Via | undefined => {
+const readVia = (text: string): Via | undefined => {
   const start = skipSpace(text, 0);
   const nameEnd = skipToken(text, start);
   const firstSlash = skipSpace(text, nameEnd);
@@ -39,6 +39,9 @@ export const parseVia = (text: string): Via | undefined => {
   const transport = text.slice(transportStart, transportEnd).toUpperCase();
   return { transport, host: host.host, ...(port.port === undefined ? {} : { port: port.port }), params };
 };
+
+/** Reads one element, white space allowed around `/` and `:`; undefined when malformed. The version is not judged. */
+export const parseVia: (text: string) => Via | undefined = recalling(readVia, 4);
 
 export const formatVia = (via: Via): string => {
   const port = via.port === undefined ? "" : `:${via.port}`;

@@ -1,12 +1,12 @@
 // Owns which message belongs to which transaction: RFC 3261 17.1.3 and 17.2.3, branches of RFC 2543 by the old rules.
 // Must not know states or timers.
-import { headerList, headerValue, parseCSeq, parseVia, param, tagOf } from "../message/index.ts";
+import { headerValue, parseCSeq, parseVia, param, tagOf, topListElement } from "../message/index.ts";
 import type { SipRequest, SipResponse, Via } from "../message/index.ts";
 
 const cookie = "z9hg4bk";
 
 export const topVia = (message: SipRequest | SipResponse): Via | undefined => {
-  const element = headerList(message, "via")[0];
+  const element = topListElement(message, "via");
   return element === undefined ? undefined : parseVia(element);
 };
 
@@ -31,7 +31,7 @@ export const serverMatch = (request: SipRequest, source: string, method = reques
   const branch = branchOf(via);
   if (branch !== undefined) {
     const sentBy = `${via.host.toLowerCase()}:${via.port ?? ""}`;
-    return { key: ["3261", owner, source, sentBy, branch].join("\n"), old: false };
+    return { key: `3261\n${owner}\n${source}\n${sentBy}\n${branch}`, old: false };
   }
   // RFC 3261 17.2.3, second half: Request-URI, From tag, Call-ID, CSeq number and top Via.
   const key = [
@@ -42,7 +42,7 @@ export const serverMatch = (request: SipRequest, source: string, method = reques
     tagOf(request, "from") ?? "",
     headerValue(request, "call-id") ?? "",
     cseq.seq,
-    headerList(request, "via")[0] ?? "",
+    topListElement(request, "via") ?? "",
   ].join("\n");
   return { key, old: true };
 };

@@ -60,20 +60,23 @@ export const createRunner = <S extends { readonly name: string }, T extends stri
     timers.set(timer, options.clock.after(ms, fire));
   };
 
-  const guarded = (act: () => void): void => {
+  const apply = (next: Step<S, T>): void => {
+    ({ state } = next);
+    for (const effect of next.effects) {
+      if (over) break;
+      try {
+        perform(effect);
+      } catch (error) {
+        options.onFault(error);
+      }
+    }
+    if (state.name !== "terminated" || over) return;
+    finish();
     try {
-      act();
+      options.onEnd();
     } catch (error) {
       options.onFault(error);
     }
-  };
-
-  const apply = (next: Step<S, T>): void => {
-    ({ state } = next);
-    for (const effect of next.effects) if (!over) guarded(() => perform(effect));
-    if (state.name !== "terminated" || over) return;
-    finish();
-    guarded(() => options.onEnd());
   };
 
   const work = (first: () => void): void => {

@@ -48,7 +48,8 @@ export interface ServerShellOptions {
   readonly request: SipRequest;
   readonly flow: Flow;
   readonly id: string;
-  readonly toTag: string;
+  /** Makes the tag when somebody asks for one: a proxy hardly ever does. */
+  newTag(): string;
   readonly clock: Clock;
   readonly timers: TransactionTimers;
   send(response: SipResponse): Promise<Flow>;
@@ -62,6 +63,7 @@ export const createServerTransaction = (options: ServerShellOptions): ServerShel
   const setting = { timers: options.timers, reliable: flow.protocol !== "udp" };
   let lastAck: SipRequest | undefined;
   let answeredTag: string | undefined;
+  let ownTag: string | undefined;
 
   const transmit = (response: SipResponse): void => {
     options.send(response).catch((error: Error) => feed({ kind: "transport-error", error }));
@@ -120,7 +122,9 @@ export const createServerTransaction = (options: ServerShellOptions): ServerShel
     id: options.id,
     request,
     flow,
-    toTag: options.toTag,
+    get toTag() {
+      return (ownTag ??= options.newTag());
+    },
     get state() {
       return runner.state.name;
     },

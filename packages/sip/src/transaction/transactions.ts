@@ -129,7 +129,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       id: key,
       clock,
       timers,
-      toTag: token(random, 16),
+      newTag: () => token(random, 16),
       send: (response) => transport.send(response, flow),
       onAckOf2xx: (ack) => options.onAck(ack, flow),
       onEnd: () => servers.delete(key),

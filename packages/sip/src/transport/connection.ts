@@ -54,6 +54,19 @@ export const createConnection = (
     });
   let idleTimer = watch();
 
+  // What is sent while one batch of arrivals is worked on leaves in one system call.
+  let gathering = false;
+  const release = (): void => {
+    gathering = false;
+    socket.uncork();
+  };
+  const gather = (): void => {
+    if (gathering) return;
+    gathering = true;
+    socket.cork();
+    setImmediate(release);
+  };
+
   const settlePong = (): void => {
     waiting?.timer.cancel();
     waiting?.resolve();
@@ -125,6 +138,7 @@ export const createConnection = (
           return reject(sipErrors("SALLY_SIP_BACKLOG", `${hostPort(flow.remote.address, flow.remote.port)}.`));
         }
         lastUse = clock.now();
+        gather();
         socket.write(octets, (error) => (error === null || error === undefined ? resolve() : reject(gone())));
       }),
     ping: () =>

@@ -3,11 +3,11 @@
 import type { Endpoint } from "@sallyport/kit";
 import {
   formatVia,
-  headerList,
   param,
   parseVia,
   prependHeader,
   removeTopListElement,
+  topListElement,
   withParam,
   withoutParam,
 } from "../message/index.ts";
@@ -20,7 +20,7 @@ import type { SipProtocol } from "./flow.ts";
  * itself is dropped, it can only be a lie. A Via that already tells the truth is left alone, byte for byte.
  */
 export const stampVia = (request: SipRequest, from: Endpoint): SipRequest => {
-  const element = headerList(request, "via")[0];
+  const element = topListElement(request, "via");
   const via = element === undefined ? undefined : parseVia(element);
   if (via === undefined) return request;
   const asksPort = param(via.params, "rport") !== undefined;
@@ -39,7 +39,7 @@ export const responseAddress = (
   response: SipMessage,
   protocol: SipProtocol,
 ): (Endpoint & { readonly sentBy: string }) | undefined => {
-  const element = headerList(response, "via")[0];
+  const element = topListElement(response, "via");
   const via = element === undefined ? undefined : parseVia(element);
   if (via === undefined) return undefined;
   const received = param(via.params, "received");
