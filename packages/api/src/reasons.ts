@@ -12,7 +12,7 @@ export const reasonMeanings = {
   secured: { means: "Media between the UE and the access gateway is SRTP with keys of its own (e2ae)." },
   "ue-not-capable": {
     means: "The UE did not announce SDES-SRTP when it registered, so it gets the call as a plain UE would.",
-    advice: "Switch on media security with mediasec in the UE; `sallyport reg show` tells what it announced.",
+    advice: "Switch on media security with mediasec in the UE, and let it register again.",
   },
   "network-policy": {
     means: "The policy of this edge does not offer e2ae to this registration.",
@@ -47,7 +47,7 @@ export const reasonMeanings = {
   },
   "not-announced": {
     means: "The UE asked for e2ae although the network had not announced it to this registration.",
-    advice: "Let the UE register again; if it does not look at Security-Server, that is a defect of the UE.",
+    advice: "Let the UE register again; one that asks without looking at Security-Server has a defect.",
   },
   "duplicate-line": { means: "The plain twin of a secured line: one medium needs one stream." },
   "rejected-by-peer": { means: "The other side refused this line with port 0." },

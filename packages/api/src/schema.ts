@@ -25,7 +25,7 @@ const listening = z.object({
   trusted: z.boolean().optional().describe("The access network itself is declared confidential."),
 });
 
-export const gatewaySchema = z.object({
+const gatewaySchema = z.object({
   id: z.string(),
   mid: z.string().describe("Its H.248 message identifier."),
   state: z.string().describe("up, down or leaving."),
@@ -57,7 +57,7 @@ export const statusSchema = z.object({
   warnings: z.array(z.string()).describe("What an operator should look at; empty when all is well."),
 });
 
-export const registrationSchema = z.object({
+const registrationSchema = z.object({
   aor: z.string(),
   contact: z.string(),
   identities: z.array(z.string()),
@@ -76,7 +76,7 @@ export const registrationSchema = z.object({
 
 export const registrationsSchema = z.object({ ...page, registrations: z.array(registrationSchema) });
 
-export const streamSchema = z.object({
+const streamSchema = z.object({
   stream: z.int().describe("m-line, counted from 1."),
   media: z.string(),
   security: z.string().describe("e2ae, e2e or none."),
@@ -102,11 +102,11 @@ const callRow = {
   gateway: z.object({ gateway: z.string(), context: z.number() }).optional(),
 };
 
-export const callRowSchema = z.object(callRow);
+const callRowSchema = z.object(callRow);
 
 export const callsSchema = z.object({ ...page, calls: z.array(callRowSchema) });
 
-export const removalSchema = z.object({
+const removalSchema = z.object({
   from: z.string().describe("Who had put it there: access (the UE), core, edge or gateway."),
   what: z.string(),
   clause: z.string(),
@@ -114,7 +114,7 @@ export const removalSchema = z.object({
   stream: z.int().optional(),
 });
 
-export const evidenceSchema = z.object({
+const evidenceSchema = z.object({
   clause: z.string().describe("Of TS 33.328, or an RFC."),
   step: z.string().describe("Step of the clause; `remove` for its closing sentence; may be empty."),
   origin: z.string().describe("Who sent what was looked at."),
@@ -127,7 +127,7 @@ export const evidenceSchema = z.object({
   quirkMode: z.string().optional().describe("strict, tolerant or observe."),
 });
 
-export const callSchema = z.object({
+const callSchema = z.object({
   ...callRow,
   streams: z.array(streamSchema),
   removed: z.array(removalSchema),
@@ -138,7 +138,7 @@ export const callDetailSchema = z.object({
   calls: z.array(callSchema).describe("One for an id; every crossing of the call for a Call-ID or `latest`."),
 });
 
-export const explanationSchema = z.object({
+const explanationSchema = z.object({
   ...callRow,
   protected: z.boolean().describe("Every live stream runs with e2ae."),
   verdict: z.string().describe("One sentence: why this call is, or is not, protected."),
@@ -152,7 +152,7 @@ export const explanationsSchema = z.object({ ...envelope, calls: z.array(explana
 
 export const gatewaysSchema = z.object({ ...envelope, gateways: z.array(gatewaySchema) });
 
-export const countersSchema = z.object({
+const countersSchema = z.object({
   ...envelope,
   counts: statusSchema.shape.counts,
   counters: z.array(z.object({ name: z.string(), labels: z.record(z.string(), z.string()), value: z.number() })),

@@ -76,7 +76,7 @@ export const callRow = (view: CallView): CallRow => ({
 /** Two octets in hex: the only form in which a key may be named. */
 const fingerprint = (text: string): string => (/^[0-9a-f]{2}:[0-9a-f]{2}$/.test(text) ? text : "<redacted>");
 
-export const streamAnswer = (view: CallView["streams"][number]): StreamAnswer => ({
+const streamAnswer = (view: CallView["streams"][number]): StreamAnswer => ({
   stream: view.stream,
   media: name(view.media),
   security: view.security,
@@ -92,7 +92,7 @@ export const streamsOf = (view: CallView): readonly StreamAnswer[] =>
 
 type Evidence = CallView["evidence"][number];
 
-export const evidenceAnswer = (record: Evidence): EvidenceAnswer => ({
+const evidenceAnswer = (record: Evidence): EvidenceAnswer => ({
   clause: record.clause,
   step: record.step,
   origin: record.origin,

@@ -3,7 +3,7 @@ import { apiConfigSchema, createApi } from "@sallyport/api";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { coreConfigSchema, createCore } from "@sallyport/ims-core";
 import { systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
-import { createEdge, edgeConfigSchema } from "@sallyport/pcscf";
+import { createEdge, defaultStore, edgeConfigSchema } from "@sallyport/pcscf";
 import { createUe, runScript, ueConfigSchema } from "@sallyport/ue";
 import type * as z from "zod";
 import { loadConfiguration } from "./config/load.ts";
@@ -41,7 +41,8 @@ export const edgeFileSchema = edgeConfigSchema.safeExtend({ api: apiConfigSchema
 
 const startEdge = async (file: string, log: Log): Promise<Running> => {
   const { api: apiConfig, ...config } = loadConfiguration(file, edgeFileSchema);
-  const edge = await createEdge(config, depsOf(log));
+  const beside = resolve(dirname(file), ".sallyport", "state", encodeURIComponent(config.name));
+  const edge = await createEdge({ ...config, store: config.store ?? defaultStore(beside) }, depsOf(log));
   try {
     const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version }));
     const iq = edge.iq === undefined ? "" : `; iq ${listening([edge.iq])}`;

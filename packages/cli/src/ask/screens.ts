@@ -46,6 +46,9 @@ export const statusScreen = (status: Status, paper: Paper): Lines => {
   ];
 };
 
+/** In lists room is scarce, and every verb finds an identity without its scheme. */
+const bare = (aor: string): string => aor.replace(/^sip:/, "");
+
 /** What a list says below itself when it is not whole. */
 const rest = (shown: number, { total, offset }: { readonly total: number; readonly offset: number }): Lines =>
   shown + offset < total ? [`${offset + 1} to ${offset + shown} of ${total}; --limit and --offset show others`] : [];
@@ -65,7 +68,7 @@ export const registrationList = (answer: Registrations, paper: Paper): Lines => 
         { title: "WHY NOT E2AE", least: 12 },
       ],
       answer.registrations.map((each) => [
-        each.aor,
+        bare(each.aor),
         each.transport,
         sign(each.indications.ueE2ae),
         sign(each.indications.networkE2ae),
@@ -111,7 +114,7 @@ export const callList = (answer: Calls, paper: Paper): Lines => {
       [
         { title: "ID" },
         { title: "UE", least: 16 },
-        { title: "DIRECTION", least: 4 },
+        { title: "DIR" },
         { title: "PHASE", least: 5 },
         { title: "TIME", align: "right" },
         { title: "SECURITY" },
@@ -119,8 +122,8 @@ export const callList = (answer: Calls, paper: Paper): Lines => {
       ],
       answer.calls.map((call) => [
         shortId(call.id),
-        call.aor,
-        call.direction,
+        bare(call.aor),
+        call.direction.slice(0, 4),
         call.phase,
         lasting(call, answer.now),
         call.security,

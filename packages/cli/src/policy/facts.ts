@@ -1,7 +1,7 @@
 // What `policy test` is asked about, from the command line and an edge's file. Knows how a capture looks, no decision.
 import { readFileSync } from "node:fs";
-import type { ExplainFacts, MediaPolicy } from "@sallyport/media-security";
-import type { EdgeConfig } from "@sallyport/pcscf";
+import type { ExplainFacts } from "@sallyport/media-security";
+import { mediaPolicy, type EdgeConfig } from "@sallyport/pcscf";
 import { cliErrors } from "../errors.ts";
 
 export interface PolicyQuestion {
@@ -16,15 +16,6 @@ export interface PolicyQuestion {
   readonly direction: "originating" | "terminating";
   readonly emergency?: true;
 }
-
-type Defined<T> = T extends readonly (infer U)[]
-  ? readonly Defined<U>[]
-  : T extends object
-    ? { [K in keyof T]: Defined<Exclude<T[K], undefined>> }
-    : T;
-
-/** The same plain value without keys that are there but undefined. */
-const defined = <T>(value: T): Defined<T> => JSON.parse(JSON.stringify(value)) as Defined<T>;
 
 const maxOffer = 65_536;
 
@@ -61,11 +52,10 @@ export const factsOf = (
   question: PolicyQuestion,
 ): ExplainFacts & { readonly listener: EdgeConfig["access"][number] } => {
   const listener = listenerOf(config, question.transport);
-  const policy: MediaPolicy = defined(config.policy);
   const accessNetwork = question.accessNetwork?.split(";")[0]?.trim();
   return {
     listener,
-    policy,
+    policy: mediaPolicy(config),
     registration: {
       transport: listener.protocol,
       confidential: listener.protocol === "tls" || listener.trusted,

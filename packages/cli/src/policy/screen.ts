@@ -42,7 +42,22 @@ const outcome = (offer: OfferExplanation): string =>
       ? "not readable"
       : `refused with ${offer.status ?? "an error"}`;
 
-const offerBlock = (facts: ExplainFacts, offer: OfferExplanation, row: Row, paper: Paper): Lines => {
+/** Of a refused offer: each m-line that was the cause. What the registration lacks has been said above. */
+const refusals = ({ registration }: PolicyExplanation, offer: OfferExplanation, row: Row): Lines =>
+  offer.evidence.flatMap(({ stream, reason }) => {
+    if (stream === undefined || reason === undefined) return [];
+    const meaning = meaningOf(reason);
+    const advice = registration.mode === "none" ? "" : (meaning?.advice ?? "");
+    return row(`m-line ${stream}`, `${reason}. ${meaning?.means ?? ""} ${advice}`);
+  });
+
+const offerBlock = (
+  facts: ExplainFacts,
+  found: PolicyExplanation,
+  offer: OfferExplanation,
+  row: Row,
+  paper: Paper,
+): Lines => {
   const whose = facts.offer?.from === "core" ? "of the core, to the UE" : "of the UE, to the core";
   const streams = offer.summary?.streams ?? [];
   const body = offer.sdp === undefined ? [] : redactKeys(offer.sdp).trimEnd().split(/\r?\n/);
@@ -56,14 +71,7 @@ const offerBlock = (facts: ExplainFacts, offer: OfferExplanation, row: Row, pape
         `${stream.media}: ${stream.security} (${stream.reason}). ${meaningOf(stream.reason)?.means ?? ""}`,
       ).map((line) => tint(paper, toneOf(stream.security), line)),
     ),
-    ...offer.evidence.flatMap(({ stream, reason }) =>
-      streams.length > 0 || stream === undefined || reason === undefined
-        ? []
-        : row(
-            `m-line ${stream}`,
-            `${reason}. ${[meaningOf(reason)?.means, meaningOf(reason)?.advice].join(" ").trim()}`,
-          ),
-    ),
+    ...(streams.length > 0 ? [] : refusals(found, offer, row)),
     ...(offer.evidence.length === 0 ? [] : ["", plural(offer.evidence.length, "decision")]),
     ...offer.evidence.flatMap((record, index) =>
       decisionLines({ ...record, changed: [...record.changed] }, index, paper),
@@ -77,6 +85,6 @@ export const policyScreen = (facts: ExplainFacts, found: PolicyExplanation, pape
   const row: Row = (label, text) => hang(`  ${label.padEnd(label === "" ? 0 : 11)}`, clean(text), paper.columns);
   return [
     ...registrationBlock(facts, found, row),
-    ...(found.offer === undefined ? [] : offerBlock(facts, found.offer, row, paper)),
+    ...(found.offer === undefined ? [] : offerBlock(facts, found, found.offer, row, paper)),
   ];
 };

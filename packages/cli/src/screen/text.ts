@@ -17,7 +17,7 @@ export const cut = (text: string, width: number): string =>
   text.length <= width ? text : width <= 1 ? text.slice(0, Math.max(0, width)) : `${text.slice(0, width - 1)}…`;
 
 /** Lines of at most `width`, broken at blanks, or anywhere where there are none. */
-export const wrap = (text: string, width: number): readonly string[] => {
+const wrap = (text: string, width: number): readonly string[] => {
   const lines: string[] = [];
   let line = "";
   for (let word of text.split(" ")) {
@@ -37,7 +37,7 @@ export const wrap = (text: string, width: number): readonly string[] => {
       line = word;
     } else line = line === "" ? word : `${line} ${word}`;
   }
-  return [...lines, ...(line === "" ? [] : [line])];
+  return [...lines, line].map((each) => each.trimEnd()).filter((each) => each !== "");
 };
 
 /** `label` once, then the text behind it, wrapped under itself. */
