@@ -22,6 +22,8 @@ interface Ending {
   readonly withinMs?: number;
   /** Why edge A, or B, says that its leg ended. */
   readonly reasons?: { readonly a?: string; readonly b?: string };
+  /** Why the edge that noticed first says so, where that may be either. */
+  readonly noticed?: string;
   /** UEs that are no part of the network any more. */
   readonly gone?: readonly ("alice" | "bob")[];
 }
@@ -152,7 +154,7 @@ const endings: readonly Ending[] = [
       await scene.time.pass(34_000);
       await until("bob to give up", () => scene.bob.ue.calls().length === 0);
     },
-    reasons: { b: "no-acknowledgement" },
+    noticed: "no-acknowledgement",
     gone: ["alice"],
     withinMs: 80_000,
   },
@@ -217,7 +219,7 @@ const endings: readonly Ending[] = [
 ];
 
 describe("endings", () => {
-  const judge = async ({ happens, withinMs = 40_000, reasons = {}, gone = [] }: Ending): Promise<void> => {
+  const judge = async ({ happens, withinMs = 40_000, reasons = {}, noticed, gone = [] }: Ending): Promise<void> => {
     const [time, cables] = [drivenClock(), createCables()];
     const lab = await openLab({
       clock: time.clock,
@@ -252,6 +254,7 @@ describe("endings", () => {
     expect(left()).toEqual(nothing);
     const ended = ({ edge }: TestLab["a"]) => edge.calls().map((call) => call.ended?.reason);
     if (reasons.a !== undefined) expect(ended(lab.a)).toEqual([reasons.a]);
+    if (noticed !== undefined) expect([...ended(lab.a), ...ended(lab.b)]).toContain(noticed);
     if (reasons.b !== undefined) expect(ended(lab.b)).toEqual([reasons.b]);
   };
 
