@@ -146,18 +146,17 @@ export const stateStoreContract = (name: string, open: () => Promise<StateStore>
 
     it("does not let a read wait for ever under a load of changes", async () => {
       const store = await open();
-      let loading = true;
-      let count = 0;
-      const load = (async () => {
-        while (loading) await Promise.all([store.put("b", "x", count++), store.put("b", "y", count++)]);
+      const load = { on: true, count: 0 };
+      const pairs = (async () => {
+        while (load.on) await Promise.all([store.put("b", "x", load.count++), store.put("b", "y", load.count++)]);
       })();
-      const other = (async () => {
-        while (loading) await store.put("c", "x", count++);
+      const singles = (async () => {
+        while (load.on) await store.put("c", "x", load.count++);
       })();
-      for (let round = 0; round < 20; round += 1) await store.get("b", "x");
-      loading = false;
-      await Promise.all([load, other]);
-      expect(count).toBeGreaterThan(0);
+      for (let round = 0; round < 20; round += 1) await Promise.all([store.get("b", "x"), store.list("b")]);
+      load.on = false;
+      await Promise.all([pairs, singles]);
+      expect(load.count).toBeGreaterThan(0);
       await store.close();
     });
 

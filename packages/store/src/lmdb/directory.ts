@@ -1,8 +1,19 @@
 // The directory of a store and what may lie in it: rights, kinds of files, and who has it open. Looks at everything LMDB
 // would look at first, because an `open` that fails inside the library leaves it in an undefined state.
-import { accessSync, constants, lstatSync, mkdirSync, realpathSync, statSync, type Stats } from "node:fs";
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
 import { storeErrors } from "../errors.ts";
+import { isDiskFull } from "./reserve.ts";
 
 const reasonOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
@@ -35,6 +46,19 @@ const checkFile = (path: string): Stats | undefined => {
   return stat;
 };
 
+// What LMDB writes while it opens a directory for the first time, written and taken back: it must not fail there.
+const requireRoom = (directory: string): void => {
+  const probe = join(directory, "room.tmp");
+  try {
+    writeFileSync(probe, Buffer.alloc(64 * 1024), { mode: 0o600 });
+  } catch (error) {
+    if (isDiskFull(error)) throw storeErrors("SALLY_STORE_FULL", "The disk is full.", { where: directory });
+    throw access(directory, `It cannot be written (${reasonOf(error)}).`, error);
+  } finally {
+    rmSync(probe, { force: true });
+  }
+};
+
 export interface StoreFiles {
   /** The directory without links, so that one store has one name. */
   readonly directory: string;
@@ -45,7 +69,7 @@ export interface StoreFiles {
 
 /**
  * Makes the directory (0700) when it is missing and checks what is there.
- * @throws SALLY_STORE_ACCESS, SALLY_STORE_CORRUPT
+ * @throws SALLY_STORE_ACCESS, SALLY_STORE_CORRUPT, SALLY_STORE_FULL
  */
 export const prepareDirectory = (path: string): StoreFiles => {
   try {
@@ -61,8 +85,10 @@ export const prepareDirectory = (path: string): StoreFiles => {
   requireAccess(path, constants.R_OK | constants.W_OK | constants.X_OK, "It cannot be read and written");
   const directory = realpathSync(path);
   const data = join(directory, "data.mdb");
-  checkFile(join(directory, "lock.mdb"));
-  return { directory, data, octets: checkFile(data)?.size ?? 0 };
+  const lock = checkFile(join(directory, "lock.mdb"))?.size ?? 0;
+  const octets = checkFile(data)?.size ?? 0;
+  if (lock === 0 || octets === 0) requireRoom(directory);
+  return { directory, data, octets };
 };
 
 const openHere = new Set<string>();

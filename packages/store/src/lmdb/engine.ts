@@ -5,14 +5,14 @@
 // page through an O_DSYNC descriptor, on a thread of libuv's pool. When its promise resolves the group is on the disk;
 // killed or powered off at any moment before, the file still has the meta page of the group before.
 import { closeSync, constants as fsConstants, openSync, readSync } from "node:fs";
-import { constants } from "node:os";
 import { open as openLmdb, type RootDatabase } from "lmdb";
 import type { Log } from "@sallyport/kit";
 import { storeErrors } from "../errors.ts";
 import type { StateEntry } from "../port.ts";
 import { holdDirectory, otherProcesses, prepareDirectory, type StoreFiles } from "./directory.ts";
 import { readMeta, type Meta } from "./pages.ts";
-import { charge, decodeKey, decodeRecord, encodeRecord, isIntact, stampKey } from "./record.ts";
+import { charge, decodeKey, decodeRecord, encodeRecord, isIntact, pagesOfRecord, stampKey } from "./record.ts";
+import { openReserve, pagesFor, type Load, type TreeSizes } from "./reserve.ts";
 import { verify, type ReadAt } from "./verify.ts";
 
 /** The format of this version: 1, octet-ordered keys and CRC-32 before JSON text. */
@@ -36,21 +36,12 @@ export interface Engine {
   get(key: Buffer): Buffer | undefined;
   range(start: Buffer, end: Buffer, limit: number): readonly StateEntry[];
   /** Resolves when all changes are durable, or to why none of them was made. One at a time. */
-  commit(changes: Iterable<Change>): Promise<CommitFailure | undefined>;
+  commit(changes: readonly Change[]): Promise<CommitFailure | undefined>;
   close(): Promise<void>;
 }
 
 const corrupt = (file: string, detail: string, cause?: unknown): Error =>
   storeErrors("SALLY_STORE_CORRUPT", detail, { where: file, cause });
-
-const diskFull = new Set<unknown>([
-  constants.errno.ENOSPC,
-  constants.errno.EDQUOT,
-  constants.errno.EFBIG,
-  // MDB_MAP_FULL, MDB_TXN_FULL
-  -30_792,
-  -30_788,
-]);
 
 // The newer of the two meta pages; the library picks alike.
 const newestMeta = (file: string, octets: number, read: ReadAt): Meta => {
@@ -61,7 +52,11 @@ const newestMeta = (file: string, octets: number, read: ReadAt): Meta => {
   const second = Buffer.alloc(512);
   const two = read(second, one.pageSize) ? readMeta(second) : "It ends before its second page.";
   if (typeof two === "string") throw corrupt(file, two);
-  if (one.pageSize !== two.pageSize) throw corrupt(file, "Its first two pages disagree.");
+  // Transactions write these two in turn: even ones the first, odd ones the second.
+  const turns = (one.transaction & 1) === 0 && ((two.transaction & 1) === 1 || two.transaction === 0);
+  if (one.pageSize !== two.pageSize || !turns || Math.abs(one.transaction - two.transaction) > 1) {
+    throw corrupt(file, "Its first two pages disagree.");
+  }
   const meta = one.transaction >= two.transaction ? one : two;
   // A commit that gave pages back may end before its last page, but not far.
   const slack = 64 * 1024 * 1024;
@@ -129,11 +124,39 @@ const openEnvironment = (files: StoreFiles, mapOctets: number): RootDatabase<Buf
 
 const asBuffer = ({ buffer, byteOffset, length }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, length);
 
-// The library rejects with a promise of the reason; unless somebody waits for that, the process ends.
-const failureOf = async (error: unknown): Promise<unknown> => {
-  const underneath = (error as { commitError?: Promise<never> }).commitError;
-  if (underneath === undefined) return error;
-  return underneath.catch((reason: unknown) => reason);
+// What LMDB says about its trees; its type definition leaves the shape open.
+interface Statistics {
+  readonly pageSize: number;
+  readonly treeDepth: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+  readonly lastPageNumber: number;
+  readonly free: Omit<Statistics, "free" | "lastPageNumber">;
+}
+
+const sizesOf = (db: RootDatabase<Buffer, Buffer>): TreeSizes => {
+  const stats = db.getStats() as Statistics;
+  const { free } = stats;
+  return {
+    pageOctets: stats.pageSize,
+    lastPage: stats.lastPageNumber,
+    depth: stats.treeDepth,
+    pages: stats.treeBranchPageCount + stats.treeLeafPageCount,
+    freePages: free.treeBranchPageCount + free.treeLeafPageCount + free.overflowPages,
+  };
+};
+
+const loadOf = (changes: readonly Change[]): Load => {
+  let octets = 0;
+  let longPages = 0;
+  for (const { key, record } of changes) {
+    if (record === undefined) continue;
+    const pages = pagesOfRecord(key.length, record.length);
+    longPages += pages;
+    octets += charge(key.length, pages === 0 ? record.length : 0) + 34;
+  }
+  return { changes: changes.length, octets, longPages };
 };
 
 /**
@@ -149,7 +172,7 @@ export const openEngine = async (path: string, mapOctets: number, log: Log): Pro
     db = openEnvironment(files, mapOctets);
     refuseOthers(db, files.directory);
     const { charged, empty } = inspect(files.data, prepareDirectory(path).octets);
-    const engine = engineOn(db, files.data, charged, release);
+    const engine = engineOn(db, files.data, charged, release, log);
     if (empty) {
       const failure = await engine.commit([
         { key: stampKey, record: encodeRecord(stampKey, JSON.stringify({ format })) },
@@ -171,18 +194,9 @@ const engineOn = (
   file: string,
   chargedAtOpen: number,
   release: () => void,
+  log: Log,
 ): Engine => {
-  // A failed meta page write ends LMDB's environment, and the next asynchronous commit would then wait for ever; an empty
-  // transaction in the foreground tells without writing anything.
-  const isBroken = (): boolean => {
-    try {
-      db.transactionSync(() => undefined);
-      return false;
-    } catch {
-      return true;
-    }
-  };
-
+  const reserve = openReserve(file);
   return {
     file,
     chargedAtOpen,
@@ -203,6 +217,9 @@ const engineOn = (
     },
     commit: async (changes) => {
       try {
+        const sizes = sizesOf(db);
+        const pages = sizes.lastPage + 1 + pagesFor(sizes, loadOf(changes));
+        if (!(await reserve.ensure(pages * sizes.pageOctets))) return "full";
         await db.batch(() => {
           for (const { key, record } of changes) {
             // Settled by the batch around them.
@@ -212,12 +229,16 @@ const engineOn = (
         });
         return undefined;
       } catch (error) {
-        const { code } = (await failureOf(error)) as { readonly code?: unknown };
-        return diskFull.has(code) && !isBroken() ? "full" : "broken";
+        // The library rejects with a promise of the reason; unless somebody waits for that, the process ends.
+        const { commitError } = error as { readonly commitError?: Promise<never> };
+        const reason: unknown = await commitError?.catch((underneath: unknown) => underneath);
+        log.error("state store commit failed", { file, reason: String(reason ?? error) });
+        return "broken";
       }
     },
     close: async () => {
       await db.close();
+      reserve.close();
       release();
     },
   };

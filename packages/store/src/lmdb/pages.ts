@@ -22,6 +22,7 @@ export interface Meta {
 export const headerOctets = 24;
 const metaOctets = 144;
 const magic = 0xbeefc0de;
+const integerKeys = 0x08;
 const noPage = 0xffff_ffff_ffff_ffffn;
 
 /** Page kinds, the flags of a page header. */
@@ -42,10 +43,14 @@ const readTree = (octets: Buffer, at: number): Tree => ({
 /** What a meta page says; a reason in words when it is none of this format. */
 export const readMeta = (page: Buffer): Meta | string => {
   if (page.length < headerOctets + metaOctets) return "It ends before its second page.";
-  if ((page.readUInt16LE(18) & pageKind.meta) === 0) return "It does not begin as a store does.";
+  if (page.readUInt16LE(18) !== pageKind.meta) return "It does not begin as a store does.";
   const meta = page.subarray(headerOctets);
   if (meta.readUInt32LE(0) !== magic) return "It does not begin as a store does.";
-  if ((meta.readUInt32LE(4) & 0xffff) !== 2) return "Its LMDB data format is not 2.";
+  if (meta.readUInt32LE(4) !== 2) return "Its LMDB data format is not 2.";
+  // A fixed mapping address, or flags of trees that this store never makes: LMDB would act upon them.
+  if (meta.readBigUInt64LE(8) !== 0n || meta.readUInt16LE(28) !== integerKeys || meta.readUInt16LE(76) !== 0) {
+    return "It holds what a store does not.";
+  }
   const pageSize = meta.readUInt32LE(24);
   if (pageSize < 512 || pageSize > 32_768 || (pageSize & (pageSize - 1)) !== 0) return "Its page size is impossible.";
   return {
@@ -67,6 +72,8 @@ export interface Node {
   readonly size: number;
   /** The value, or what points to it when it lies outside. */
   readonly data: Buffer;
+  /** What the node takes on its page, nodes being at even places. */
+  readonly octets: number;
 }
 
 /** Node flag: the value lies in overflow pages. */
@@ -74,17 +81,25 @@ export const bigData = 0x01;
 const overflowReference = 24;
 const nodeHeader = 8;
 
+const even = (octets: number): number => octets + (octets & 1);
+
+// A page of this number and kind that no later transaction wrote: LMDB takes one with a later number for its own copy.
+const isPage = (page: Buffer, number: number, transaction: number): boolean =>
+  u64(page, 0) === number && u64(page, 8) <= transaction;
+
 /** Nodes on a branch or leaf page; undefined when the header is not of such a page with this number. */
 export const countNodes = (
   page: Buffer,
   number: number,
-): { readonly leaf: boolean; readonly count: number } | undefined => {
+  transaction: number,
+): { readonly leaf: boolean; readonly count: number; readonly octets: number } | undefined => {
   const kind = page.readUInt16LE(18);
   const lower = page.readUInt16LE(20);
   const upper = page.readUInt16LE(22);
-  if (u64(page, 0) !== number || (kind !== pageKind.branch && kind !== pageKind.leaf)) return undefined;
-  if (lower > upper || upper > page.length - headerOctets || lower % 2 !== 0) return undefined;
-  return { leaf: kind === pageKind.leaf, count: lower >> 1 };
+  const room = page.length - headerOctets;
+  if (!isPage(page, number, transaction) || (kind !== pageKind.branch && kind !== pageKind.leaf)) return undefined;
+  if (lower > upper || upper > room || lower % 2 !== 0) return undefined;
+  return { leaf: kind === pageKind.leaf, count: lower >> 1, octets: room - upper };
 };
 
 /** The node at `index`; undefined when it does not lie within the page. */
@@ -99,10 +114,20 @@ export const readNode = (page: Buffer, leaf: boolean, index: number): Node | und
   const keyEnd = keyStart + page.readUInt16LE(at + 6);
   if (keyEnd > page.length) return undefined;
   const key = page.subarray(keyStart, keyEnd);
-  if (!leaf) return { flags: 0, key, child: low + third * 0x1_0000_0000, size: 0, data: page.subarray(keyEnd, keyEnd) };
+  if (!leaf) {
+    const octets = even(keyEnd - at);
+    return { flags: 0, key, child: low + third * 0x1_0000_0000, size: 0, data: page.subarray(keyEnd, keyEnd), octets };
+  }
   const inside = (third & bigData) === 0 ? low : overflowReference;
   if (keyEnd + inside > page.length) return undefined;
-  return { flags: third, key, child: 0, size: low, data: page.subarray(keyEnd, keyEnd + inside) };
+  return {
+    flags: third,
+    key,
+    child: 0,
+    size: low,
+    data: page.subarray(keyEnd, keyEnd + inside),
+    octets: even(keyEnd + inside - at),
+  };
 };
 
 /** Where a value in overflow pages begins, and how many pages it takes. */
@@ -112,5 +137,5 @@ export const readOverflowReference = (data: Buffer): { readonly page: number; re
 });
 
 /** Pages of an overflow value, from its first page; undefined when it is none with this number. */
-export const countOverflow = (page: Buffer, number: number): number | undefined =>
-  u64(page, 0) === number && page.readUInt16LE(18) === pageKind.overflow ? page.readUInt32LE(20) : undefined;
+export const countOverflow = (page: Buffer, number: number, transaction: number): number | undefined =>
+  isPage(page, number, transaction) && page.readUInt16LE(18) === pageKind.overflow ? page.readUInt32LE(20) : undefined;

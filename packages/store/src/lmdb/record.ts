@@ -83,9 +83,12 @@ export const isIntact = (key: Buffer, record: Buffer): boolean =>
 const pageOctets = 4096;
 const inPage = 2034;
 
+/** Whole pages that a record takes beside the tree, 0 for one that lies within a page of it. */
+export const pagesOfRecord = (keyOctets: number, recordOctets: number): number =>
+  10 + keyOctets + recordOctets <= inPage ? 0 : Math.ceil((24 + recordOctets) / pageOctets);
+
 /** What an entry takes in the file, without what the tree above it and half-full pages take. */
 export const charge = (keyOctets: number, recordOctets: number): number => {
-  const node = 10 + keyOctets + recordOctets;
-  if (node <= inPage) return node;
-  return 34 + keyOctets + Math.ceil((24 + recordOctets) / pageOctets) * pageOctets;
+  const pages = pagesOfRecord(keyOctets, recordOctets);
+  return pages === 0 ? 10 + keyOctets + recordOctets : 34 + keyOctets + pages * pageOctets;
 };

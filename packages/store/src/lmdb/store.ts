@@ -37,8 +37,8 @@ const patientClock: Clock = {
  * Opens the store in a directory, and looks its whole file through first (about 300 MB/s).
  *
  * A call resolves when its changes are on the disk: they survive `kill -9` and loss of power. A read waits for changes
- * of the same key that were asked for before it, `list` for all of them. A disk that is full rejects changes with SALLY_STORE_FULL, keeps answering reads, and is asked
- * again after a second. A second process, or a second store in this one, is refused while the first is open; processes
+ * of the same key that were asked for before it, `list` for all of them. On a full disk changes are rejected with SALLY_STORE_FULL for
+ * as long as it is full, and reads go on; the space for a commit is taken beforehand, in steps of 1 MiB or more. A second process, or a second store in this one, is refused while the first is open; processes
  * that do not see each other's process ids (containers that share the directory) must be kept apart by whoever runs them.
  * @throws SALLY_STORE_ACCESS, SALLY_STORE_IN_USE, SALLY_STORE_CORRUPT, SALLY_STORE_FORMAT, SALLY_STORE_FULL
  */
@@ -46,15 +46,19 @@ export const lmdbStore = async (options: LmdbStoreOptions): Promise<StateStore> 
   const { path, log, maxOctets = 1024 ** 3, maxValue = defaultMaxValue } = options;
   // Address space only: what the file may grow to, without the library mapping it anew.
   const engine = await openEngine(path, Math.max(maxOctets * 4, 64 * 1024 ** 2), log);
+  const clock = options.clock ?? patientClock;
+  let quietUntil = Number.NEGATIVE_INFINITY;
   const writer = createWriter({
     engine,
-    clock: options.clock ?? patientClock,
+    clock,
     maxOctets,
     maxWaiting: 64 * 1024 ** 2,
     paceMs: options.paceMs ?? 5,
-    fullRestMs: 1000,
-    onFailure: (failure) =>
-      log.error(failure === "full" ? "state store cannot grow" : "state store failed", { file: engine.file }),
+    onDiskFull: () => {
+      if (clock.now() < quietUntil) return;
+      quietUntil = clock.now() + 60_000;
+      log.error("state store cannot grow: disk full", { file: engine.file });
+    },
   });
   let closed: Promise<void> | undefined;
 

@@ -1,7 +1,7 @@
 // Reads a whole store file without LMDB and says whether it is sound. LMDB trusts its pages: a wrong number in one kills
 // the process or overwrites what was acknowledged, so nothing is handed to it before every page in use was looked at.
 import { bigData, countNodes, countOverflow, headerOctets, readNode, readOverflowReference } from "./pages.ts";
-import type { Meta, Tree } from "./pages.ts";
+import type { Meta, Node, Tree } from "./pages.ts";
 
 /** Fills `target` with the octets at `offset`; false when the file ends before. */
 export type ReadAt = (target: Buffer, offset: number) => boolean;
@@ -47,7 +47,8 @@ const readOverflow = (pages: Pages, data: Buffer, size: number): { readonly valu
   claim(pages, page, count);
   const octets = Buffer.allocUnsafe(count * pages.meta.pageSize);
   readPage(pages, octets, page);
-  if (countOverflow(octets, page) !== count) damage(`Page ${page} is not the long value it should be.`);
+  if (countOverflow(octets, page, pages.meta.transaction) !== count)
+    damage(`Page ${page} is not the long value it should be.`);
   return { value: octets.subarray(headerOctets, headerOctets + size), pages: count };
 };
 
@@ -63,8 +64,7 @@ const walk = (pages: Pages, tree: Tree, visit: Visit): void => {
   let last: Buffer | undefined;
   let bound: Buffer | undefined;
 
-  const leafEntry = (page: number, buffer: Buffer, index: number): void => {
-    const node = readNode(buffer, true, index) ?? damage(`Page ${page} is not laid out as a page is.`);
+  const leafEntry = (page: number, node: Node): void => {
     if ((node.flags & ~bigData) !== 0) damage("It holds what a store does not.");
     if (last !== undefined && visit.compare(last, node.key) >= 0) damage(`Page ${page} is out of order.`);
     if (bound !== undefined && visit.compare(bound, node.key) > 0) damage(`Page ${page} is out of order.`);
@@ -85,15 +85,18 @@ const walk = (pages: Pages, tree: Tree, visit: Visit): void => {
     claim(pages, page);
     const buffer = buffers[depth] ?? damage("A tree is deeper than it says.");
     readPage(pages, buffer, page);
-    const { leaf, count } = countNodes(buffer, page) ?? damage(`Page ${page} is not the page it should be.`);
+    const { leaf, count, octets } =
+      countNodes(buffer, page, pages.meta.transaction) ?? damage(`Page ${page} is not the page it should be.`);
     if (leaf !== (depth === tree.depth - 1)) damage(`Page ${page} is at the wrong depth.`);
     if (count < (leaf ? 1 : visit.minBranch)) damage(`Page ${page} has too few entries.`);
     if (leaf) counted.leafPages += 1;
     else counted.branchPages += 1;
+    let taken = 0;
     for (let index = 0; index < count; index += 1) {
-      if (leaf) leafEntry(page, buffer, index);
+      const node = readNode(buffer, leaf, index) ?? damage(`Page ${page} is not laid out as a page is.`);
+      taken += node.octets;
+      if (leaf) leafEntry(page, node);
       else {
-        const node = readNode(buffer, false, index) ?? damage(`Page ${page} is not laid out as a page is.`);
         // The first key of a branch means "everything below the second" and is not looked at.
         if (index > 0) {
           if (last !== undefined && visit.compare(last, node.key) >= 0) damage(`Page ${page} is out of order.`);
@@ -102,6 +105,8 @@ const walk = (pages: Pages, tree: Tree, visit: Visit): void => {
         descend(node.child, depth + 1);
       }
     }
+    // Every octet above the free space belongs to exactly one node; LMDB moves them as one block.
+    if (taken !== octets) damage(`Page ${page} is not laid out as a page is.`);
   };
 
   descend(tree.root, 0);
@@ -135,6 +140,19 @@ const compareNumbers = (a: Buffer, b: Buffer): number => {
   return left < right ? -1 : 1;
 };
 
+// Every page but the first two is in use or free, none both, none twice: LMDB writes into what is listed as free.
+const checkFree = (pages: Pages, runs: readonly (readonly [first: number, count: number])[]): void => {
+  const { lastPage } = pages.meta;
+  let next = 2;
+  for (const [first, count] of [...runs].sort((a, b) => a[0] - b[0])) {
+    if (first < next || first + count - 1 > lastPage) damage(`The list of free pages is wrong about page ${first}.`);
+    for (let page = first; page < first + count && page < pages.filePages; page += 1) {
+      if (isUsed(pages, page)) damage(`Page ${page} is free and in use.`);
+    }
+    next = first + count;
+  }
+};
+
 /**
  * Looks at every page in use and hands each entry, in key order, to `entry`, which may say what is wrong with it.
  * Returns what is wrong with the file in words, or nothing.
@@ -159,12 +177,7 @@ export const verify = (
         return undefined;
       },
     });
-    for (const [first, count] of free) {
-      if (first < 2 || first + count - 1 > meta.lastPage) damage("The list of free pages is wrong.");
-      for (let page = first; page < first + count && page < filePages; page += 1) {
-        if (isUsed(pages, page)) damage(`Page ${page} is free and in use.`);
-      }
-    }
+    checkFree(pages, free);
     return undefined;
   } catch (error) {
     if (error instanceof Damage) return error.message;

@@ -15,9 +15,8 @@ export interface WriterOptions {
   readonly maxWaiting: number;
   /** From the beginning of one group to that of the next at least: a commit costs the same for one change and for many. */
   readonly paceMs: number;
-  /** A disk that was full is not asked again before this. */
-  readonly fullRestMs: number;
-  onFailure(failure: "full" | "broken"): void;
+  /** Told of each group that the disk had no room for. */
+  onDiskFull(): void;
 }
 
 export interface Writer {
@@ -54,7 +53,7 @@ interface Pending {
   readonly made: Promise<boolean>;
 }
 
-const maxGroup = 5000;
+const maxGroup = 1000;
 
 const nameOf = (key: Buffer): string => key.toString("latin1");
 
@@ -73,7 +72,6 @@ export const createWriter = (options: WriterOptions): Writer => {
   let finishing = false;
   let broken = false;
   let lastStart = Number.NEGATIVE_INFINITY;
-  let fullUntil = Number.NEGATIVE_INFINITY;
   let wake: (() => void) | undefined;
 
   const full = (detail: string): Error => storeErrors("SALLY_STORE_FULL", detail, { where: engine.file });
@@ -120,22 +118,21 @@ export const createWriter = (options: WriterOptions): Writer => {
     const failure =
       group.changes.size === 0
         ? undefined
-        : await engine.commit(group.changes.values()).catch((): "broken" => "broken");
+        : await engine.commit([...group.changes.values()]).catch((): "broken" => "broken");
     if (failure === undefined) {
       charged = group.charged;
       for (const { call, found } of group.calls) call.resolve(found);
       return;
     }
-    if (failure === "full") fullUntil = clock.now() + options.fullRestMs;
+    if (failure === "full") options.onDiskFull();
     else broken = true;
-    options.onFailure(failure);
     for (const { call } of group.calls) call.reject(failure === "full" ? full("The disk is full.") : ioError());
   };
 
-  const refuseWaiting = (error: () => Error): void => {
+  const refuseWaiting = (): void => {
     for (const call of queue.splice(0)) {
       waiting -= call.octets;
-      call.reject(error());
+      call.reject(ioError());
     }
   };
 
@@ -144,8 +141,7 @@ export const createWriter = (options: WriterOptions): Writer => {
     wake = undefined;
     writing = true;
     lastStart = clock.now();
-    if (broken) refuseWaiting(ioError);
-    else if (lastStart < fullUntil) refuseWaiting(() => full("The disk is full."));
+    if (broken) refuseWaiting();
     else await write(gather());
     writing = false;
     if (queue.length > 0) return schedule();
