@@ -45,7 +45,7 @@ export const apiConfigSchema = z
   })
   .refine(({ listen, token }) => token !== undefined || isLoopback(listen.address), {
     path: ["token"],
-    message: "A token file is needed when the interface does not listen on loopback",
+    message: "a token file is needed when the interface does not listen on loopback",
   })
   .describe("The management interface: what this edge knows, over HTTP. Off when left out.");
 

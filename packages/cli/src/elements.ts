@@ -1,4 +1,5 @@
 // What the command line knows of each element: its schema, how it starts, what it says when it is up.
+import { dirname, resolve } from "node:path";
 import { apiConfigSchema, createApi } from "@sallyport/api";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { coreConfigSchema, createCore } from "@sallyport/ims-core";
