@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import { parseSipUri } from "@sallyport/sip";
 import * as z from "zod";
+import { overloadLimits, sourceLimits, transportLimits } from "./admission/config.ts";
 import { policySchema } from "./policy.ts";
 import { storeSchema } from "./state/config.ts";
 
@@ -148,6 +149,15 @@ const limits = z
       .max(6000)
       .default(60)
       .describe("REGISTER requests one flow may send a minute; more get 503 with Retry-After."),
+    sources: sourceLimits,
+    transport: transportLimits,
+    overload: overloadLimits,
+    maxTransactions: z
+      .int()
+      .min(16)
+      .max(1_000_000)
+      .default(20_000)
+      .describe("Transactions held in each direction; more get 503."),
     maxEvidence: z.int().min(16).max(4096).default(256).describe("Evidence records kept for one call."),
     endedCalls: z.int().min(0).max(10_000).default(100).describe("Ended calls kept for the views."),
     setupMs: duration(

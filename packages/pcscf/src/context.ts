@@ -23,4 +23,6 @@ export interface EdgeContext {
   readonly transport: SipTransport;
   readonly transactions: Transactions;
   readonly nextHop: SipTarget;
+  /** New requests are to be turned away; those of dialogs and emergency calls are not. */
+  readonly overloaded: () => boolean;
 }

@@ -13,6 +13,8 @@ export type CounterName =
   | "strangers_refused_total"
   | "gateway_failures_total"
   | "quirks_total"
+  | "malformed_total"
+  | "admission_refused_total"
   | "store_failures_total";
 
 export interface CounterView {

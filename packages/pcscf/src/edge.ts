@@ -15,12 +15,15 @@ import {
 } from "@sallyport/sip";
 import type { StateStore } from "@sallyport/store";
 import type { Side } from "@sallyport/media-security";
+import { createGate, type Gate } from "./admission/gate.ts";
+import { createOverload, systemEventLoopDelay, type EventLoopDelay, type Overload } from "./admission/overload.ts";
 import { createCalls } from "./call/calls.ts";
 import { legOfStray } from "./call/stray.ts";
 import type { CallView } from "./call/view.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { EdgeContext } from "./context.ts";
 import { createCounters, type CounterView } from "./counters.ts";
+import { present } from "./present.ts";
 import { pcscfErrors } from "./errors.ts";
 import { readTls } from "./files.ts";
 import { startController, type ControllerDeps } from "./iq/controller.ts";
@@ -46,6 +49,8 @@ export interface EdgeDeps extends Pick<ControllerDeps, "observeIq" | "createIq">
   readonly observe?: (event: WireEvent) => void;
   /** Takes the place of the configured store; the caller closes it. */
   readonly store?: StateStore;
+  /** Takes the place of the process's own event-loop delay. */
+  readonly eventLoopDelay?: EventLoopDelay;
 }
 
 export interface Edge {
@@ -128,6 +133,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     if (requests !== undefined) run(requests);
     else if (early.length < maxEarly) early.push(run);
   };
+  let gate: Gate | undefined;
+  let overload: Overload | undefined;
   let onStray: (response: SipResponse, flow: Flow) => void = () => undefined;
   let onFlowClosed: EdgeClosing = () => undefined;
   const transport = createSipTransport({
@@ -135,7 +142,11 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     log: log.child({ room: "sip" }),
     ...(deps.openDatagram === undefined ? {} : { openDatagram: deps.openDatagram }),
     ...(deps.observe === undefined ? {} : { observe: deps.observe }),
-    onMessage: (message, flow) => transactions.receive(message, flow),
+    limits: present(config.limits.transport),
+    onMessage: (message, flow) => {
+      if (gate?.admits(message, flow) !== false) transactions.receive(message, flow);
+    },
+    onMalformed: ({ code }) => counters.count("malformed_total", { code }),
     onFlowClosed: (flow) => onFlowClosed(flow),
   });
   const transactions: Transactions = createTransactions({
@@ -144,6 +155,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     random,
     log: log.child({ room: "sip" }),
     validation: { role: "proxy" },
+    limits: { maxServer: config.limits.maxTransactions, maxClient: config.limits.maxTransactions },
     onRequest: (transaction) => soon((ready) => ready.onRequest(transaction)),
     onAck: (request, flow) => soon((ready) => ready.onAck(request, flow)),
     onStrayResponse: (response, flow) => onStray(response, flow),
@@ -162,6 +174,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       onGone: (binding) => log.info("registration gone", { aor: binding.aor }),
     });
     closing.push(() => bindings.close());
+    const isRegistered = (flowId: string): boolean => bindings.onFlow(flowId).length > 0;
+    gate = createGate({ clock, config, counters, transport, isRegistered });
     const loaded = sealer === undefined ? [] : await loadCalls({ store, sealer, log });
     const access: ListeningPoint[] = [];
     for (const [index, listener] of config.access.entries())
@@ -193,11 +207,21 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       transport,
       transactions,
       nextHop: nextHopOf(config, core),
+      overloaded: () => overload?.active === true,
     };
     const keep = sealer === undefined ? undefined : createKeptCalls({ store, sealer, log, counters });
     const calls = createCalls(ctx, createGatewayPort(iq, config.iq), keep === undefined ? undefined : { keep, loaded });
     if (loaded.length > 0) log.info("calls taken up", { calls: loaded.length });
     closing.push((how) => calls.close(how));
+    const watch = createOverload({
+      clock,
+      log,
+      limits: config.limits.overload,
+      delay: deps.eventLoopDelay ?? systemEventLoopDelay(),
+      calls: () => calls.live,
+    });
+    overload = watch;
+    closing.push(() => watch.close());
     const registrar = createRegistrar(ctx, (binding: Binding) => calls.flowBack(binding));
     requests = createRequests(ctx, registrar, calls);
     onFlowClosed = (flow) => calls.flowClosed(flow);

@@ -2,6 +2,7 @@
 // rules; decides nothing. TS 33.328 7.1 NOTE 2.
 import { quirks, type MediaPolicy, type MediaPolicyRule, type QuirkId } from "@sallyport/media-security";
 import * as z from "zod";
+import { present } from "./present.ts";
 
 const suiteNames = [
   "AES_CM_128_HMAC_SHA1_80",
@@ -95,12 +96,6 @@ export const policySchema = z
     quirks: quirkModes.describe("How deviations of UEs are treated; a rule's own word goes before."),
   })
   .describe("Media plane security by kind of registration (TS 33.328 7.1 NOTE 2).");
-
-type Present<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-/** Without the keys whose value is undefined: a left out key and an undefined one are the same to whoever wrote YAML. */
-const present = <T extends object>(value: T): Present<T> =>
-  Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Present<T>;
 
 /** The policy in the words of media-security. */
 export const mediaPolicy = ({ policy }: { readonly policy: z.output<typeof policySchema> }): MediaPolicy => ({

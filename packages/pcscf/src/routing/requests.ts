@@ -11,6 +11,7 @@ import {
   type ServerTransaction,
   type SipRequest,
 } from "@sallyport/sip";
+import { isPreferred } from "../admission/gate.ts";
 import type { Calls } from "../call/calls.ts";
 import type { EdgeContext } from "../context.ts";
 import { mediaPolicy } from "../policy.ts";
@@ -68,6 +69,14 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
       status: String(status),
     });
     transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
+  };
+
+  /** RFC 6357: not all at the same moment again. */
+  const turnAway = (transaction: ServerTransaction): void => {
+    const { retryAfterS } = ctx.config.limits.overload;
+    const spread = (ctx.random.bytes(1)[0] ?? 0) % (retryAfterS + 1);
+    ctx.counters.count("admission_refused_total", { reason: "overload" });
+    refuse(transaction, 503, undefined, [["Retry-After", String(retryAfterS + spread)]]);
   };
 
   const startCall = (admitted: Admitted, binding: Binding): void => {
@@ -138,6 +147,7 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
       const { request, flow } = transaction;
       const point = ctx.points.ofFlow(flow);
       if (point === undefined) return refuse(transaction, 403);
+      if (ctx.overloaded() && !isPreferred(request)) return turnAway(transaction);
       if (request.method !== "REGISTER") {
         const unknown = unknownProxyTags(request);
         if (unknown.length > 0) return refuse(transaction, 420, undefined, [["Unsupported", unknown.join(", ")]]);

@@ -111,6 +111,8 @@ export const openScenario = async (
     readonly store?: StateStore;
     readonly core?: { readonly protocol: "tls"; readonly tls: TlsMaterial };
     readonly seed?: string;
+    /** The event-loop delay the edge reads, ms. */
+    readonly delayMs?: () => number;
     /** A real controller in the place of the fake one. */
     readonly createIq?: IqFactory;
   } = {},
@@ -139,6 +141,7 @@ export const openScenario = async (
       random: seededRandom(`${options.seed ?? "edge"}${edges.length === 0 ? "" : edges.length}`),
       log,
       createIq: options.createIq ?? iq.create,
+      ...(options.delayMs === undefined ? {} : { eventLoopDelay: { read: options.delayMs, close: () => undefined } }),
       ...(options.store === undefined ? {} : { store: options.store }),
     });
     edges.push(edge);
