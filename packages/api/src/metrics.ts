@@ -1,7 +1,7 @@
 // Counters and counts as Prometheus text (exposition format 0.0.4). Pure. Owns metric names; knows no HTTP.
 import type { Edge } from "@sallyport/pcscf";
 
-export interface Sample {
+interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }

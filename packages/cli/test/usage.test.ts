@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -116,13 +117,18 @@ describe("the process", () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;
+    // The same SIP port both times: the second start finds it free only when the first gave it back.
+    const probe = createSocket("udp4");
+    await new Promise<void>((resolve) => probe.bind(0, "127.0.0.1", resolve));
+    const sip = probe.address().port;
+    await new Promise<void>((resolve) => probe.close(resolve));
     const config = (apiPort: number): string =>
       file(
         "start.yaml",
         [
           "name: edge-a",
           "homeNetwork: lab.example",
-          "access: [{ protocol: udp, address: 127.0.0.1, port: 0, trusted: true }]",
+          `access: [{ protocol: udp, address: 127.0.0.1, port: ${sip}, trusted: true }]`,
           "core: { listen: [{ protocol: udp, address: 127.0.0.1, port: 0 }], nextHop: 'sip:127.0.0.1:9;transport=udp' }",
           "iq:",
           "  mid: <edge-a.lab.example>",
