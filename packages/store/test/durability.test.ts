@@ -13,7 +13,7 @@ beforeAll(() => {
 afterAll(() => program.remove());
 
 // More of them by hand: STORE_KILL_ROUNDS=300.
-const rounds = Number(process.env["STORE_KILL_ROUNDS"] ?? 10);
+const rounds = Number(process.env["STORE_KILL_ROUNDS"] ?? 8);
 const random = seededRandom("kill -9");
 const number = (limit: number): number => random.bytes(4).readUInt32BE() % limit;
 

@@ -1,8 +1,10 @@
 import { memoryLog, seededRandom, silentLog, VirtualClock } from "@sallyport/kit";
+import { open as openLmdb } from "lmdb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lmdbStore } from "../src/index.ts";
-import type { Change, CommitFailure } from "../src/lmdb/engine.ts";
-import { charge } from "../src/lmdb/record.ts";
+import type { CommitFailure } from "../src/lmdb/engine.ts";
+import { charge, type Change } from "../src/lmdb/record.ts";
+import { loadOf, pagesFor, sizesFrom } from "../src/lmdb/reserve.ts";
 import { createWriter, type Writer } from "../src/lmdb/writer.ts";
 import { compileProgram, outcome, type Program } from "./child/program.ts";
 import { storePath } from "./paths.ts";
@@ -17,10 +19,10 @@ describe("a full disk", () => {
   it("rejects SALLY_STORE_FULL, answers reads, loses nothing, and goes on when there is room", async () => {
     const path = storePath();
     // The system refuses a file above this many blocks just as it refuses one on a full disk: in the middle of a commit.
-    const limited = await outcome(program.start("filler", [path], { shell: "ulimit -f 4096" }));
+    const limited = await outcome(program.start("filler", [path], { shell: "ulimit -f 3072" }));
     expect(limited).toMatchObject({ code: 0, signal: null });
     const said = JSON.parse(limited.out) as Record<string, unknown> & { acknowledged: number; messages: string[] };
-    expect(said).toMatchObject({ refused: 40, deleted: 40, readsWhileFull: 40, codes: ["SALLY_STORE_FULL"] });
+    expect(said).toMatchObject({ refused: 15, deleted: 15, readsWhileFull: 15, codes: ["SALLY_STORE_FULL"] });
     expect(said.acknowledged).toBeGreaterThan(100);
     expect(said.messages).toEqual([expect.stringContaining("The disk is full.")]);
     // One record a minute, not one for each refused call.
@@ -37,9 +39,9 @@ describe("a full disk", () => {
     await store.close();
 
     // Full once more, from where it is, then nothing but a restart.
-    const again = await outcome(program.start("filler", [path], { shell: "ulimit -f 4096" }));
+    const again = await outcome(program.start("filler", [path], { shell: "ulimit -f 3072" }));
     expect(again).toMatchObject({ code: 0, signal: null });
-    expect(JSON.parse(again.out)).toMatchObject({ refused: 40, deleted: 40, codes: ["SALLY_STORE_FULL"] });
+    expect(JSON.parse(again.out)).toMatchObject({ refused: 15, deleted: 15, codes: ["SALLY_STORE_FULL"] });
     const last = await lmdbStore({ path, log: silentLog });
     expect((await last.list("b", { limit: 100_000 })).length).toBeGreaterThan(said.acknowledged);
     await last.close();
@@ -53,6 +55,43 @@ describe("a full disk", () => {
     const store = await lmdbStore({ path, log: silentLog });
     await store.put("b", "k", 1);
     await store.close();
+  });
+});
+
+describe("the space taken beforehand", () => {
+  it("is enough for every commit of a store that grows, shrinks and is used again", async () => {
+    const random = seededRandom("space");
+    const number = (limit: number): number => random.bytes(4).readUInt32BE() % limit;
+    const db = openLmdb<Buffer, Buffer>({
+      path: storePath(),
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      noSync: true,
+      eventTurnBatching: false,
+    } as Parameters<typeof openLmdb>[0]);
+    let grown = 0;
+    for (let round = 0; round < 90; round += 1) {
+      const count = number(15) === 0 ? 800 : 1 + number(40);
+      const largest = [100, 1900, 2100, 60_000][number(count > 100 ? 2 : 4)] ?? 0;
+      const deleting = round % 30 > 20;
+      const changes = new Map<string, Change>();
+      for (let index = 0; index < count; index += 1) {
+        const name = `${number(6000)}`.padEnd(number(2) === 0 ? 8 : 1200, "k");
+        const record = deleting || number(4) === 0 ? undefined : Buffer.alloc(number(largest));
+        changes.set(name, { key: Buffer.from(name), record });
+      }
+      const all = [...changes.values()];
+      const before = sizesFrom(db.getStats());
+      await db.batch(() => {
+        for (const { key, record } of all) void (record === undefined ? db.remove(key) : db.put(key, record));
+      });
+      const used = sizesFrom(db.getStats()).lastPage - before.lastPage;
+      expect(used).toBeLessThanOrEqual(pagesFor(before, loadOf(all)));
+      grown += used;
+    }
+    expect(grown).toBeGreaterThan(1000);
+    await db.close();
   });
 });
 

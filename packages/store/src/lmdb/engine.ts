@@ -11,18 +11,13 @@ import { storeErrors } from "../errors.ts";
 import type { StateEntry } from "../port.ts";
 import { holdDirectory, otherProcesses, prepareDirectory, type StoreFiles } from "./directory.ts";
 import { readMeta, type Meta } from "./pages.ts";
-import { charge, decodeKey, decodeRecord, encodeRecord, isIntact, pagesOfRecord, stampKey } from "./record.ts";
-import { openReserve, pagesFor, type Load, type TreeSizes } from "./reserve.ts";
+import { charge, decodeKey, decodeRecord, encodeRecord, isIntact, stampKey } from "./record.ts";
+import type { Change } from "./record.ts";
+import { loadOf, openReserve, pagesFor, sizesFrom } from "./reserve.ts";
 import { verify, type ReadAt } from "./verify.ts";
 
 /** The format of this version: 1, octet-ordered keys and CRC-32 before JSON text. */
 const format = 1;
-
-export interface Change {
-  readonly key: Buffer;
-  /** What to keep under the key; undefined deletes. */
-  readonly record: Buffer | undefined;
-}
 
 export type CommitFailure = "full" | "broken";
 
@@ -124,41 +119,6 @@ const openEnvironment = (files: StoreFiles, mapOctets: number): RootDatabase<Buf
 
 const asBuffer = ({ buffer, byteOffset, length }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, length);
 
-// What LMDB says about its trees; its type definition leaves the shape open.
-interface Statistics {
-  readonly pageSize: number;
-  readonly treeDepth: number;
-  readonly treeBranchPageCount: number;
-  readonly treeLeafPageCount: number;
-  readonly overflowPages: number;
-  readonly lastPageNumber: number;
-  readonly free: Omit<Statistics, "free" | "lastPageNumber">;
-}
-
-const sizesOf = (db: RootDatabase<Buffer, Buffer>): TreeSizes => {
-  const stats = db.getStats() as Statistics;
-  const { free } = stats;
-  return {
-    pageOctets: stats.pageSize,
-    lastPage: stats.lastPageNumber,
-    depth: stats.treeDepth,
-    pages: stats.treeBranchPageCount + stats.treeLeafPageCount,
-    freePages: free.treeBranchPageCount + free.treeLeafPageCount + free.overflowPages,
-  };
-};
-
-const loadOf = (changes: readonly Change[]): Load => {
-  let octets = 0;
-  let longPages = 0;
-  for (const { key, record } of changes) {
-    if (record === undefined) continue;
-    const pages = pagesOfRecord(key.length, record.length);
-    longPages += pages;
-    octets += charge(key.length, pages === 0 ? record.length : 0) + 34;
-  }
-  return { changes: changes.length, octets, longPages };
-};
-
 /**
  * Opens, or makes, the store in a directory.
  * @throws SALLY_STORE_ACCESS, SALLY_STORE_IN_USE, SALLY_STORE_CORRUPT, SALLY_STORE_FORMAT, SALLY_STORE_FULL
@@ -217,7 +177,7 @@ const engineOn = (
     },
     commit: async (changes) => {
       try {
-        const sizes = sizesOf(db);
+        const sizes = sizesFrom(db.getStats());
         const pages = sizes.lastPage + 1 + pagesFor(sizes, loadOf(changes));
         if (!(await reserve.ensure(pages * sizes.pageOctets))) return "full";
         await db.batch(() => {

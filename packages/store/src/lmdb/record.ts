@@ -2,6 +2,12 @@
 import { crc32 } from "node:zlib";
 import type { StateValue } from "../port.ts";
 
+export interface Change {
+  readonly key: Buffer;
+  /** What to keep under the key; undefined deletes. */
+  readonly record: Buffer | undefined;
+}
+
 // One code unit in one to three octets, each on its own as UTF-8 would: octet order is then code unit order, which the
 // port asks for, and a lone surrogate survives. UTF-8 proper gives neither.
 const encodeText = (text: string, target: Buffer, start: number): number => {

@@ -2,6 +2,7 @@
 // overruns a buffer and may end the process, so a full disk must be met here, where it is only an answer. Holds where a
 // file's own blocks can be overwritten in place: not on file systems that copy on write.
 import { closeSync, fstatSync, openSync, write } from "node:fs";
+import { charge, pagesOfRecord, type Change } from "./record.ts";
 
 /** What LMDB says about its trees before a commit. */
 export interface TreeSizes {
@@ -22,6 +23,43 @@ export interface Load {
   /** Whole pages of long values. */
   readonly longPages: number;
 }
+
+// What LMDB says about its trees; its type definition leaves the shape open.
+interface Statistics {
+  readonly pageSize: number;
+  readonly treeDepth: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+  readonly lastPageNumber: number;
+  readonly free: Omit<Statistics, "free" | "lastPageNumber">;
+}
+
+/** The sizes in what LMDB's `getStats` gives. */
+export const sizesFrom = (statistics: object): TreeSizes => {
+  const stats = statistics as Statistics;
+  const { free } = stats;
+  return {
+    pageOctets: stats.pageSize,
+    lastPage: stats.lastPageNumber,
+    depth: stats.treeDepth,
+    pages: stats.treeBranchPageCount + stats.treeLeafPageCount,
+    freePages: free.treeBranchPageCount + free.treeLeafPageCount + free.overflowPages,
+  };
+};
+
+/** What a commit of these changes writes. */
+export const loadOf = (changes: readonly Change[]): Load => {
+  let octets = 0;
+  let longPages = 0;
+  for (const { key, record } of changes) {
+    if (record === undefined) continue;
+    const pages = pagesOfRecord(key.length, record.length);
+    longPages += pages;
+    octets += charge(key.length, pages === 0 ? record.length : 0) + 34;
+  }
+  return { changes: changes.length, octets, longPages };
+};
 
 /**
  * Pages a commit can take at most. Each page of the tree is copied once at most, and only on the path to a change; a

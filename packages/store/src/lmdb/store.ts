@@ -4,8 +4,8 @@ import { systemClock, type Clock, type Log } from "@sallyport/kit";
 import { storeErrors } from "../errors.ts";
 import type { StateStore } from "../port.ts";
 import { checkName, defaultMaxValue, encodeValue } from "../value.ts";
-import { openEngine, type Change } from "./engine.ts";
-import { afterBucket, decodeRecord, encodeKey, encodeRecord } from "./record.ts";
+import { openEngine } from "./engine.ts";
+import { afterBucket, decodeRecord, encodeKey, encodeRecord, type Change } from "./record.ts";
 import { createWriter } from "./writer.ts";
 
 export interface LmdbStoreOptions {

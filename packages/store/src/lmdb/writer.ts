@@ -3,8 +3,8 @@
 // together, its limits and answers are exact. Must not know LMDB.
 import type { Clock } from "@sallyport/kit";
 import { storeErrors } from "../errors.ts";
-import type { Change, Engine } from "./engine.ts";
-import { charge } from "./record.ts";
+import type { Engine } from "./engine.ts";
+import { charge, type Change } from "./record.ts";
 
 export interface WriterOptions {
   readonly engine: Pick<Engine, "sizeOf" | "commit" | "file" | "chargedAtOpen">;

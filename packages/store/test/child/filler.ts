@@ -10,7 +10,7 @@ const value = "v".repeat(3000);
 const said = { acknowledged: 0, refused: 0, deleted: 0, readsWhileFull: 0, codes: [""], messages: [""] };
 said.acknowledged = (await store.list("b", { limit: 1_000_000 })).length;
 const errors: { readonly code: string; readonly message: string }[] = [];
-while (said.refused < 40) {
+while (said.refused < 15) {
   const key = `key ${said.acknowledged}`;
   try {
     await store.batch([
