@@ -402,6 +402,10 @@ describe("loss", () => {
     const next = await edge("tls", {}, port, known);
     expect(next.controller.contexts().map(({ context }) => context)).toEqual([kept.context.context, 99]);
     await until("compared", () => handler.held.size === 1 && next.notifications.length === 1);
+    // The reply to ServiceChange goes first: a gateway carries nothing out before it.
+    const [first, second] = next.sent.filter((text) => !text.includes("TransactionResponseAck"));
+    expect(first).toMatch(/Reply|P=/);
+    expect(second).toMatch(/AuditValue|AV=/);
     expect([...handler.held.keys()]).toEqual([kept.context.context]);
     expect(next.notifications).toMatchObject([{ kind: "context-lost", reason: "audit", context: vanished.context }]);
     expect(await next.controller.modify(kept.context, configuration)).toEqual({ access: kept.access, core: kept.core });

@@ -216,7 +216,7 @@ export class GatewayLink {
           this.#lose([...this.contexts.values()], effect.reason);
           break;
         case "resynchronise":
-          void this.#resynchronise();
+          void this.#compareSoon();
           break;
         case "start-heartbeat":
           this.#beatLater();
@@ -270,6 +270,12 @@ export class GatewayLink {
       if (this.#peer === peer) this.#feed({ kind: lives ? "heartbeat-answered" : "heartbeat-missed" });
     }
     if (this.#peer === peer && this.#view.state !== "down") this.#beatLater();
+  }
+
+  /** H.248.1 11.2: nothing is asked of a gateway before the reply to its ServiceChange has left. */
+  async #compareSoon(): Promise<void> {
+    await new Promise(setImmediate);
+    if (!this.#closed && this.#peer !== undefined) await this.#resynchronise();
   }
 
   /** H.248.1 11.5 and invariant 10: what only the gateway knows is subtracted, what only we know is lost. */
