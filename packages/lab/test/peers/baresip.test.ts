@@ -22,14 +22,15 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
     let kamailio: Kamailio;
     let edges: Edges;
     let bob: LabUe;
-    /** carol sends plain RTP; dave and erin insist on SRTP. */
+    /** carol sends plain RTP; frank offers SRTP on RTP/AVP and takes what comes; dave and erin insist on SRTP. */
     let carol: Baresip;
+    let frank: Baresip;
     let dave: Baresip;
     let erin: Baresip;
     const phones: Baresip[] = [];
 
     const phone = async (
-      name: Voice | "dave" | "erin",
+      name: string,
       side: "a" | "b",
       more: Pick<BaresipOptions, "encryption" | "speech">,
     ): Promise<Baresip> => {
@@ -76,6 +77,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       bob = await edges.addUe("bob", "b", { security: { e2ae: "preferred", e2e: "accepted" } });
       await bob.ue.register();
       carol = await phone("carol", "a", { speech: voiceOf("carol") });
+      frank = await phone("frank", "a", { speech: voiceOf("carol"), encryption: "srtp" });
       dave = await phone("dave", "a", { speech: voiceOf("alice"), encryption: "srtp-mand" });
       erin = await phone("erin", "b", { speech: voiceOf("carol"), encryption: "srtp-mand" });
     }, 40_000);
@@ -93,7 +95,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       const registered = [edges.a, edges.b].flatMap(({ edge }) => edge.registrations());
       const theirs = registered.filter(({ aor }) => aor !== bob.ue.impu);
       expect(theirs.map(({ aor }) => aor).toSorted()).toEqual(
-        ["carol", "dave", "erin"].map((name) => `sip:${name}@${domain}`),
+        ["carol", "dave", "erin", "frank"].map((name) => `sip:${name}@${domain}`),
       );
       for (const { indications, transport: used } of theirs) {
         expect(indications).toMatchObject({ ueE2ae: false, networkE2ae: false });
@@ -133,6 +135,21 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       await call.answered;
       expect(call.report().security).toBe("e2ae");
       await bothHeard(call, carol, "carol", () => call.hangup());
+    });
+
+    it("RFC 4568 3, TS 33.328 7.3.1: its key on RTP/AVP does not reach a protected UE, whose own leg is keyed by the gateway", async () => {
+      const incoming = answered();
+      await frank.command("dial", bob.ue.impu);
+      const call = await incoming;
+      await frank.happened("CALL_ESTABLISHED");
+      expect(call.report().security).toBe("e2ae");
+      const [offer = ""] = bodies(call.id, "INVITE");
+      expect(offer).toMatch(/^m=audio \d+ RTP\/AVP /m);
+      const its = /inline:(?<key>\S+)/.exec(offer)?.groups?.["key"] ?? "no key";
+      expect(bodies(call.id, "INVITE")[3]).toMatch(/^m=audio \d+ RTP\/SAVP /m);
+      expect(bodies(call.id, "INVITE")[3]).not.toContain(its);
+      expect(bodies(call.id, 200).at(-1)).not.toContain("inline:");
+      await bothHeard(call, frank, "carol", () => frank.command("hangup"));
     });
 
     it("TS 33.328 6.1, RFC 4568: SDES between two of them passes byte for byte, and no gateway is asked", async () => {

@@ -140,7 +140,8 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
   const events: BaresipEvent[] = [];
   let awaited = 0;
   const waiting = new Map<string, (said: Said) => void>();
-  let control: ReturnType<typeof connect> | undefined;
+  let say: (text: string) => void = () => undefined;
+  let hangUpControl = (): void => undefined;
   let count = 0;
 
   const hasHeard = async (samples: Int16Array): Promise<boolean> => {
@@ -150,7 +151,7 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
     return chunks.some((chunk) => chunk.includes(wanted));
   };
   const stop = async (): Promise<void> => {
-    control?.destroy();
+    hangUpControl();
     await program.stop();
     await folder.remove();
   };
@@ -158,7 +159,9 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
     await ready(program, "tcp", controlPort);
     // Its registration may be there before anybody listens to its events: its log says so too.
     await until(`the registration of baresip ${name}`, () => /\} 200 OK .*\[1 binding\]/.test(program.output));
-    control = connect(controlPort, "127.0.0.1");
+    const control = connect(controlPort, "127.0.0.1");
+    hangUpControl = () => void control.destroy();
+    say = (text) => void control.write(`${Buffer.byteLength(text)}:${text},`);
     control.on("error", () => undefined);
     control.on(
       "data",
@@ -173,7 +176,6 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
     await stop();
     throw error;
   }
-  const socket = control;
   return {
     events,
     get output() {
@@ -185,7 +187,7 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
       const text = JSON.stringify({ command, ...(params === undefined ? {} : { params }), token });
       let said: Said | undefined;
       waiting.set(token, (answer) => (said = answer));
-      socket.write(`${Buffer.byteLength(text)}:${text},`);
+      say(text);
       await until(`an answer of baresip to ${command}`, () => said !== undefined, 5000);
       waiting.delete(token);
       if (said?.ok !== true) throw new Error(`baresip refused ${command}: ${said?.data ?? ""}`);

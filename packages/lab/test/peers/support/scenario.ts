@@ -11,7 +11,12 @@ export interface Body {
 
 /** A description with plain RTP on SIPp's echo port. RFC 4566. */
 export const plainSdp = (
-  change: { readonly direction?: string; readonly version?: number; readonly lines?: readonly string[] } = {},
+  change: {
+    readonly direction?: string;
+    readonly version?: number;
+    readonly protocol?: string;
+    readonly lines?: readonly string[];
+  } = {},
 ): string =>
   [
     "v=0",
@@ -19,7 +24,7 @@ export const plainSdp = (
     "s=-",
     "c=IN IP4 [local_ip]",
     "t=0 0",
-    "m=audio [@echo] RTP/AVP 8 101",
+    `m=audio [@echo] ${change.protocol ?? "RTP/AVP"} 8 101`,
     "a=rtpmap:8 PCMA/8000",
     "a=rtpmap:101 telephone-event/8000",
     `a=${change.direction ?? "sendrecv"}`,
@@ -29,7 +34,8 @@ export const plainSdp = (
 const localTag = "[pid]sipp[call_number]";
 const contact = "Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>";
 
-const message = (lines: readonly string[], { sdp, headers = [] }: Body): string =>
+/** A message: its lines, then headers and body. */
+export const message = (lines: readonly string[], { sdp, headers = [] }: Body): string =>
   [
     ...lines,
     ...headers,
@@ -92,14 +98,14 @@ export const recvRequest = (method: string, expect: Expect = {}): Step => seen(`
 export const recvResponse = (status: number, expect: Expect & { readonly dialog?: boolean } = {}): Step =>
   seen(`response="${status}"${expect.dialog === true ? ` rrs="true"` : ""}`, expect);
 
-/** An answer to the request that came last. `tag`: in the first request of a dialog. `contact`: another Contact than SIPp's. */
+/** An answer to the request that came last. `tag`: in the first request of a dialog. `contact`: another Contact than SIPp's. `once`: never repeated. */
 export const respond = (
   line: string,
-  options: Body & { readonly tag?: boolean; readonly contact?: string } = {},
+  options: Body & { readonly tag?: boolean; readonly contact?: string; readonly once?: boolean } = {},
 ): Step =>
   send(
     // RFC 3261 13.3.1.4 and 17.2.1: only a final answer to an INVITE is repeated until its ACK.
-    options.sdp === undefined && line.startsWith("2") ? "" : repetition(line),
+    options.once === true || (options.sdp === undefined && line.startsWith("2")) ? "" : repetition(line),
     message(
       [
         `SIP/2.0 ${line}`,
