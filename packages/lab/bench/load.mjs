@@ -27,20 +27,41 @@ const answerAfterMs = 20;
 const repeatMs = 500; // RFC 3261 T1, doubled twice: enough for a loopback
 const giveUpMs = 8_000;
 
+/** 200s that wait for their ACK: over UDP they are sent again (RFC 3261 13.3.1.4). */
+const unacknowledged = new Map();
+
+const answerCall = (id, send, pause = repeatMs) => {
+  send();
+  if (protocol === "udp" && pause < giveUpMs)
+    unacknowledged.set(id, setTimeout(answerCall, pause, id, send, pause * 2));
+};
+
 const farEnd = (text, reply, me) => {
+  const id = value(text, "Call-ID");
   if (text.startsWith("INVITE ")) {
     reply(respond(text, "100 Trying"));
     reply(ringing(text, me));
-    setTimeout(() => reply(answer(text, me)), answerAfterMs);
+    if (unacknowledged.has(id)) return;
+    unacknowledged.set(
+      id,
+      setTimeout(answerCall, answerAfterMs, id, () => reply(answer(text, me))),
+    );
+  } else if (text.startsWith("ACK ")) {
+    clearTimeout(unacknowledged.get(id));
+    unacknowledged.delete(id);
   } else if (text.startsWith("BYE ")) reply(respond(text, "200 OK"));
   else if (text.startsWith("REGISTER ")) reply(grant(text, me));
 };
 
 const phones = [];
 const waiting = new Map();
+/** What to say again when the 200 to an INVITE comes again. */
+const acknowledged = new Map();
 
 const onPhone = (text) => {
-  if (text.startsWith("SIP/2.0 ")) waiting.get(value(text, "Call-ID"))?.(status(text), method(text), text);
+  const id = value(text, "Call-ID");
+  if (text.startsWith("SIP/2.0 2") && method(text) === "INVITE" && acknowledged.has(id)) acknowledged.get(id)();
+  else if (text.startsWith("SIP/2.0 ")) waiting.get(id)?.(status(text), method(text), text);
   else process.send({ error: `unexpected request at a phone: ${text.slice(0, 200)}` });
 };
 
@@ -76,20 +97,26 @@ const oneCall = (holdMs, onEnd, onUp = () => undefined) => {
   const number = calls++;
   const phone = phones[number % phones.length];
   const call = { id: `${number.toString(36)}-${run}@bench`, user: number % phones.length, tag: `a${number}` };
+  const ended = (failure) => {
+    acknowledged.delete(call.id);
+    onEnd(failure);
+  };
   const hangUp = () =>
     exchange(
       phone,
       bye(phone.me, call),
       call.id,
       "BYE",
-      (code) => onEnd(code === 200 ? undefined : `BYE ${code}`),
-      onEnd,
+      (code) => ended(code === 200 ? undefined : `BYE ${code}`),
+      ended,
     );
   const onAnswer = (code, text) => {
     if (code !== 200) return onEnd(`INVITE ${code}`);
     if (!text.includes("RTP/SAVP")) return onEnd("the answer is not protected");
     learnDialog(call, text);
-    phone.send(ack(phone.me, call));
+    const confirm = ack(phone.me, call);
+    phone.send(confirm);
+    acknowledged.set(call.id, () => phone.send(confirm));
     onUp();
     return holdMs === Infinity ? held.push(hangUp) : setTimeout(hangUp, holdMs);
   };
