@@ -1,6 +1,6 @@
 // Two edges, one after the other, on one store: what the second finds, and what it does with it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { headerValue, tagOf } from "@sallyport/sip";
+import { headerValue, replaceHeader, tagOf } from "@sallyport/sip";
 import { memoryStore, storeErrors, type StateStore } from "@sallyport/store";
 import { bodyOf, contactUri, establishOriginating, establishTerminating, originate } from "./support/calls.ts";
 import { contactOf, registerRaw } from "./support/registering.ts";
@@ -276,6 +276,18 @@ describe("calls after a restart", () => {
     scenario.core.respond(await scenario.core.expect("BYE"), 200);
     expect((await bye.final()).status).toBe(200);
     await nothingLeft();
+  });
+
+  it("RFC 3261 12.2.2: an INVITE without a To tag does not enter a call that was taken up", async () => {
+    await open();
+    const { ue } = await udp("alice");
+    const dialog = await establishOriginating(scenario, ue);
+    await scenario.restart();
+    const before = scenario.core.requests.all.length;
+    const stray = replaceHeader(dialog.byCaller("INVITE", 2, ueOffer()), "to", ["<sip:carol@far.example>"]);
+    expect((await ue.send(stray).final()).status).toBe(481);
+    expect(scenario.core.requests.all).toHaveLength(before);
+    expect(scenario.edge.counts().calls).toBe(1);
   });
 
   it("a call between the ringing and the answer is not taken up: its context is left to the audit", async () => {
