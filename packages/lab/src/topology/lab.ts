@@ -10,7 +10,7 @@ import { tapDatagrams, type Tap } from "../watch/taps.ts";
 import { certificate, type LabCertificates } from "./certificates.ts";
 
 export type Side = "a" | "b";
-export type Openness = "protected" | "open";
+type Openness = "protected" | "open";
 
 export interface LabOptions {
   readonly certificates: LabCertificates;
@@ -29,7 +29,7 @@ export interface LabOptions {
   readonly via?: (from: string, port: number) => Promise<number>;
 }
 
-export interface LabChange {
+interface LabChange {
   readonly core?: Partial<CoreConfig>;
   readonly edge?: Partial<Omit<EdgeConfigInput, "iq">> & { readonly iq?: Partial<EdgeConfigInput["iq"]> };
   readonly gateway?: Partial<GatewayConfig>;
@@ -58,7 +58,7 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-export const labUsers = ["alice", "bob", "carol", "dave"] as const;
+const labUsers = ["alice", "bob", "carol", "dave"] as const;
 export type LabUser = (typeof labUsers)[number];
 
 const domain = "lab.example";

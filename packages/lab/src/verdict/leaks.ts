@@ -33,7 +33,7 @@ const spellingsOf = (octets: Buffer): readonly string[] => [
 ];
 
 /** All media keys that were seen on access legs, in every spelling. */
-export const keySpellings = (sightings: readonly Sighting[]): readonly string[] => {
+const keySpellings = (sightings: readonly Sighting[]): readonly string[] => {
   const spellings = new Set<string>();
   for (const sighting of sightings) {
     if (sighting.kind !== "sip") continue;

@@ -2,7 +2,7 @@
 // Nothing an element says about itself counts here.
 import type { CommandRequest, H248Message } from "@sallyport/h248";
 import { attributeValues, connectionOf, parseCrypto, parseSdp, type SdpDocument } from "@sallyport/sdp";
-import { sdpOf, type Cast, type LadderRow } from "../ladder/ladder.ts";
+import { sdpOf, type LadderRow } from "../ladder/ladder.ts";
 
 export interface StepJudgement {
   /** `1` to `9`, as numbered in the clause. */
@@ -213,5 +213,3 @@ export const terminatingSteps = (rows: readonly LadderRow[], media: MediaEvidenc
     ),
   ];
 };
-
-export type { Cast };

@@ -38,7 +38,7 @@ export const spellingsOf = (key: Buffer): readonly string[] =>
   );
 
 /** Every text in a value, at any depth: strings, octets, what JSON and `inspect` make of it, errors with stack and cause. */
-export const textsIn = (value: unknown, seen = new Set<unknown>()): readonly string[] => {
+const textsIn = (value: unknown, seen = new Set<unknown>()): readonly string[] => {
   if (typeof value === "string") return [value];
   if (typeof value !== "object" || value === null || seen.has(value)) return [];
   seen.add(value);
