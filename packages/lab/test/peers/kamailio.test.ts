@@ -89,6 +89,8 @@ describe.skipIf(!haveKamailio)("Kamailio as the core (Debian package kamailio)",
     it("RFC 3327, RFC 3608, RFC 7315: UEs are registered with Path, Service-Route and P-Associated-URI", () => {
       for (const { ue } of [alice, bob, carol]) {
         expect(ue.registration?.networkE2ae).toBe(true);
+        // A UE that was answered 420 registers without the option tag.
+        expect(ue.registration?.draft).toBe(facts.dialect === "draft");
         expect(ue.registration?.serviceRoute).toEqual([
           `<sip:orig@127.0.0.1:${kamailio.port};transport=${facts.core};lr>`,
         ]);
