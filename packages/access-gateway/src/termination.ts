@@ -43,7 +43,7 @@ export interface Termination {
 export const newTermination = (name: string): Termination => ({ name, streams: new Map(), gone: false });
 
 /** A plane's error as a command's error: the code says what, never a value. */
-export const planeError = (error: unknown): H248Error =>
+const planeError = (error: unknown): H248Error =>
   error instanceof SallyportError
     ? h248Error(error.h248Error ?? 500, error.code)
     : h248Error(500, "media plane failure");

@@ -128,7 +128,7 @@ const certificates = () => {
   return materials;
 };
 
-export const portsOfThisProcess = (): { readonly first: number; readonly last: number } => {
+const portsOfThisProcess = (): { readonly first: number; readonly last: number } => {
   const first = 20_000 + (process.pid % 20) * 1000;
   return { first, last: first + 999 };
 };

@@ -35,7 +35,7 @@ export const audited: readonly ActionReply[] = [
   { context: "-", commands: [{ command: "AuditValue", termination: "ROOT", descriptors: [] }] },
 ];
 
-export interface Sent {
+interface Sent {
   readonly octets: Buffer;
   readonly message: H248Message;
   readonly peer: H248Peer;

@@ -20,7 +20,7 @@ export interface Subscribers {
 }
 
 /** RFC 3261 10.3 step 5: an address-of-record without what does not belong to it; RFC 3966 5: tel URIs without visual separators. */
-export const addressOfRecord = (uri: string): string | undefined => {
+const addressOfRecord = (uri: string): string | undefined => {
   if (/^tel:/i.test(uri)) return `tel:${(uri.slice(4).split(";", 1)[0] ?? "").replace(/[-.()]/g, "").toLowerCase()}`;
   const parsed = parseSipUri(uri);
   if (parsed?.user === undefined) return undefined;

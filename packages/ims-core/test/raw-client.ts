@@ -25,7 +25,7 @@ import type { Core } from "../src/index.ts";
 type Headers = readonly (readonly [string, string])[];
 
 /** A queue one can wait on. */
-export const createInbox = <T>() => {
+const createInbox = <T>() => {
   const items: T[] = [];
   const waiting: ((item: T) => void)[] = [];
   return {
@@ -44,7 +44,7 @@ export const createInbox = <T>() => {
   };
 };
 
-export interface RawCall {
+interface RawCall {
   readonly transaction: ClientTransaction;
   readonly responses: { next(): Promise<SipResponse>; readonly size: number };
   /** The first response of 200 or above. */
@@ -69,7 +69,7 @@ export interface RawClient {
   close(): Promise<void>;
 }
 
-export interface RegisterOptions {
+interface RegisterOptions {
   readonly password?: string;
   readonly expires?: string;
   readonly contact?: string;

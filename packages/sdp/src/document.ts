@@ -121,7 +121,7 @@ const isLetter = (octet: number): boolean => (octet | 0x20) >= 0x61 && (octet | 
 type MediaLine = Omit<SdpMedia, "lines">;
 
 /** RFC 4566 5.14: `<media> <port>[/<number of ports>] <proto> <fmt> ...`. */
-export const parseMediaLine = (value: string, choose: boolean): MediaLine | undefined => {
+const parseMediaLine = (value: string, choose: boolean): MediaLine | undefined => {
   const [media, place, protocol, ...formats] = value.split(/[ \t]/).filter((word) => word !== "");
   if (media === undefined || place === undefined || protocol === undefined) return undefined;
   if (choose && place === "$") return { media, port: 0, choosePort: true, protocol, formats };

@@ -39,7 +39,7 @@ export interface Machine<S extends { readonly name: string }, T extends string, 
 }
 
 /** Lets time pass to the next timer; undefined when none runs. */
-export const wait = <S extends { readonly name: string }, T extends string, I>(
+const wait = <S extends { readonly name: string }, T extends string, I>(
   machine: Machine<S, T, I>,
   node: Node<S, T>,
 ): Node<S, T> | undefined => {

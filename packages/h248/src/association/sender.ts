@@ -33,7 +33,7 @@ export type SenderInput =
   | { readonly kind: "reply"; readonly ackRequired: boolean }
   | { readonly kind: "closed" };
 
-export type SenderEffect =
+type SenderEffect =
   | { readonly kind: "send" }
   /** Replaces the timer that runs. */
   | { readonly kind: "timer"; readonly ms: number }

@@ -23,7 +23,7 @@ export const auditWordsBelow = (parent: string | undefined): Vocabulary<Keyword>
   return (Object.hasOwn(below, parent) ? below[parent] : undefined) ?? (parent.includes("/") ? streamKeyword : none);
 };
 
-export const readAuditItem = (cursor: Cursor, parent?: string): AuditItem => {
+const readAuditItem = (cursor: Cursor, parent?: string): AuditItem => {
   cursor.skip();
   const start = cursor.at;
   const word = cursor.name();

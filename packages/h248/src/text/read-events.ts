@@ -21,7 +21,7 @@ const timeStamp = /^\d{8}T\d{8}$/i;
 
 export const isTimeStamp = (text: string): boolean => timeStamp.test(text);
 
-export const readRequestId = (cursor: Cursor): number | "*" => (cursor.take("*") ? "*" : cursor.integer(uint32));
+const readRequestId = (cursor: Cursor): number | "*" => (cursor.take("*") ? "*" : cursor.integer(uint32));
 
 const readDigitMapValue = (cursor: Cursor): string => {
   const start = cursor.at;

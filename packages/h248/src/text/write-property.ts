@@ -6,7 +6,7 @@ import { h248Errors } from "../errors.ts";
 
 const brackets = { all: "[", any: "{", range: "[" } as const;
 
-export const writeProperty = (pen: Pen, property: Property): void => {
+const writeProperty = (pen: Pen, property: Property): void => {
   const { name, relation, values } = property;
   const quoted = property.quoted === true;
   const write = (value: string | undefined): void => {

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import type { H248Peer, H248TransportLimits } from "./peer.ts";
 import { createTpktReader, tpktFrame } from "./tpkt.ts";
 
-export type EndReason = "closed" | "error" | "framing" | "slow" | "not-reading" | "disconnected";
+type EndReason = "closed" | "error" | "framing" | "slow" | "not-reading" | "disconnected";
 
 export interface Connection {
   readonly peer: H248Peer;

@@ -12,7 +12,7 @@ import type { SipRequest } from "@sallyport/sip";
 import type { Clock, Random } from "@sallyport/kit";
 import type { Subscriber, Subscribers } from "../subscribers.ts";
 
-export type Verdict =
+type Verdict =
   | { readonly kind: "ok"; readonly subscriber: Subscriber }
   | { readonly kind: "challenge"; readonly values: readonly string[] }
   | { readonly kind: "refuse"; readonly status: 400 | 403 };

@@ -14,8 +14,7 @@ import type { IqGatewayEntry, IqNotification } from "./types.ts";
 const hostOf = (mid: string): string => /^[<[]([^>\]]*)[>\]]/.exec(mid)?.[1] ?? mid;
 
 /** The name the certificate of this gateway must carry. */
-export const certificateNameOf = (entry: IqGatewayEntry): string =>
-  (entry.certificateName ?? hostOf(entry.mid)).toLowerCase();
+const certificateNameOf = (entry: IqGatewayEntry): string => (entry.certificateName ?? hostOf(entry.mid)).toLowerCase();
 
 /** H.248.1 10: over TLS the certificate must carry the gateway's name; without TLS somebody must vouch for it. */
 export const mayBe = (entry: IqGatewayEntry, peer: H248Peer, lab: boolean): boolean => {

@@ -16,7 +16,7 @@ import { readContexts } from "./replies.ts";
 import { auditContextsRequest, heartbeatRequest, subtractRequest } from "./requests.ts";
 import type { GatewayStatus, IqGatewayEntry, IqNotification } from "./types.ts";
 
-export interface LinkTimes {
+interface LinkTimes {
   readonly heartbeatMs: number;
   readonly commandTimeoutMs: number;
   readonly keepContextsMs: number;

@@ -76,7 +76,7 @@ const decodeSignals = (descriptor: SignalsDescriptor): Result<readonly LatchOrde
 };
 
 /** Every crypto attribute of an order. */
-export const cryptoOf = (order: TerminationOrder): readonly CryptoAttribute[] =>
+const cryptoOf = (order: TerminationOrder): readonly CryptoAttribute[] =>
   order.streams.flatMap((stream) =>
     [stream.local, stream.remote].flatMap((description) =>
       description?.kind === "describe" && description.text.crypto !== undefined ? [description.text.crypto] : [],

@@ -13,7 +13,7 @@ export interface RegistrationRules {
   readonly profile: IqProfile;
 }
 
-export type RegistrationState = "idle" | "waiting" | "connecting" | "registering" | "registered" | "leaving" | "closed";
+type RegistrationState = "idle" | "waiting" | "connecting" | "registering" | "registered" | "leaving" | "closed";
 
 export interface Registration {
   readonly state: RegistrationState;

@@ -23,7 +23,7 @@ export interface ServiceChange {
 }
 
 /** `NAME/version`. */
-export const readProfile = (text: string): IqProfile | undefined => {
+const readProfile = (text: string): IqProfile | undefined => {
   const match = /^([^/]{1,64})\/(\d{1,2})$/.exec(text);
   return match === null ? undefined : { name: match[1] ?? "", version: Number(match[2]) };
 };

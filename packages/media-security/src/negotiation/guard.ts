@@ -8,7 +8,7 @@ import { protectionOf, type AgreedLine, type OfferedLine } from "./state.ts";
 import type { Step } from "./step.ts";
 
 /** What becomes of an offer's clear T.38 line. */
-export const passesT38 = ({ policy, emergency }: NegotiationFacts): boolean =>
+const passesT38 = ({ policy, emergency }: NegotiationFacts): boolean =>
   emergency === true || (policy.t38 ?? (policy.e2ae === "required" ? "refuse" : "pass")) === "pass";
 
 type Passed = OfferedLine & { readonly fate: "passed" };

@@ -7,7 +7,7 @@ import { rewrite, type WrittenLine } from "./rewrite.ts";
 import type { AgreedLine, Exchange, InstalledStream, Negotiation, OfferedLine, Session } from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
 
-export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
+const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
 const localOf = (installed: readonly InstalledStream[], index: number, side: Side) =>
   installed.find(({ wish }) => wish.stream === index + 1)?.[side];

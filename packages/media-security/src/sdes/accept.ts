@@ -46,7 +46,7 @@ export interface UsableCrypto {
 }
 
 /** Crypto lines looked at per m-line: the longest offer seen in the field has eight. */
-export const maxCryptoLines = 32;
+const maxCryptoLines = 32;
 
 // KDR=0 means "derive once" and WSH speaks of the sender's own window: neither asks anything of us. FEC_ORDER=FEC_SRTP
 // is the default order and fits a relay that passes FEC packets on as RTP. Everything else of FEC, another KDR and the
@@ -92,12 +92,12 @@ export const spellingQuirks = (value: string, { tag, suite: text }: CryptoAttrib
   ];
 };
 
-export type AcceptResult =
+type AcceptResult =
   | { readonly ok: true; readonly usable: UsableCrypto }
   | { readonly ok: false; readonly why: CryptoRefusal; readonly quirk?: QuirkId };
 
 /** Reads one `a=crypto` value. Keys of a line that is refused are zeroised at once. */
-export const acceptCrypto = (value: string, accept: readonly SuiteName[], modes?: QuirkModes): AcceptResult => {
+const acceptCrypto = (value: string, accept: readonly SuiteName[], modes?: QuirkModes): AcceptResult => {
   const parsed = parseCrypto(value);
   if (!parsed.ok) return { ok: false, why: parsed.code };
   const { crypto } = parsed;

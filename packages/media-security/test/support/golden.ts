@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import type { Carrier, Side } from "../../src/index.ts";
 
-export interface GoldenStep {
+interface GoldenStep {
   readonly kind: "offer" | "answer";
   readonly from: Side;
   readonly carrier: Carrier;

@@ -48,7 +48,7 @@ export const openWorld = (state: Negotiation): World => ({
 // In these worlds no key is really zeroised: branches of the exploration share them.
 const texts = new WeakMap<Secret, string>();
 
-export const hex = (secret: Secret): string => {
+const hex = (secret: Secret): string => {
   const known = texts.get(secret) ?? secret.use((octets) => octets.toString("hex"));
   texts.set(secret, known);
   return known;
@@ -60,7 +60,7 @@ const keyHex = (crypto: LegWish["localCrypto"]): string | undefined => {
 };
 
 /** Keys written in one m-line. */
-export const keysIn = (document: SdpDocument, index: number): readonly string[] =>
+const keysIn = (document: SdpDocument, index: number): readonly string[] =>
   attributeValues(document.media[index]?.lines ?? [], "crypto").flatMap((value) => {
     const parsed = parseCrypto(value);
     return parsed.ok ? parsed.crypto.keys.map((key) => hex(key.master)) : [];

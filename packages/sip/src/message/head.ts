@@ -4,7 +4,7 @@ import { unfoldedValue } from "./field.ts";
 import type { HeaderField, SipLimits } from "./message.ts";
 import { canonicalName } from "./names.ts";
 
-export type HeadCode = "header-line" | "header-length" | "header-count";
+type HeadCode = "header-line" | "header-length" | "header-count";
 
 export interface Head {
   readonly startLine: string;

@@ -1,7 +1,7 @@
 // Owns the start line: Request-Line and Status-Line. RFC 3261 7.1, 7.2, 25.1.
 import { isSpaceOrControl, isToken, parseDecimal } from "./chars.ts";
 
-export type StartLine =
+type StartLine =
   | { readonly kind: "request"; readonly method: string; readonly uri: string }
   | { readonly kind: "response"; readonly status: number; readonly reason: string };
 

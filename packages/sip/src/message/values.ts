@@ -11,7 +11,7 @@ export interface CSeq {
 }
 
 /** RFC 3261 8.1.1.5: the sequence number is less than 2**31. */
-export const maxCSeq: number = 2 ** 31 - 1;
+const maxCSeq: number = 2 ** 31 - 1;
 
 export const parseCSeq = (text: string): CSeq | undefined => {
   const value = text.trim();

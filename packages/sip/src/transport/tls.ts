@@ -24,7 +24,7 @@ const texts = (material: Partial<TlsMaterial>): SecureContextOptions => ({
 });
 
 /** @throws SALLY_SIP_TLS_MATERIAL when the PEM texts can not be used. */
-export const secureContext = (material: Partial<TlsMaterial>): SecureContext => {
+const secureContext = (material: Partial<TlsMaterial>): SecureContext => {
   const known = contexts.get(material);
   if (known !== undefined) return known;
   try {
@@ -62,7 +62,7 @@ const alternativeNames = (text: string): string[] => {
 };
 
 /** The names a certificate speaks for: subjectAltName, and the common name only where there is none (RFC 5922 7.1). */
-export const certificateNames = (certificate: PeerCertificate): readonly string[] => {
+const certificateNames = (certificate: PeerCertificate): readonly string[] => {
   if (certificate.subjectaltname !== undefined) return alternativeNames(certificate.subjectaltname);
   const common: unknown = certificate.subject?.CN;
   return typeof common === "string" ? [common] : [];

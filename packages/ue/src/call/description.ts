@@ -15,7 +15,7 @@ import type { RemoteSecurity } from "./security.ts";
 
 export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
 
-export interface LocalEnd {
+interface LocalEnd {
   readonly address: string;
   readonly rtpPort: number;
   readonly rtcpPort: number;

@@ -25,12 +25,10 @@ import {
   type SecurityNote,
 } from "./security.ts";
 
-export type Outcome = { readonly ok: true } | { readonly ok: false; readonly why: string };
-export type AnswerOutcome =
-  | { readonly ok: true; readonly answer: string }
-  | { readonly ok: false; readonly why: string };
+type Outcome = { readonly ok: true } | { readonly ok: false; readonly why: string };
+type AnswerOutcome = { readonly ok: true; readonly answer: string } | { readonly ok: false; readonly why: string };
 
-export interface SessionView {
+interface SessionView {
   readonly asked: Asked;
   readonly security: MediaSecurity | undefined;
   readonly notes: readonly SecurityNote[];

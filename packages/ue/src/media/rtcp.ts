@@ -14,7 +14,7 @@ export interface ReportBlock {
   readonly delaySinceLastSr: number;
 }
 
-export interface SenderInfo {
+interface SenderInfo {
   /** Milliseconds since the Unix epoch. */
   readonly at: number;
   readonly rtpTimestamp: number;

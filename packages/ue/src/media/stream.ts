@@ -16,7 +16,7 @@ import { createDigitReceiver, type ReceivedDigit } from "./telephone-event.ts";
 import { payloadOf, type Sound } from "./wav.ts";
 
 /** What offer and answer agreed on for the stream. */
-export interface StreamPlan {
+interface StreamPlan {
   readonly remote: { readonly address: string; readonly rtpPort: number; readonly rtcpPort: number };
   readonly mux: boolean;
   readonly speech: { readonly payloadType: number; readonly law: Law };

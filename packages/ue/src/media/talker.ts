@@ -5,7 +5,7 @@ import { silenceOf, type Law } from "./g711.ts";
 import { eventOf, writeEvent } from "./telephone-event.ts";
 
 export const frameMs = 20;
-export const frameSamples = 160;
+const frameSamples = 160;
 
 /** How long a digit sounds and pauses, in frames. RFC 4733 2.5.1.4: its end is said three times. */
 const digitFrames = 5;
@@ -16,7 +16,7 @@ type Item =
   | { readonly kind: "speech"; readonly law: Law; readonly payloadType: number; readonly octets: Buffer; at: number }
   | { readonly kind: "digit"; readonly event: number; readonly payloadType: number; at: number };
 
-export interface TalkerPacket {
+interface TalkerPacket {
   readonly packet: Buffer;
   readonly payload: Buffer;
   readonly kind: "speech" | "digit";

@@ -30,7 +30,7 @@ export interface RegisterFacts {
 
 type Header = readonly [name: string, value: string];
 
-export const domainOf = (config: UeConfig): string =>
+const domainOf = (config: UeConfig): string =>
   config.domain ?? parseSipUri(config.impu)?.host ?? config.impu.slice(config.impu.indexOf("@") + 1);
 
 export const impiOf = (config: UeConfig): string => config.impi ?? config.impu.replace(/^sips?:/, "");

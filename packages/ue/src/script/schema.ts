@@ -4,7 +4,7 @@ import * as z from "zod";
 const path = (what: string) => z.string().min(1).meta({ path: true }).describe(what);
 const timeout = (fallback: number) =>
   z.int().min(1).max(3_600_000).default(fallback).describe("How long the step may take, ms.");
-export const securityWish = z.enum(["policy", "e2ae", "e2e", "none"]);
+const securityWish = z.enum(["policy", "e2ae", "e2e", "none"]);
 
 const yes = (what: string) => z.literal(true).describe(what);
 
