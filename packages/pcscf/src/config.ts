@@ -195,6 +195,12 @@ const registration = z
       .max(3600)
       .default(60)
       .describe("Shortest registration a UE may ask for, seconds; shorter gets 423."),
+    regEvent: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Subscribe to the reg event of every registered identity, so that the network can end registrations (RFC 3680, TS 24.229 5.2.3).",
+      ),
     keepAlive: z
       .int()
       .min(0)

@@ -30,6 +30,7 @@ import { startController, type ControllerDeps } from "./iq/controller.ts";
 import { createGatewayPort } from "./iq/gateway-port.ts";
 import type { Binding } from "./registration/binding.ts";
 import { createBindings } from "./registration/bindings.ts";
+import { createRegEvents, type RegEvents } from "./registration/reg-event.ts";
 import { createRegistrar } from "./registration/registrar.ts";
 import { registrationView, type RegistrationView } from "./registration/view.ts";
 import { createPoints, type ListeningPoint } from "./routing/points.ts";
@@ -133,6 +134,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     if (requests !== undefined) run(requests);
     else if (early.length < maxEarly) early.push(run);
   };
+  let regEvents: RegEvents | undefined;
   let gate: Gate | undefined;
   let overload: Overload | undefined;
   let onStray: (response: SipResponse, flow: Flow) => void = () => undefined;
@@ -171,7 +173,10 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       store,
       clock,
       log,
-      onGone: (binding) => log.info("registration gone", { aor: binding.aor }),
+      onGone: (binding) => {
+        log.info("registration gone", { aor: binding.aor });
+        regEvents?.gone(binding);
+      },
     });
     closing.push(() => bindings.close());
     const isRegistered = (flowId: string): boolean => bindings.onFlow(flowId).length > 0;
@@ -222,8 +227,14 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     });
     overload = watch;
     closing.push(() => watch.close());
-    const registrar = createRegistrar(ctx, (binding: Binding) => calls.flowBack(binding));
-    requests = createRequests(ctx, registrar, calls);
+    const watching = config.registration.regEvent ? createRegEvents(ctx) : undefined;
+    regEvents = watching;
+    closing.push(() => watching?.close());
+    const registrar = createRegistrar(ctx, (binding: Binding) => {
+      calls.flowBack(binding);
+      regEvents?.registered(binding);
+    });
+    requests = createRequests(ctx, registrar, calls, watching);
     onFlowClosed = (flow) => calls.flowClosed(flow);
     onStray = (response, flow) => {
       const found = legOfStray(ctx, response, flow);

@@ -17,6 +17,7 @@ import type { EdgeContext } from "../context.ts";
 import { mediaPolicy } from "../policy.ts";
 import { ruleFor } from "../registration/agreement.ts";
 import type { Binding } from "../registration/binding.ts";
+import type { RegEvents } from "../registration/reg-event.ts";
 import type { Registrar } from "../registration/registrar.ts";
 import { isEmergencyUri, unregisteredBinding } from "./emergency.ts";
 import { forwardRequest } from "./forwarding.ts";
@@ -56,7 +57,12 @@ const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding |
 const isEmergencyCall = (request: SipRequest): boolean =>
   request.method === "INVITE" && tagOf(request, "to") === undefined && isEmergencyUri(request.uri);
 
-export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Calls): Requests => {
+export const createRequests = (
+  ctx: EdgeContext,
+  registrar: Registrar,
+  calls: Calls,
+  regEvents?: RegEvents,
+): Requests => {
   const policy = mediaPolicy(ctx.config);
   const refuse = (
     transaction: ServerTransaction,
@@ -132,6 +138,9 @@ export const createRequests = (ctx: EdgeContext, registrar: Registrar, calls: Ca
     if (request.method === "REGISTER")
       return refuse(transaction, 405, undefined, [["Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS"]]);
     if (token?.kind === "call") return inCall(admitted);
+    const watch = request.method === "NOTIFY" ? ctx.tokens.open(ctx.points.ownUri(request.uri)?.user) : undefined;
+    if (watch?.kind === "watch")
+      return regEvents === undefined ? refuse(transaction, 481) : regEvents.notify(transaction, watch.subject);
     const binding = token === undefined ? undefined : ctx.bindings.byId(token.subject);
     // RFC 3327: terminating requests come along our Path; without it there is nobody to give them to.
     // RFC 5626 5.3: a flow token that somebody else made is forbidden.

@@ -2,8 +2,8 @@
 // RFC 3327 5.2 and RFC 5626 5.2: nobody else may be able to make one.
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 
-/** `path` names a binding, `call` a call leg, `dialog` the binding of a dialog that is no call. */
-export type TokenKind = "path" | "call" | "dialog";
+/** `path` names a binding, `call` a call leg, `dialog` the binding of a dialog that is no call, `watch` a subscription of ours. */
+export type TokenKind = "path" | "call" | "dialog" | "watch";
 
 export interface Tokens {
   /** `subject` must be made of letters, digits, `-` and `_`. The result fits the user part of a SIP URI. */
@@ -12,7 +12,7 @@ export interface Tokens {
   open(text: string | undefined): { readonly kind: TokenKind; readonly subject: string } | undefined;
 }
 
-const letters: Readonly<Record<TokenKind, string>> = { path: "p", call: "c", dialog: "d" };
+const letters: Readonly<Record<TokenKind, string>> = { path: "p", call: "c", dialog: "d", watch: "w" };
 const kinds = new Map(Object.entries(letters).map(([kind, letter]) => [letter, kind as TokenKind]));
 
 const macOf = (key: KeyObject, text: string): Buffer => createHmac("sha256", key).update(text).digest().subarray(0, 16);
