@@ -144,6 +144,20 @@ export const stateStoreContract = (name: string, open: () => Promise<StateStore>
       await store.close();
     });
 
+    it("lets a list see what was asked for before it and nothing that was asked for after it", async () => {
+      const store = await open();
+      await store.put("b", "old", 1);
+      const calls: Promise<unknown>[] = [store.put("b", "a", 1), store.delete("b", "old")];
+      const first = store.list("b");
+      calls.push(store.put("b", "b", 2), store.delete("b", "a"));
+      const second = store.list("b");
+      calls.push(store.put("b", "c", 3));
+      expect(await first).toEqual([{ key: "a", value: 1 }]);
+      expect(await second).toEqual([{ key: "b", value: 2 }]);
+      await Promise.all(calls);
+      await store.close();
+    });
+
     it("does not let a read wait for ever under a load of changes", async () => {
       const store = await open();
       const load = { on: true, count: 0 };

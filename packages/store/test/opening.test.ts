@@ -20,6 +20,7 @@ import { lmdbStore, type StateStore } from "../src/index.ts";
 import { openEngine } from "../src/lmdb/engine.ts";
 import { readMeta, type Meta } from "../src/lmdb/pages.ts";
 import { encodeRecord, stampKey } from "../src/lmdb/record.ts";
+import { verify } from "../src/lmdb/verify.ts";
 import { compileProgram, outcome, type Program } from "./child/program.ts";
 import { storePath } from "./paths.ts";
 
@@ -241,6 +242,61 @@ describe("a damaged file", () => {
       .sort((a, b) => b - a);
     sound = octets.subarray(0, (last + 1) * page);
     rmSync(directory, { recursive: true });
+  });
+
+  // Looks through the octets as opening would; also says which pages were read.
+  const look = (octets: Buffer): { readonly wrong: string | undefined; readonly pages: ReadonlySet<number> } => {
+    const pages = new Set<number>();
+    const [one, two] = [octets, octets.subarray(page)].map((from) => readMeta(from) as Meta) as [Meta, Meta];
+    const read = (target: Buffer, offset: number): boolean => {
+      pages.add(offset / page);
+      return octets.copy(target, 0, offset) === target.length;
+    };
+    const metas = one.transaction > two.transaction ? ([one, two] as const) : ([two, one] as const);
+    return { wrong: verify(metas, octets.length, read, () => undefined), pages };
+  };
+
+  it("a page of a later transaction, which LMDB would write into: refused, whichever it is", () => {
+    const { wrong, pages } = look(sound);
+    expect(wrong).toBeUndefined();
+    const live = [...pages];
+    expect(live.length).toBeGreaterThan(300);
+    for (let index = 0; index < live.length; index += 7) {
+      const octets = Buffer.from(sound);
+      octets.writeBigUInt64LE(2n ** 40n, (live[index] ?? 0) * page + 8);
+      expect(look(octets).wrong).toMatch(/page/i);
+    }
+  });
+
+  it("a page in use that the list of free pages names: refused", () => {
+    const { pages } = look(sound);
+    const [used = 0] = [...pages].slice(5);
+    // The list is read last: numbers of eight octets from a long value's beginning, or at a leaf's end.
+    const start = ([...pages].at(-1) ?? 0) * page;
+    const places = [
+      ...Array.from({ length: 40 }, (_, index) => 32 + index * 96),
+      ...Array.from({ length: 40 }, (_, index) => page - 8 - index * 8),
+    ];
+    let found = 0;
+    for (const at of places) {
+      const octets = Buffer.from(sound);
+      octets.writeBigUInt64LE(BigInt(used), start + at);
+      found += Number(look(octets).wrong?.includes("free and in use") === true);
+    }
+    expect(found).toBeGreaterThan(0);
+  });
+
+  it("another number in either of the first two pages, so that the state before would be taken: refused", async () => {
+    const path = storePath();
+    mkdirSync(path, { mode: 0o700 });
+    for (const at of [24 + 128, page + 24 + 128]) {
+      for (const step of [1, 2, 3, 4, 8, 100, -1, -2, -3, -4]) {
+        const octets = Buffer.from(sound);
+        octets.writeBigUInt64LE(octets.readBigUInt64LE(at) + BigInt(step), at);
+        writeFileSync(join(path, "data.mdb"), octets);
+        await refused(path, "SALLY_STORE_CORRUPT", join(path, "data.mdb"));
+      }
+    }
   });
 
   it.each(Object.keys(blows))("%s: refused by name, or nothing that counts was hit", async (name) => {

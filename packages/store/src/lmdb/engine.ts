@@ -38,8 +38,8 @@ export interface Engine {
 const corrupt = (file: string, detail: string, cause?: unknown): Error =>
   storeErrors("SALLY_STORE_CORRUPT", detail, { where: file, cause });
 
-// The newer of the two meta pages; the library picks alike.
-const newestMeta = (file: string, octets: number, read: ReadAt): Meta => {
+// Both meta pages, the newer one first; the library picks alike.
+const readMetas = (file: string, octets: number, read: ReadAt): readonly [newest: Meta, older: Meta] => {
   const first = Buffer.alloc(Math.min(512, octets));
   read(first, 0);
   const one = readMeta(first);
@@ -52,11 +52,11 @@ const newestMeta = (file: string, octets: number, read: ReadAt): Meta => {
   if (one.pageSize !== two.pageSize || !turns || Math.abs(one.transaction - two.transaction) > 1) {
     throw corrupt(file, "Its first two pages disagree.");
   }
-  const meta = one.transaction >= two.transaction ? one : two;
+  const [meta, older] = one.transaction >= two.transaction ? [one, two] : [two, one];
   // A commit that gave pages back may end before its last page, but not far.
   const slack = 64 * 1024 * 1024;
   if (meta.lastPage * meta.pageSize > octets + slack) throw corrupt(file, "It was cut short.");
-  return meta;
+  return [meta, older];
 };
 
 const withFile = <T>(file: string, use: (read: ReadAt) => T): T => {
@@ -84,7 +84,7 @@ const inspect = (file: string, octets: number): { readonly charged: number; read
   withFile(file, (read) => {
     let charged = 0;
     let empty = true;
-    const wrong = verify(newestMeta(file, octets, read), octets, read, (key, record) => {
+    const wrong = verify(readMetas(file, octets, read), octets, read, (key, record) => {
       if (empty) checkStamp(file, key, record);
       empty = false;
       charged += charge(key.length, record.length);
@@ -128,7 +128,7 @@ export const openEngine = async (path: string, mapOctets: number, log: Log): Pro
   const release = holdDirectory(files.directory);
   let db: RootDatabase<Buffer, Buffer> | undefined;
   try {
-    if (files.octets > 0) withFile(files.data, (read) => newestMeta(files.data, files.octets, read));
+    if (files.octets > 0) withFile(files.data, (read) => readMetas(files.data, files.octets, read));
     db = openEnvironment(files, mapOctets);
     refuseOthers(db, files.directory);
     const { charged, empty } = inspect(files.data, prepareDirectory(path).octets);

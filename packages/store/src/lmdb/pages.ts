@@ -83,6 +83,10 @@ const nodeHeader = 8;
 
 const even = (octets: number): number => octets + (octets & 1);
 
+/** The transaction that wrote a page; undefined when the page does not bear this number. */
+export const transactionOf = (page: Buffer, number: number): number | undefined =>
+  u64(page, 0) === number ? u64(page, 8) : undefined;
+
 // A page of this number and kind that no later transaction wrote: LMDB takes one with a later number for its own copy.
 const isPage = (page: Buffer, number: number, transaction: number): boolean =>
   u64(page, 0) === number && u64(page, 8) <= transaction;

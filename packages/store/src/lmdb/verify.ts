@@ -1,6 +1,14 @@
 // Reads a whole store file without LMDB and says whether it is sound. LMDB trusts its pages: a wrong number in one kills
 // the process or overwrites what was acknowledged, so nothing is handed to it before every page in use was looked at.
-import { bigData, countNodes, countOverflow, headerOctets, readNode, readOverflowReference } from "./pages.ts";
+import {
+  bigData,
+  countNodes,
+  countOverflow,
+  headerOctets,
+  readNode,
+  readOverflowReference,
+  transactionOf,
+} from "./pages.ts";
 import type { Meta, Node, Tree } from "./pages.ts";
 
 /** Fills `target` with the octets at `offset`; false when the file ends before. */
@@ -153,12 +161,25 @@ const checkFree = (pages: Pages, runs: readonly (readonly [first: number, count:
   }
 };
 
+// A commit writes a new root, so a meta page whose number is not that of its root was changed; of the older one too, or
+// the newer could be made the older. Its pages are whole: only the next commit but one may write there.
+const checkRoot = (pages: Pages, meta: Meta): void => {
+  const { root } = meta.main;
+  if (root === undefined) {
+    if (meta.transaction !== 0) damage("A tree has lost its root.");
+    return;
+  }
+  const page = Buffer.alloc(meta.pageSize);
+  readPage(pages, page, root);
+  if (transactionOf(page, root) !== meta.transaction) damage("Its first two pages are not those of its last changes.");
+};
+
 /**
  * Looks at every page in use and hands each entry, in key order, to `entry`, which may say what is wrong with it.
  * Returns what is wrong with the file in words, or nothing.
  */
 export const verify = (
-  meta: Meta,
+  [meta, older]: readonly [newest: Meta, older: Meta],
   fileOctets: number,
   read: ReadAt,
   entry: (key: Buffer, value: Buffer) => string | undefined,
@@ -167,6 +188,8 @@ export const verify = (
   const pages: Pages = { meta, read, filePages, used: new Uint8Array((filePages >> 3) + 1) };
   const free: (readonly [number, number])[] = [];
   try {
+    checkRoot(pages, meta);
+    checkRoot(pages, older);
     walk(pages, meta.main, { compare: (a, b) => a.compare(b), entry, minBranch: 2 });
     walk(pages, meta.free, {
       compare: compareNumbers,
