@@ -3,10 +3,10 @@
 import { createHash, randomBytes } from "node:crypto";
 
 const domain = "bench.example";
-export const aor = (user) => `sip:user${user}@${domain}`;
+const aor = (user) => `sip:user${user}@${domain}`;
 
 /** The values of a header, in order. */
-export const values = (text, name) => {
+const values = (text, name) => {
   const found = [];
   const end = text.indexOf("\r\n\r\n");
   const key = `\r\n${name}: `;

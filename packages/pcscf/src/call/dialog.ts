@@ -70,7 +70,7 @@ export const dialogFrom = (
 export const partyAt = (call: CallState, dialog: CallDialog, side: Side): Party =>
   side === upstreamOf(call) ? dialog.upstream : dialog.downstream;
 
-export const withParty = (call: CallState, dialog: CallDialog, side: Side, party: Party): CallDialog =>
+const withParty = (call: CallState, dialog: CallDialog, side: Side, party: Party): CallDialog =>
   side === upstreamOf(call) ? { ...dialog, upstream: party } : { ...dialog, downstream: party };
 
 /** The dialog a request from `from` belongs to, by both tags. RFC 3261 12.2.2. */

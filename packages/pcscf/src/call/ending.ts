@@ -13,7 +13,7 @@ const openInvites = (work: Work): readonly Exchange[] =>
   [...work.call.exchanges.values()].filter((exchange) => exchange.method === "INVITE" && exchange.final === "none");
 
 /** Tells the negotiation that all is over: the gateway is released, keys are zeroised. Harmless when repeated. */
-export const release = (work: Work): void => {
+const release = (work: Work): void => {
   if (work.call.released) return;
   work.call = { ...work.call, released: true };
   decideNext(work, { kind: "ended" });

@@ -1,7 +1,7 @@
 // The words of one call leg: what can happen to it, what it wants done, what it remembers. No behaviour here.
 // A leg is one crossing of this edge: a call between two UEs behind it is two legs, with the same Call-ID.
 import type { Secret } from "@sallyport/kit";
-import type { Evidence, GatewayPlan, LegAddress, Negotiation, ReasonCode, Side } from "@sallyport/media-security";
+import type { Evidence, GatewayPlan, LegAddress, Negotiation, Side } from "@sallyport/media-security";
 import type { SipRequest, SipResponse } from "@sallyport/sip";
 
 /** Where requests to one of the two ends of a dialog go, and how it is called there. */
@@ -45,7 +45,7 @@ export interface Exchange {
 }
 
 /** An offer that waits for its answer. RFC 3264 4, RFC 6337 2. */
-export interface OpenOffer {
+interface OpenOffer {
   readonly from: Side;
   /** The exchange whose request (`request`) or response (`response`) carried it. */
   readonly exchange: number;
@@ -66,7 +66,7 @@ export type Carried =
   | { readonly kind: "ack"; readonly key: string; readonly from: Side; readonly request: SipRequest };
 
 /** SDP that was already decided: a retransmission gets the same result without a second decision. */
-export interface DecidedBody {
+interface DecidedBody {
   readonly received: Buffer;
   readonly sent: Buffer;
 }
@@ -169,4 +169,4 @@ export type CallEffect =
   /** Nothing is left: the leg can be forgotten. */
   | { readonly kind: "finished" };
 
-export type { Evidence, GatewayPlan, LegAddress, ReasonCode, Side };
+export type { Side };

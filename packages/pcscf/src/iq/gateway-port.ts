@@ -40,7 +40,7 @@ const endPlan = (wish: LegWish, side: "access" | "core", settings: IqSettings): 
   };
 };
 
-export const streamPlans = (plan: GatewayPlan, settings: IqSettings): readonly StreamPlan[] =>
+const streamPlans = (plan: GatewayPlan, settings: IqSettings): readonly StreamPlan[] =>
   plan.streams.map((stream) => ({
     stream: stream.stream,
     ...(stream.access === undefined ? {} : { access: endPlan(stream.access, "access", settings) }),

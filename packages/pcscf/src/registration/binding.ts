@@ -14,7 +14,7 @@ import {
 import type { StateValue } from "@sallyport/store";
 
 /** The way to the UE: a connection of this process, or, for UDP, addresses that stay good over a restart. */
-export type BindingFlow = {
+type BindingFlow = {
   readonly id: string;
   readonly protocol: SipProtocol;
   readonly listener: string;

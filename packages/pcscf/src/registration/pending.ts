@@ -1,7 +1,7 @@
 // What a registration that is still being challenged has to remember. Owns a bounded table, oldest out first.
 import type { Clock } from "@sallyport/kit";
 
-export interface PendingRegistration {
+interface PendingRegistration {
   readonly bindingId: string;
   /** The media entries sent in the last Security-Server. */
   readonly sent: readonly string[];

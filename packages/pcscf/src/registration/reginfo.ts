@@ -21,7 +21,7 @@ export interface RegInfo {
   readonly registrations: readonly RegRecord[];
 }
 
-export type RegInfoFailure = "too-long" | "too-deep" | "too-many" | "syntax" | "doctype" | "not-reginfo";
+type RegInfoFailure = "too-long" | "too-deep" | "too-many" | "syntax" | "doctype" | "not-reginfo";
 export type RegInfoResult =
   | { readonly ok: true; readonly info: RegInfo }
   | { readonly ok: false; readonly code: RegInfoFailure };

@@ -24,7 +24,7 @@ const uriOf = (value: string | undefined): string | undefined =>
   value === undefined ? undefined : parseNameAddr(value)?.uri;
 
 /** The registered identity the message claims by P-Preferred-Identity or, failing that, the default one. */
-export const servedIdentity = (message: SipMessage, registered: readonly string[]): string | undefined => {
+const servedIdentity = (message: SipMessage, registered: readonly string[]): string | undefined => {
   for (const hint of headerList(message, "p-preferred-identity")) {
     const uri = uriOf(hint);
     const known = uri === undefined ? undefined : registered.find((identity) => sameIdentity(identity, uri));

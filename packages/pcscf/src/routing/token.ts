@@ -3,7 +3,7 @@
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 
 /** `path` names a binding, `call` a call leg, `dialog` the binding of a dialog that is no call, `watch` a subscription of ours. */
-export type TokenKind = "path" | "call" | "dialog" | "watch";
+type TokenKind = "path" | "call" | "dialog" | "watch";
 
 export interface Tokens {
   /** `subject` must be made of letters, digits, `-` and `_`. The result fits the user part of a SIP URI. */

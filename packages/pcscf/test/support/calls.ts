@@ -14,7 +14,7 @@ import { coreSdp, ueAnswer, ueOffer } from "./sdp.ts";
 export const bodyOf = (message: SipRequest | SipResponse): string => message.body.toString("latin1");
 
 /** The route set of a UAC: Record-Route of the response, reversed. */
-export const routeSet = (message: SipResponse): readonly string[] => headerList(message, "record-route").toReversed();
+const routeSet = (message: SipResponse): readonly string[] => headerList(message, "record-route").toReversed();
 
 export const contactUri = (message: SipRequest | SipResponse): string =>
   /<([^>]+)>/.exec(headerValue(message, "contact") ?? "")?.[1] ?? "";

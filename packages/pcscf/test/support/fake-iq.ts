@@ -9,7 +9,7 @@ import {
 } from "@sallyport/iq";
 import type { IqFactory } from "../../src/index.ts";
 
-export interface IqCommand {
+interface IqCommand {
   readonly kind: "add" | "modify" | "remove" | "subtract";
   readonly streams: readonly StreamPlan[];
   readonly context?: number;

@@ -34,14 +34,14 @@ export interface Scenario {
   close(): Promise<void>;
 }
 
-export interface UeOptions {
+interface UeOptions {
   readonly protocol?: "tcp" | "udp" | "tls";
   readonly tls?: TlsMaterial;
   /** Index of the edge's access listener; the first of the protocol when left out. */
   readonly listener?: number;
 }
 
-export interface RegisterOptions {
+interface RegisterOptions {
   readonly dialect?: "draft" | "3gpp" | "none";
   readonly expires?: number;
   readonly headers?: readonly (readonly [string, string])[];
@@ -70,7 +70,7 @@ export interface RequestOptions {
   readonly to?: string;
 }
 
-export interface Registration {
+interface Registration {
   readonly first: SipRequest;
   readonly second: SipRequest;
   readonly challenge: SipResponse;

@@ -13,7 +13,7 @@ const moduleFolder = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/module
 
 export const haveBaresip = installed("baresip") && moduleFolder !== undefined;
 
-export interface BaresipEvent {
+interface BaresipEvent {
   readonly type: string;
   readonly param?: string;
 }

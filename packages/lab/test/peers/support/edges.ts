@@ -47,8 +47,7 @@ export interface Edges {
 export const passwordOf = (name: string): string => `${name}-of-the-lab`;
 
 /** What must never cross into a core: TS 33.328 7.1, 7.2.1 and 7.3.1. */
-export const mediaSecurityWords =
-  /a=crypto|inline:|3ge2ae|mediasec|sdes-srtp|security-(client|server|verify)|RTP\/SAVP/i;
+const mediaSecurityWords = /a=crypto|inline:|3ge2ae|mediasec|sdes-srtp|security-(client|server|verify)|RTP\/SAVP/i;
 
 /** The messages on the core side in which such a word stands. */
 export const leaks = (crossings: readonly Crossing[]): readonly string[] =>
