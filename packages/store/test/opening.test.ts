@@ -299,6 +299,20 @@ describe("a damaged file", () => {
     }
   });
 
+  it("one of the first two pages over the other, so that the state before would be taken: refused", async () => {
+    const path = storePath();
+    mkdirSync(path, { mode: 0o700 });
+    for (const [to, from] of [
+      [0, page],
+      [page, 0],
+    ] as const) {
+      const octets = Buffer.from(sound);
+      octets.copyWithin(to, from, from + page);
+      writeFileSync(join(path, "data.mdb"), octets);
+      await refused(path, "SALLY_STORE_CORRUPT", join(path, "data.mdb"));
+    }
+  });
+
   it.each(Object.keys(blows))("%s: refused by name, or nothing that counts was hit", async (name) => {
     const path = storePath();
     const file = join(path, "data.mdb");
