@@ -26,7 +26,7 @@ const integerKeys = 0x08;
 const noPage = 0xffff_ffff_ffff_ffffn;
 
 /** Page kinds, the flags of a page header. */
-export const pageKind = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const;
+const pageKind = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const;
 
 // Numbers beyond 2^53 become imprecise but stay too large for every bound they are held against.
 const u64 = (octets: Buffer, at: number): number => Number(octets.readBigUInt64LE(at));
