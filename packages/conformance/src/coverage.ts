@@ -44,6 +44,9 @@ export const unknownNames = (requirements: readonly Requirement[], titles: reado
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
+/** Each file once, in an order that does not hang on how the tests were run. */
+const filesOf = (tests: readonly TestTitle[]): readonly string[] => [...new Set(tests.map(({ file }) => file))].sort();
+
 /** The page docs/clauses.md. */
 export const coveragePage = (proofs: readonly Proof[]): string => {
   const bare = proofs.filter(({ tests }) => tests.length === 0);
@@ -52,7 +55,7 @@ export const coveragePage = (proofs: readonly Proof[]): string => {
       `| ${requirement.clause} ${requirement.part} | ${requirement.who} | ${cell(requirement.asks)} | ${
         tests.length === 0
           ? "**no test**"
-          : [...new Set(tests.map(({ file }) => file))]
+          : filesOf(tests)
               .map((file) => `\`${file}\` (${tests.filter((test) => test.file === file).length})`)
               .join("<br>")
       } |`,

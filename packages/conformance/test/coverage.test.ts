@@ -27,6 +27,11 @@ describe("coverage of the standard", () => {
     expect(page).toMatch(/7\.3\.1 \(b\).*\*\*no test\*\*/);
   });
 
+  it("writes the same page in whatever order the tests were listed", () => {
+    const more = [...titles, { file: "0.test.ts", title: "TS 33.328 7.1 (a): again" }];
+    expect(coveragePage(coverage(requirements, more))).toBe(coveragePage(coverage(requirements, more.toReversed())));
+  });
+
   it("has each row once", () => {
     const names = requirements.map(({ clause, part }) => `${clause} ${part}`);
     expect(new Set(names).size).toBe(names.length);
