@@ -70,6 +70,7 @@ export const watchPlane = (options: WatchOptions): { close(): void } => {
           });
           continue;
         }
+        if (event.kind === "key-expiring") continue;
         const notify = inactivityEvent(event, place);
         if (notify !== undefined) void tell(notify);
       }

@@ -20,13 +20,20 @@ const zero: LegCounters = {
   dtlsDropped: 0,
   awaitingKeysDropped: 0,
   modeDropped: 0,
+  filtered: 0,
+  policed: 0,
   indexReuse: 0,
+  carriedForward: 0,
+  rocTrials: 0,
   lifetimeDropped: 0,
   sourcesRefused: 0,
   otherDropped: 0,
   sendErrors: 0,
   keyChanges: 0,
   sources: 0,
+  lost: 0,
+  jitter: 0,
+  roundTripMs: 0,
   lastPacketAt: 0,
 };
 
@@ -61,6 +68,7 @@ export const paperPlane = (): PaperPlane => {
 
   return {
     engine: "paper",
+    marks: true,
     plans,
     joined,
     updates,

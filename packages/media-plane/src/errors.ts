@@ -26,6 +26,18 @@ export const mediaPlaneErrors = defineErrors({
     sipStatus: 488,
     h248Error: 449,
   },
+  SALLY_PLANE_RULE: {
+    summary: "A source filter or a policing rule cannot be applied.",
+    action: "Give an IP literal with a prefix that fits it, ports from first to last, rates and sizes above 0.",
+    sipStatus: 488,
+    h248Error: 449,
+  },
+  SALLY_PLANE_DSCP: {
+    summary: "This engine cannot write that code point on what it sends.",
+    action: "Leave the code point out or 0, or use an engine that marks; a code point is 0 to 63.",
+    sipStatus: 500,
+    h248Error: 445,
+  },
   SALLY_PLANE_LEG: {
     summary: "There is no such leg.",
     action: "It was closed, or never opened: check the order of commands.",

@@ -14,5 +14,7 @@ export type {
   PlaneEvent,
   PlaneKey,
   PlaneMode,
+  Policing,
   Protection,
+  SourceFilter,
 } from "./plane.ts";

@@ -44,6 +44,23 @@ export interface LegRemote {
   readonly rtcpPort: number;
 }
 
+/** H.248.43 `gm`: packets from elsewhere are dropped before anything else is done with them. */
+export interface SourceFilter {
+  /** IP literal and how many of its leading bits count. */
+  readonly address?: { readonly literal: string; readonly prefix: number } | undefined;
+  /** Source ports of RTP, and of RTCP too when `rtcpPorts` is left out; both ends included. */
+  readonly ports?: { readonly first: number; readonly last: number } | undefined;
+  readonly rtcpPorts?: { readonly first: number; readonly last: number } | undefined;
+}
+
+/** H.248.53 `tman`: token buckets over whole UDP payloads of both flows; what does not conform is dropped. */
+export interface Policing {
+  /** `sdr` and `mbs`. */
+  readonly sustained?: { readonly octetsPerS: number; readonly burstOctets: number } | undefined;
+  /** `pdr`; the bucket holds `octetsPerS * toleranceMs / 1000` octets (`dvt`), and at least one datagram of 1,500. */
+  readonly peak?: { readonly octetsPerS: number; readonly toleranceMs: number } | undefined;
+}
+
 export interface LegPlan {
   /** Local IP literal to bind. */
   readonly address: string;
@@ -56,9 +73,18 @@ export interface LegPlan {
   readonly latch: LatchRule;
   /** Milliseconds without an accepted, or without a sent, packet until an `inactive` event; watched where the mode allows it. */
   readonly inactivityMs?: number | undefined;
+  /** Applied to what arrives, whether or not the leg is protected. */
+  readonly sourceFilter?: SourceFilter | undefined;
+  /** Applied to what arrives, after `sourceFilter`. */
+  readonly policing?: Policing | undefined;
+  /** Differentiated services code point of what is sent, 0 to 63 (RFC 2474); only where `MediaPlane.marks`. */
+  readonly dscp?: number | undefined;
 }
 
-/** Values to change: an absent key leaves that value as it is, `remote` or `inactivityMs` of `undefined` takes it away. */
+/**
+ * Values to change: an absent key leaves that value as it is; `remote`, `inactivityMs`, `sourceFilter`, `policing` and `dscp` of
+ * `undefined` take it away. The same policing again leaves its buckets as they are.
+ */
 export type LegChange = Partial<Omit<LegPlan, "address">>;
 
 /** Totals since `open`: packets unless the name says otherwise. An arriving packet is counted in exactly one place. */
@@ -90,8 +116,16 @@ export interface LegCounters {
   readonly awaitingKeysDropped: number;
   /** Accepted packets that a mode of this leg or of its peer stopped. */
   readonly modeDropped: number;
+  /** From an address or port that `sourceFilter` keeps out. */
+  readonly filtered: number;
+  /** Did not conform to `policing`. */
+  readonly policed: number;
   /** Were to be sent, but would have used an index twice under one key (invariant 4). */
   readonly indexReuse: number;
+  /** Times that sending went on above the highest index because a core source had started again (invariant 4). */
+  readonly carriedForward: number;
+  /** Packets whose ROC was found by trial of the tag: another one than RFC 3711 3.3.1 guesses. */
+  readonly rocTrials: number;
   /** Refused because a key is spent, in either direction. */
   readonly lifetimeDropped: number;
   /** Refused because the leg has as many SSRCs as it may, in either direction. */
@@ -103,6 +137,12 @@ export interface LegCounters {
   readonly keyChanges: number;
   /** SSRCs with a receive context now. */
   readonly sources: number;
+  /** RTP packets expected and not accepted, summed over the SSRCs that arrive (RFC 3550 A.3); never below 0. */
+  readonly lost: number;
+  /** Interarrival jitter of the SSRC with the most packets, in units of its RTP timestamp, rounded down (RFC 3550 A.8). */
+  readonly jitter: number;
+  /** Latest round trip of what this leg sends, milliseconds, from the reports that came back (RFC 3550 6.4.1); 0 before the first. */
+  readonly roundTripMs: number;
   /** Clock time of the last accepted packet; 0 before the first. */
   readonly lastPacketAt: number;
 }
@@ -110,6 +150,8 @@ export interface LegCounters {
 /** Alarms are raised at the first occurrence and then at most every ten seconds per leg and kind; `count` says how many it stands for. */
 export type PlaneEvent =
   | { readonly kind: "inactive"; readonly leg: number; readonly direction: "in" | "out" }
+  /** Once a key: 7/8 of its lifetime is used, SRTP or SRTCP. `in`: what the leg receives under. */
+  | { readonly kind: "key-expiring"; readonly leg: number; readonly direction: "in" | "out" }
   | { readonly kind: "alarm"; readonly leg: number; readonly what: PlaneAlarm; readonly count: number };
 
 export type PlaneAlarm = "clear-on-protected" | "authentication" | "lifetime" | "index-reuse";
@@ -122,9 +164,11 @@ export interface OpenedLeg {
 
 /** Errors thrown and rejected with are those of `mediaPlaneErrors`; a refused `update` has changed nothing. */
 export interface MediaPlane {
-  /** Which engine: `portable`, later `native`. */
+  /** Which engine: `portable`, `socket`, `xdp`. */
   readonly engine: string;
-  /** Binds a pair of ports. @throws SALLY_PLANE_PORTS, SALLY_PLANE_ADDRESS, SALLY_PLANE_REMOTE, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_CLOSED, SALLY_SRTP_*. */
+  /** Whether `dscp` can be written on what is sent; where not, a plan with another one than 0 is refused SALLY_PLANE_DSCP. */
+  readonly marks: boolean;
+  /** Binds a pair of ports. @throws SALLY_PLANE_PORTS, SALLY_PLANE_ADDRESS, SALLY_PLANE_REMOTE, SALLY_PLANE_RULE, SALLY_PLANE_DSCP, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_CLOSED, SALLY_SRTP_*. */
   open(plan: LegPlan): Promise<OpenedLeg>;
   /** What one leg receives the other sends. A leg joined elsewhere is taken from there. @throws SALLY_PLANE_LEG. */
   join(a: number, b: number): void;
@@ -132,7 +176,8 @@ export interface MediaPlane {
    * Takes effect for the next packet. The same keys leave their contexts as they are. A new receive key is used at once
    * and the old one by trial of the tag for three seconds more; a key that comes back goes on where it stopped.
    * The ports stay, also when `rtcp` changes: with `separate` RTCP is at the RTP port plus one.
-   * @throws SALLY_PLANE_LEG, SALLY_PLANE_REMOTE, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_REKEYS, SALLY_SRTP_*.
+   * @throws SALLY_PLANE_LEG, SALLY_PLANE_REMOTE, SALLY_PLANE_RULE, SALLY_PLANE_DSCP, SALLY_PLANE_KEY_IN_USE, SALLY_PLANE_REKEYS,
+   * SALLY_SRTP_*.
    */
   update(leg: number, change: LegChange): void;
   /** @throws SALLY_PLANE_LEG. */

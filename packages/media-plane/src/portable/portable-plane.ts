@@ -81,6 +81,7 @@ export const createPortablePlane = (options: PortablePlaneOptions): MediaPlane =
 
   return {
     engine: "portable",
+    marks: false,
 
     open: async (plan) => {
       if (closed) throw mediaPlaneErrors("SALLY_PLANE_CLOSED");
