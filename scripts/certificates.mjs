@@ -1,5 +1,5 @@
-// Makes the throw-away certificates of the lab. Never use them outside a lab: the element keys lie readable in an ignored folder.
-import { X509Certificate } from "node:crypto";
+// Makes the throw-away certificates and the sealing key of the lab. Never use them outside a lab: the keys lie readable in an ignored folder.
+import { randomBytes, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAuthority } from "../packages/test-authority/dist/index.js";
@@ -37,4 +37,10 @@ export const makeLabCertificates = async (folder) => {
   }
   writeFileSync(join(folder, "ca.crt"), authority.ca);
   return true;
+};
+
+/** Writes the key that seals the media keys in the sample edge's store, unless it is there. A new one would orphan what the old one sealed. */
+export const makeSealingKey = (file) => {
+  if (existsSync(file)) return;
+  writeFileSync(file, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600, flag: "wx" });
 };

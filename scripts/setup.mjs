@@ -56,9 +56,10 @@ const compile = () => {
 };
 
 const makeCertificates = async () => {
-  const { makeLabCertificates } = await import("./certificates.mjs");
+  const { makeLabCertificates, makeSealingKey } = await import("./certificates.mjs");
   const folder = at(".sallyport", "certificates");
   mkdirSync(folder, { recursive: true });
+  makeSealingKey(at(".sallyport", "sealing.key"));
   return (await makeLabCertificates(folder)) ? "made in .sallyport/certificates" : "up to date";
 };
 
