@@ -11,6 +11,7 @@ interface Half {
   readonly salt: Buffer;
 }
 
+/** Only when a packet comes: many a direction, and most SRTCP, is never used, and what node:crypto holds cannot be zeroised. */
 const halfOf = (keys: SessionKeys): Half => {
   const half = {
     encryption: createSecretKey(keys.encryption),
@@ -25,8 +26,8 @@ const halfOf = (keys: SessionKeys): Half => {
 export const createCounterMode = (suite: Suite, keys: TransformKeys): Transform => {
   const cipherName = `aes-${suite.keyLength * 8}-ctr` as "aes-128-ctr";
   const { mki } = keys;
-  const srtp = halfOf(keys.srtp);
-  const srtcp = halfOf(keys.srtcp);
+  let srtp: Half | undefined;
+  let srtcp: Half | undefined;
   const srtpTag = suite.srtpTagLength;
   const srtcpTag = suite.srtcpTagLength;
   // Scratch, one of each for all packets: node:crypto copies what it is given.
@@ -43,18 +44,20 @@ export const createCounterMode = (suite: Suite, keys: TransformKeys): Transform 
     return createCipheriv(cipherName, half.encryption, iv);
   };
 
-  const rtpCipher = (packet: Buffer, rollover: number): Cipher =>
-    cipherAt(srtp, packet.readUInt32BE(8), rollover, packet.readUInt16BE(2));
+  const rtpCipher = (half: Half, packet: Buffer, rollover: number): Cipher =>
+    cipherAt(half, packet.readUInt32BE(8), rollover, packet.readUInt16BE(2));
 
-  const rtcpCipher = (packet: Buffer, index: number): Cipher =>
-    cipherAt(srtcp, packet.readUInt32BE(4), index >>> 16, index & 0xffff);
+  const rtcpCipher = (half: Half, packet: Buffer, index: number): Cipher =>
+    cipherAt(half, packet.readUInt32BE(4), index >>> 16, index & 0xffff);
 
   return {
-    sealRtp: (packet, headerLength, rollover) => {
+    sealRtp: (packet, headerLength, rollover, sequence) => {
+      srtp ??= halfOf(keys.srtp);
       const end = packet.length;
       const sealed = Buffer.allocUnsafe(end + mki.length + srtpTag);
       packet.copy(sealed, 0, 0, headerLength);
-      rtpCipher(packet, rollover).update(packet.subarray(headerLength)).copy(sealed, headerLength);
+      sealed.writeUInt16BE(sequence, 2);
+      rtpCipher(srtp, sealed, rollover).update(packet.subarray(headerLength)).copy(sealed, headerLength);
       // RFC 3711 4.2: M = authenticated portion || ROC. The ROC stands for a moment where MKI and tag will be:
       // both together are never shorter than its four octets.
       sealed.writeUInt32BE(rollover, end);
@@ -67,22 +70,24 @@ export const createCounterMode = (suite: Suite, keys: TransformKeys): Transform 
     },
 
     openRtp: (packet, headerLength, rollover) => {
+      srtp ??= halfOf(keys.srtp);
       const end = packet.length - srtpTag - mki.length;
       word.writeUInt32BE(rollover);
       const tag = createHmac("sha1", srtp.authentication).update(packet.subarray(0, end)).update(word).digest();
       if (!timingSafeEqual(tag.subarray(0, srtpTag), packet.subarray(packet.length - srtpTag))) return undefined;
       const opened = Buffer.allocUnsafe(end);
       packet.copy(opened, 0, 0, headerLength);
-      rtpCipher(packet, rollover).update(packet.subarray(headerLength, end)).copy(opened, headerLength);
+      rtpCipher(srtp, packet, rollover).update(packet.subarray(headerLength, end)).copy(opened, headerLength);
       return opened;
     },
 
     sealRtcp: (packet, trailer) => {
+      srtcp ??= halfOf(keys.srtcp);
       const end = packet.length + 4;
       const sealed = Buffer.allocUnsafe(end + mki.length + srtcpTag);
       packet.copy(sealed);
       if (trailer >= encryptedFlag) {
-        rtcpCipher(packet, trailer - encryptedFlag)
+        rtcpCipher(srtcp, packet, trailer - encryptedFlag)
           .update(packet.subarray(rtcpClearLength))
           .copy(sealed, rtcpClearLength);
       }
@@ -95,13 +100,14 @@ export const createCounterMode = (suite: Suite, keys: TransformKeys): Transform 
     },
 
     openRtcp: (packet, trailer) => {
+      srtcp ??= halfOf(keys.srtcp);
       const end = packet.length - srtcpTag - mki.length;
       const tag = createHmac("sha1", srtcp.authentication).update(packet.subarray(0, end)).digest();
       if (!timingSafeEqual(tag.subarray(0, srtcpTag), packet.subarray(packet.length - srtcpTag))) return undefined;
       const opened = Buffer.allocUnsafe(end - 4);
       packet.copy(opened, 0, 0, end - 4);
       if (trailer >= encryptedFlag) {
-        rtcpCipher(packet, trailer - encryptedFlag)
+        rtcpCipher(srtcp, packet, trailer - encryptedFlag)
           .update(packet.subarray(rtcpClearLength, end - 4))
           .copy(opened, rtcpClearLength);
       }
@@ -109,8 +115,13 @@ export const createCounterMode = (suite: Suite, keys: TransformKeys): Transform 
     },
 
     wipe: () => {
-      srtp.salt.fill(0);
-      srtcp.salt.fill(0);
+      for (const { encryption, authentication, salt } of [keys.srtp, keys.srtcp]) {
+        encryption.fill(0);
+        authentication.fill(0);
+        salt.fill(0);
+      }
+      srtp = undefined;
+      srtcp = undefined;
       iv.fill(0);
     },
   };

@@ -16,28 +16,64 @@ const labels = {
   srtcp: { encryption: 3, authentication: 4, salt: 5 },
 } as const;
 
-// RFC 3711 4.1.1: IV = (session salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16); here x * 2^16 with x of 4.3.3.
-const keyStream = (suite: Suite, master: Buffer, label: number, length: number): Buffer => {
-  const block = Buffer.alloc(16);
-  // RFC 7714 11: a 96-bit salt enters the 112-bit PRF input left-aligned, zeros appended.
-  master.copy(block, 0, suite.keyLength, suite.masterLength);
-  // key_id = label || (index DIV kdr = 0, 48 bits), right-aligned in 112 bits: the label meets octet 7.
-  block[7] = (block[7] ?? 0) ^ label;
-  const key = createSecretKey(master.subarray(0, suite.keyLength));
-  const stream = createCipheriv(`aes-${suite.keyLength * 8}-ctr`, key, block).update(Buffer.alloc(length));
-  block.fill(0);
-  return stream;
-};
+const authenticationLength = 20;
+const blockLength = 16;
 
 /**
- * The session keys of one direction. `master` is key || salt, `suite.masterLength` octets.
+ * The session keys of one direction, SRTP and SRTCP. `master` is key || salt, `suite.masterLength` octets; it stays the caller's.
  * The caller owns the buffers and zeroises them.
  */
-export const deriveSessionKeys = (suite: Suite, master: Buffer, protocol: "srtp" | "srtcp"): SessionKeys => {
-  const label = labels[protocol];
-  return {
-    encryption: keyStream(suite, master, label.encryption, suite.keyLength),
-    authentication: suite.aead ? Buffer.alloc(0) : keyStream(suite, master, label.authentication, 20),
-    salt: keyStream(suite, master, label.salt, suite.saltLength),
+export const deriveKeys = (
+  suite: Suite,
+  master: Buffer,
+): { readonly srtp: SessionKeys; readonly srtcp: SessionKeys } => {
+  const lengths = {
+    encryption: suite.keyLength,
+    authentication: suite.aead ? 0 : authenticationLength,
+    salt: suite.saltLength,
   };
+  // AES-CM is AES over counters (RFC 3711 4.1.1), so the counters of all six keys may go through one AES-ECB.
+  const blocksOf = (length: number): number => Math.ceil(length / blockLength);
+  const perProtocol = blocksOf(lengths.encryption) + blocksOf(lengths.authentication) + blocksOf(lengths.salt);
+  const counters = Buffer.alloc(2 * perProtocol * blockLength);
+  const places: { readonly at: number; readonly length: number }[] = [];
+  let at = 0;
+  for (const protocol of ["srtp", "srtcp"] as const) {
+    for (const kind of ["encryption", "authentication", "salt"] as const) {
+      places.push({ at, length: lengths[kind] });
+      for (let block = 0; block < blocksOf(lengths[kind]); block++) {
+        // RFC 3711 4.3.3: x = key_id XOR master salt, the counter block is x * 2^16 + block.
+        // RFC 7714 11: a 96-bit salt enters the 112-bit PRF input left-aligned, zeros appended.
+        master.copy(counters, at, suite.keyLength, suite.masterLength);
+        // key_id = label || (index DIV kdr = 0, 48 bits), right-aligned in 112 bits: the label meets octet 7.
+        counters[at + 7] = (counters[at + 7] ?? 0) ^ labels[protocol][kind];
+        counters[at + 15] = block;
+        at += blockLength;
+      }
+    }
+  }
+  const key = createSecretKey(master.subarray(0, suite.keyLength));
+  const cipher = createCipheriv(`aes-${suite.keyLength * 8}-ecb`, key, null).setAutoPadding(false);
+  const stream = cipher.update(counters);
+  counters.fill(0);
+  const take = (index: number): Buffer => {
+    const { at: start, length } = places[index] ?? { at: 0, length: 0 };
+    const taken = Buffer.alloc(length);
+    stream.copy(taken, 0, start, start + length);
+    return taken;
+  };
+  const keys = {
+    srtp: { encryption: take(0), authentication: take(1), salt: take(2) },
+    srtcp: { encryption: take(3), authentication: take(4), salt: take(5) },
+  };
+  stream.fill(0);
+  return keys;
+};
+
+/** Those of one protocol; see `deriveKeys`. */
+export const deriveSessionKeys = (suite: Suite, master: Buffer, protocol: "srtp" | "srtcp"): SessionKeys => {
+  const keys = deriveKeys(suite, master);
+  const other = keys[protocol === "srtp" ? "srtcp" : "srtp"];
+  for (const buffer of [other.encryption, other.authentication, other.salt]) buffer.fill(0);
+  return keys[protocol];
 };

@@ -10,6 +10,7 @@ interface Half {
   readonly salt: Buffer;
 }
 
+/** Only when a packet comes, as in counter mode. */
 const halfOf = (keys: SessionKeys): Half => {
   const half = { encryption: createSecretKey(keys.encryption), salt: keys.salt };
   keys.encryption.fill(0);
@@ -23,8 +24,8 @@ const options = { authTagLength: tagLength };
 export const createGalois = (suite: Suite, keys: TransformKeys): Transform => {
   const cipherName = `aes-${suite.keyLength * 8}-gcm` as "aes-128-gcm";
   const { mki } = keys;
-  const srtp = halfOf(keys.srtp);
-  const srtcp = halfOf(keys.srtcp);
+  let srtp: Half | undefined;
+  let srtcp: Half | undefined;
   const iv = Buffer.alloc(12);
 
   // RFC 7714 8.1 and 9.1: two zero octets || SSRC || 48-bit index, XORed with the salt. `low` is the 16 bits under `high`.
@@ -35,10 +36,10 @@ export const createGalois = (suite: Suite, keys: TransformKeys): Transform => {
     iv.writeUInt16BE(salt.readUInt16BE(10) ^ low, 10);
     return iv;
   };
-  const rtpNonce = (packet: Buffer, rollover: number): Buffer =>
-    nonce(srtp.salt, packet.readUInt32BE(8), rollover, packet.readUInt16BE(2));
-  const rtcpNonce = (packet: Buffer, trailer: number): Buffer =>
-    nonce(srtcp.salt, packet.readUInt32BE(4), (trailer & 0x7fff_ffff) >>> 16, trailer & 0xffff);
+  const rtpNonce = (half: Half, packet: Buffer, rollover: number): Buffer =>
+    nonce(half.salt, packet.readUInt32BE(8), rollover, packet.readUInt16BE(2));
+  const rtcpNonce = (half: Half, packet: Buffer, trailer: number): Buffer =>
+    nonce(half.salt, packet.readUInt32BE(4), (trailer & 0x7fff_ffff) >>> 16, trailer & 0xffff);
 
   const seal = (half: Half, nonce: Buffer, associated: Buffer, plain: Buffer, into: Buffer, at: number): void => {
     const cipher = createCipheriv(cipherName, half.encryption, nonce, options);
@@ -70,47 +71,56 @@ export const createGalois = (suite: Suite, keys: TransformKeys): Transform => {
   };
 
   return {
-    sealRtp: (packet, headerLength, rollover) => {
+    sealRtp: (packet, headerLength, rollover, sequence) => {
+      srtp ??= halfOf(keys.srtp);
       const sealed = Buffer.allocUnsafe(packet.length + tagLength + mki.length);
       packet.copy(sealed, 0, 0, headerLength);
-      const header = packet.subarray(0, headerLength);
-      seal(srtp, rtpNonce(packet, rollover), header, packet.subarray(headerLength), sealed, headerLength);
+      sealed.writeUInt16BE(sequence, 2);
+      const header = sealed.subarray(0, headerLength);
+      seal(srtp, rtpNonce(srtp, sealed, rollover), header, packet.subarray(headerLength), sealed, headerLength);
       mki.copy(sealed, packet.length + tagLength);
       return sealed;
     },
 
     openRtp: (packet, headerLength, rollover) => {
+      srtp ??= halfOf(keys.srtp);
       const end = packet.length - mki.length - tagLength;
       const header = packet.subarray(0, headerLength);
       const tag = packet.subarray(end, end + tagLength);
-      const plain = open(srtp, rtpNonce(packet, rollover), header, packet.subarray(headerLength, end), tag);
+      const plain = open(srtp, rtpNonce(srtp, packet, rollover), header, packet.subarray(headerLength, end), tag);
       return plain === undefined ? undefined : Buffer.concat([header, plain], end);
     },
 
     sealRtcp: (packet, trailer) => {
+      srtcp ??= halfOf(keys.srtcp);
       const end = packet.length + tagLength;
       const sealed = Buffer.allocUnsafe(end + 4 + mki.length);
       const clear = trailer >= encryptedFlag ? rtcpClearLength : packet.length;
       packet.copy(sealed, 0, 0, clear);
       const associated = withTrailer(packet, clear, trailer);
-      seal(srtcp, rtcpNonce(packet, trailer), associated, packet.subarray(clear), sealed, clear);
+      seal(srtcp, rtcpNonce(srtcp, packet, trailer), associated, packet.subarray(clear), sealed, clear);
       sealed.writeUInt32BE(trailer, end);
       mki.copy(sealed, end + 4);
       return sealed;
     },
 
     openRtcp: (packet, trailer) => {
+      srtcp ??= halfOf(keys.srtcp);
       const end = packet.length - mki.length - 4 - tagLength;
       const clear = trailer >= encryptedFlag ? rtcpClearLength : end;
       const associated = withTrailer(packet, clear, trailer);
       const tag = packet.subarray(end, end + tagLength);
-      const plain = open(srtcp, rtcpNonce(packet, trailer), associated, packet.subarray(clear, end), tag);
+      const plain = open(srtcp, rtcpNonce(srtcp, packet, trailer), associated, packet.subarray(clear, end), tag);
       return plain === undefined ? undefined : Buffer.concat([packet.subarray(0, clear), plain], end);
     },
 
     wipe: () => {
-      srtp.salt.fill(0);
-      srtcp.salt.fill(0);
+      for (const { encryption, salt } of [keys.srtp, keys.srtcp]) {
+        encryption.fill(0);
+        salt.fill(0);
+      }
+      srtp = undefined;
+      srtcp = undefined;
       iv.fill(0);
     },
   };

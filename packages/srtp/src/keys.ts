@@ -22,7 +22,17 @@ export interface LiveKey {
   readonly srtcpLimit: number;
   srtpUsed: number;
   srtcpUsed: number;
+  /** Its user was told that it nears its end. */
+  told: boolean;
 }
+
+/** Tells once a key when 7/8 of its lifetime are used, so that there is time for another one (RFC 3711 9.2). */
+export const tellExpiring = (key: LiveKey, tell: (() => void) | undefined): void => {
+  if (key.told || tell === undefined) return;
+  if (key.srtpUsed < key.srtpLimit * 0.875 && key.srtcpUsed < key.srtcpLimit * 0.875) return;
+  key.told = true;
+  tell();
+};
 
 const least = (a: bigint, b: bigint): number => Number(a < b ? a : b);
 
@@ -51,6 +61,7 @@ export const liveKey = (suite: Suite, key: SrtpKey): LiveKey => {
     srtcpLimit: least(lifetime, suite.srtcpLifetime),
     srtpUsed: 0,
     srtcpUsed: 0,
+    told: false,
   };
 };
 

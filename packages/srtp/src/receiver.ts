@@ -1,7 +1,7 @@
 // Owns the receiving side of one direction, in the order of RFC 3711 3.3 and 3.4: length, SSRC looked up read-only,
 // index guessed, replay checked, tag verified and payload decrypted, and only then anything remembered (invariant 3).
 import { srtpErrors } from "./errors.ts";
-import { keyAt, liveKeys, type LiveKey, type SrtpKey } from "./keys.ts";
+import { keyAt, liveKeys, tellExpiring, type LiveKey, type SrtpKey } from "./keys.ts";
 import { rtpHeaderLength } from "./packet.ts";
 import { guessIndex, IndexWindow, type SrtpIndices } from "./replay.ts";
 import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
@@ -20,11 +20,14 @@ export interface SrtpReceiverOptions {
   readonly unencryptedSrtcp?: boolean;
   /**
    * What was verified under the key that this one replaces. RFC 3711 3.3.1 keeps the ROC over a re-key, many peers start
-   * again at 0: until an SSRC known there has verified here, both are tried and the one that verifies is adopted.
+   * again at 0, and the wrap may fall between: until an SSRC known there or in `resume` has verified here, the tag is
+   * tried with the kept ROC, 0 and the kept one's neighbours, and the one that verifies is adopted.
    */
   readonly predecessor?: SrtpIndices;
   /** What an earlier receiver verified under this very key, from its `indices()`: those and all before are replays. */
   readonly resume?: SrtpIndices;
+  /** Called once a key, with the packet that brings its use to 7/8 of its lifetime. */
+  readonly onExpiring?: () => void;
 }
 
 export interface SrtpReceiver {
@@ -41,9 +44,23 @@ interface Source {
   readonly rtp: IndexWindow;
   readonly rtcp: IndexWindow;
   rtpPackets: number;
+  /** An RTP packet has verified here: the ROC is known. */
+  settled: boolean;
 }
 
 const indexEnd = 2 ** 48;
+
+/** RFC 3711 3.3.1 knows the ROC; after a change of keys it is only likely. The guess first, then 0 and the neighbours. */
+const indicesToTry = (kept: number, sequence: number): readonly number[] => {
+  const guess = guessIndex(kept, sequence);
+  const rollover = Math.floor(kept / 65536);
+  const all = [guess];
+  for (const tried of [rollover, 0, rollover - 1, rollover + 1]) {
+    const index = tried * 65536 + sequence;
+    if (index >= 0 && index < indexEnd && !all.includes(index)) all.push(index);
+  }
+  return all;
+};
 
 /** @throws SALLY_SRTP_KEY_LENGTH, SALLY_SRTP_KEYS, SALLY_SRTP_LIFETIME, SALLY_SRTP_LIMIT. */
 export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver => {
@@ -63,21 +80,44 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
   const sources = new Map<number, Source>();
   for (const [ssrc, before] of options.resume ?? []) {
     const rtp = new IndexWindow(window, before.rtp);
-    sources.set(ssrc, { rtp, rtcp: new IndexWindow(window, before.rtcp), rtpPackets: before.rtpPackets });
+    sources.set(ssrc, {
+      rtp,
+      rtcp: new IndexWindow(window, before.rtcp),
+      rtpPackets: before.rtpPackets,
+      settled: false,
+    });
   }
   const refused = noneRefused();
+  const { onExpiring } = options;
   let rtp = 0;
   let rtcp = 0;
+  let rocTrials = 0;
 
   const no = (code: SrtpFailure): SrtpResult => refuse(refused, code);
   const remember = (ssrc: number): Source => {
-    const source = { rtp: new IndexWindow(window), rtcp: new IndexWindow(window), rtpPackets: 0 };
+    const source = { rtp: new IndexWindow(window), rtcp: new IndexWindow(window), rtpPackets: 0, settled: false };
     sources.set(ssrc, source);
     return source;
   };
 
   const open = (key: LiveKey, packet: Buffer, headerLength: number, index: number): Buffer | undefined =>
     index < indexEnd ? key.transform.openRtp(packet, headerLength, Math.floor(index / 65536)) : undefined;
+
+  /** The packet opened under one of these indices, none of them seen before; `index` tells which. */
+  const openAny = (
+    key: LiveKey,
+    packet: Buffer,
+    headerLength: number,
+    tries: readonly number[],
+    known: Source | undefined,
+  ): { readonly opened: Buffer; readonly index: number } | undefined => {
+    for (const index of tries) {
+      if (known !== undefined && known.rtp.check(index) !== "fresh") continue;
+      const opened = open(key, packet, headerLength, index);
+      if (opened !== undefined) return { opened, index };
+    }
+    return undefined;
+  };
 
   return {
     unprotectRtp: (packet) => {
@@ -92,29 +132,37 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       const known = sources.get(ssrc);
       if (known === undefined && sources.size >= maxSources) return no("sources");
       const highest = known?.rtp.highest ?? -1;
-      // Without an index of our own the sender's ROC is unknown: it starts at 0, or goes on where the old key ended.
-      const earlier = highest < 0 ? (options.predecessor?.get(ssrc)?.rtp ?? -1) : -1;
-      let index = highest < 0 ? sequence : guessIndex(highest, sequence);
-      const seen = known?.rtp.check(index) ?? "fresh";
-      if (seen !== "fresh") return no(seen);
+      // Without an index of our own the sender's ROC is unknown: it starts at 0, or goes on where an earlier key ended.
+      const kept = known?.settled === true ? -1 : Math.max(highest, options.predecessor?.get(ssrc)?.rtp ?? -1);
+      const tries = kept < 0 ? undefined : indicesToTry(kept, sequence);
+      const guess = tries?.[0] ?? (highest < 0 ? sequence : guessIndex(highest, sequence));
+      const seen = known?.rtp.check(guess) ?? "fresh";
+      if (seen !== "fresh" && (tries === undefined || tries.every((index) => known?.rtp.check(index) !== "fresh"))) {
+        return no(seen);
+      }
 
       const key = keyAt(keys, packet, packet.length - mkiFromEnd);
       if (key === undefined) return no("mki");
       if (key.srtpUsed >= key.srtpLimit) return no("lifetime");
+      let index = guess;
       let opened: Buffer | undefined;
-      if (earlier >= 0) {
-        const continued = guessIndex(earlier, sequence);
-        opened = open(key, packet, headerLength, continued);
-        if (opened !== undefined) index = continued;
+      if (tries === undefined) opened = open(key, packet, headerLength, guess);
+      else {
+        const found = openAny(key, packet, headerLength, tries, known);
+        opened = found?.opened;
+        index = found?.index ?? guess;
+        if (index !== guess) rocTrials += 1;
       }
-      opened ??= open(key, packet, headerLength, index);
-      if (opened === undefined) return no("authentication");
+      // A packet that no ROC opens and whose likely index was there before is the replay it looks like.
+      if (opened === undefined) return no(seen === "fresh" ? "authentication" : seen);
 
       const source = known ?? remember(ssrc);
       source.rtp.mark(index);
       source.rtpPackets += 1;
+      source.settled = true;
       key.srtpUsed += 1;
       rtp += 1;
+      tellExpiring(key, onExpiring);
       return { ok: true, packet: opened, index };
     },
 
@@ -141,6 +189,7 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       (known ?? remember(ssrc)).rtcp.mark(index);
       key.srtcpUsed += 1;
       rtcp += 1;
+      tellExpiring(key, onExpiring);
       return { ok: true, packet: opened, index };
     },
 
@@ -159,7 +208,7 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       ),
 
     get counters() {
-      return { rtp, rtcp, sources: sources.size, refused };
+      return { rtp, rtcp, sources: sources.size, carriedForward: 0, rocTrials, refused };
     },
   };
 };

@@ -38,6 +38,10 @@ export interface SrtpCounters {
   readonly rtcp: number;
   /** SSRCs with a context now. */
   readonly sources: number;
+  /** Senders: times that a source which had started again was carried forward. */
+  readonly carriedForward: number;
+  /** Receivers: SSRCs whose ROC was found by trial, another one than RFC 3711 3.3.1 guesses. */
+  readonly rocTrials: number;
   readonly refused: Readonly<Record<SrtpFailure, number>>;
 }
 

@@ -2,7 +2,7 @@
 // Knows neither replay nor which SSRC is allowed: those are its callers' decisions.
 import type { Suite } from "./suites.ts";
 import { createCounterMode } from "./counter-mode.ts";
-import { deriveSessionKeys, type SessionKeys } from "./derivation.ts";
+import { deriveKeys, type SessionKeys } from "./derivation.ts";
 import { createGalois } from "./galois.ts";
 
 /** The E bit in front of the 31-bit SRTCP index (RFC 3711 3.4). */
@@ -12,8 +12,11 @@ export const encryptedFlag = 0x8000_0000;
 export const rtcpClearLength = 8;
 
 export interface Transform {
-  /** Seals a whole RTP packet whose payload starts at `headerLength`; gives a fresh buffer. */
-  sealRtp(packet: Buffer, headerLength: number, rollover: number): Buffer;
+  /**
+   * Seals a whole RTP packet whose payload starts at `headerLength`; gives a fresh buffer. It goes out under `sequence`,
+   * whatever stands in the packet: a source that started again is carried forward.
+   */
+  sealRtp(packet: Buffer, headerLength: number, rollover: number, sequence: number): Buffer;
   /** Opens a packet that is long enough; `undefined` when the tag does not verify. */
   openRtp(packet: Buffer, headerLength: number, rollover: number): Buffer | undefined;
   /** `word` is the E bit and the index as they go on the wire. */
@@ -30,14 +33,10 @@ export interface TransformKeys {
   readonly mki: Buffer;
 }
 
-/** A transform over given session keys; it takes the salts and zeroises the other buffers. */
+/** A transform over given session keys. It takes all buffers: a key is zeroised when it is first used (node:crypto has it then), or by `wipe`. */
 export const transformFrom = (suite: Suite, keys: TransformKeys): Transform =>
   suite.aead ? createGalois(suite, keys) : createCounterMode(suite, keys);
 
 /** Derives the session keys from `master` (key || salt) and makes the transform. */
 export const transformFor = (suite: Suite, master: Buffer, mki: Uint8Array | undefined): Transform =>
-  transformFrom(suite, {
-    srtp: deriveSessionKeys(suite, master, "srtp"),
-    srtcp: deriveSessionKeys(suite, master, "srtcp"),
-    mki: Buffer.from(mki ?? []),
-  });
+  transformFrom(suite, { ...deriveKeys(suite, master), mki: Buffer.from(mki ?? []) });

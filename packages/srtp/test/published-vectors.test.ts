@@ -70,7 +70,7 @@ describe("published vectors (shared/vectors/srtp-vectors.json beside the reposit
       const word = (vector.encrypted === true ? encryptedFlag : 0) + Number(text(vector, "srtcp_index"));
       const sealed =
         text(vector, "kind") === "rtp"
-          ? transform.sealRtp(hex(text(vector, "plain")), 12, 0)
+          ? transform.sealRtp(hex(text(vector, "plain")), 12, 0, hex(text(vector, "plain")).readUInt16BE(2))
           : transform.sealRtcp(hex(text(vector, "plain")), word);
       expect(sealed.toString("hex")).toBe(text(vector, "protected"));
     }

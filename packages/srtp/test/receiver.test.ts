@@ -165,6 +165,50 @@ describe("receiver", () => {
     }
   });
 
+  it("RFC 3711 3.3.1: a ROC is tried as kept, 0 and the neighbours of the kept one, adopted by its tag only, and counted", () => {
+    const at = (rtp: number) => new Map([[0xcafebabe, { rtp, rtcp: -1, rtpPackets: 1 }]]);
+    const key = keyFor(name, "new");
+    /** A peer that is at `highest` where the old key ended at `kept`: does its packet open, and by trial? */
+    const found = (kept: number, highest: number) => {
+      const receiver = receiverOf(name, { keys: [key], predecessor: at(kept) });
+      const sender = senderOf(name, { key, ...(highest < 0 ? {} : { resume: at(highest) }) });
+      const sealed = packetOf(sender.protectRtp(rtp((highest + 1) % 65_536)));
+      const forged = Buffer.concat([sealed.subarray(0, -1), Buffer.from([(sealed.at(-1) ?? 0) ^ 1])]);
+      expect(codeOf(receiver.unprotectRtp(forged))).toBe("authentication");
+      expect(receiver.counters.rocTrials).toBe(0);
+      const code = codeOf(receiver.unprotectRtp(sealed));
+      if (code === "ok") {
+        expect(codeOf(receiver.unprotectRtp(packetOf(sender.protectRtp(rtp((highest + 2) % 65_536)))))).toBe("ok");
+        expect(codeOf(receiver.unprotectRtp(sealed))).toBe("replay");
+      }
+      return [code, receiver.counters.rocTrials];
+    };
+    const kept = 5 * 65_536 + 40_000;
+    expect(found(kept, kept)).toEqual(["ok", 0]);
+    // It began again at 0; it wrapped meanwhile, near and far; it never was where we took it to be.
+    expect(found(kept, -1)).toEqual(["ok", 1]);
+    expect(found(kept, 6 * 65_536 + 100)).toEqual(["ok", 0]);
+    expect(found(kept, 6 * 65_536 + 39_000)).toEqual(["ok", 1]);
+    expect(found(kept, 4 * 65_536 + 39_000)).toEqual(["ok", 1]);
+    expect(found(kept, 7 * 65_536 + 39_000)).toEqual(["authentication", 0]);
+    expect(found(30_000, 65_536 + 20_000)).toEqual(["ok", 1]);
+  });
+
+  it("RFC 3711 3.3.1: a key that comes back may have been wrapped meanwhile; what it carried before stays a replay", () => {
+    const sender = senderOf(name);
+    const first = receiverOf(name);
+    const before = packetOf(sender.protectRtp(rtp(50_000)));
+    packetOf(first.unprotectRtp(before));
+    const resumed = receiverOf(name, { resume: first.indices() });
+    expect(codeOf(resumed.unprotectRtp(before))).toBe("replay");
+    // 40,000 packets under this key went elsewhere: the sequence number alone says "before".
+    const gone = new Map([[0xcafebabe, { rtp: 65_536 + 49_000, rtcp: -1, rtpPackets: 1 }]]);
+    const later = packetOf(senderOf(name, { resume: gone }).protectRtp(rtp(49_001)));
+    expect(codeOf(resumed.unprotectRtp(later))).toBe("ok");
+    expect(resumed.counters.rocTrials).toBe(1);
+    expect(codeOf(resumed.unprotectRtp(later))).toBe("replay");
+  });
+
   it("RFC 3711 3.3.2: a receiver that takes up a key again knows what was received", () => {
     const sender = senderOf(name);
     const first = receiverOf(name);

@@ -19,7 +19,7 @@ describe("sender", () => {
     expect(sealed.subarray(8, 20)).not.toEqual(rtcp().subarray(8, 20));
   });
 
-  it("RFC 3711 9.1, invariant 4: an index goes out once; an unused one within 127 below may still go; a wrap advances the ROC", () => {
+  it("RFC 3711 9.1, invariant 4: an index goes out once; an unused one within 63 below may still go; a wrap advances the ROC", () => {
     const sender = senderOf(name);
     const send = (sequence: number) => {
       const result = sender.protectRtp(rtp(sequence));
@@ -36,9 +36,74 @@ describe("sender", () => {
     expect([65535, 1, 65534, 0].map(send)).toEqual([65535, 65537, 65534, 65536]);
     // A source that starts again lower down: refused until it is past what was used.
     expect(send(20_000)).toBe(65536 + 20_000);
-    expect([1000, 1001, 19_873].map(send)).toEqual(["index-reuse", "index-reuse", 65536 + 19_873]);
-    expect(send(19_872)).toBe("index-reuse");
+    expect([1000, 1002, 19_937].map(send)).toEqual(["index-reuse", "index-reuse", 65536 + 19_937]);
+    expect(send(19_936)).toBe("index-reuse");
     expect(sender.counters.refused["index-reuse"]).toBe(5);
+  });
+
+  it.each(suiteNames)(
+    "RFC 3550 A.1, invariant 4: %s carries a source that starts again forward, and its receiver follows",
+    (suite) => {
+      const sender = senderOf(suite);
+      const receiver = receiverOf(suite);
+      const send = (sequence: number) => {
+        const result = sender.protectRtp(rtp(sequence, `${sequence}`));
+        if (!result.ok) return result.code;
+        const opened = packetOf(receiver.unprotectRtp(result.packet));
+        expect(opened.subarray(12).toString()).toBe(`${sequence}`);
+        expect([result.packet.readUInt16BE(2), opened.readUInt16BE(2)]).toEqual(Array(2).fill(result.index % 65536));
+        return result.index;
+      };
+      expect([65_534, 65_535, 0].map(send)).toEqual([65_534, 65_535, 65_536]);
+      // The first packet below the window is refused; the next tells that it was no straggler.
+      expect([62_000, 62_001, 62_002, 62_004, 62_003].map(send)).toEqual([
+        "index-reuse",
+        65_537,
+        65_538,
+        65_540,
+        65_539,
+      ]);
+      // A straggler does not.
+      expect([62_005, 61_000, 62_006, 61_001].map(send)).toEqual([65_541, "index-reuse", 65_542, "index-reuse"]);
+      // What is inside the window was used: no restart is seen there, however regular it looks.
+      expect([62_004, 62_005, 62_006, 62_007].map(send)).toEqual(["index-reuse", "index-reuse", "index-reuse", 65_543]);
+      expect([50_000, 50_001, 50_002].map(send)).toEqual(["index-reuse", 65_544, 65_545]);
+      expect(sender.counters.carriedForward).toBe(2);
+    },
+  );
+
+  it("invariant 4: whoever may not carry forward sends nothing of a source that started again", () => {
+    let asked = 0;
+    const sender = senderOf(name, {
+      mayCarryForward: () => {
+        asked++;
+        return asked > 2;
+      },
+    });
+    const codes = [500, 1, 2, 3, 4].map((sequence) => codeOf(sender.protectRtp(rtp(sequence))));
+    expect(codes).toEqual(["ok", "index-reuse", "index-reuse", "index-reuse", "ok"]);
+    expect(sender.counters.carriedForward).toBe(1);
+  });
+
+  it("RFC 3711 9.2: the user hears once that 7/8 of a lifetime are used, of SRTP or of SRTCP", () => {
+    const heard: string[] = [];
+    const told = (what: string) => () => void heard.push(what);
+    const sender = senderOf(name, { lifetime: 16n, onExpiring: told("rtp") });
+    for (let sequence = 1; sequence <= 13; sequence++) sender.protectRtp(rtp(sequence));
+    expect(heard).toEqual([]);
+    for (let sequence = 14; sequence <= 20; sequence++) sender.protectRtp(rtp(sequence));
+    expect(heard).toEqual(["rtp"]);
+    const reports = senderOf(name, { lifetime: 8n, onExpiring: told("rtcp") });
+    for (let count = 0; count < 6; count++) reports.protectRtcp(rtcp());
+    expect(heard).toEqual(["rtp"]);
+    reports.protectRtcp(rtcp());
+    expect(heard).toEqual(["rtp", "rtcp"]);
+    const receiver = receiverOf(name, { keys: [{ ...keyFor(name), lifetime: 4n }], onExpiring: told("in") });
+    const source = senderOf(name);
+    for (let sequence = 1; sequence <= 3; sequence++) receiver.unprotectRtp(packetOf(source.protectRtp(rtp(sequence))));
+    expect(heard).toEqual(["rtp", "rtcp"]);
+    receiver.unprotectRtp(packetOf(source.protectRtp(rtp(4))));
+    expect(heard).toEqual(["rtp", "rtcp", "in"]);
   });
 
   it("invariant 4: no script of sequence numbers makes one (SSRC, index) protect two packets", () => {
@@ -65,7 +130,7 @@ describe("sender", () => {
             if (!result.ok) continue;
             const place = `${ssrc}/${result.index}`;
             expect(used.has(place)).toBe(false);
-            expect(result.index % 65536).toBe(sequence);
+            expect(result.packet.readUInt16BE(2)).toBe(result.index % 65536);
             used.add(place);
           }
           expect(sender.counters.rtp).toBe(used.size);
@@ -148,10 +213,14 @@ describe("sender", () => {
     const salts = [derived.srtp.salt, derived.srtcp.salt];
     const zero = (buffer: Buffer) => buffer.every((octet) => octet === 0);
     const transform = transformFrom(suites[suite], derived);
-    expect(buffers.flat().every(zero)).toBe(true);
+    const [srtp, srtcp] = buffers;
+    // The key of the protocol that is used goes into node:crypto, the other stays where it can be zeroised.
+    transform.sealRtp(rtp(1), 12, 0, 1);
+    expect(srtp?.every(zero)).toBe(true);
+    expect(srtcp?.some((buffer) => buffer.length > 0 && zero(buffer))).toBe(false);
     expect(salts.some(zero)).toBe(false);
     transform.wipe();
-    expect(salts.every(zero)).toBe(true);
+    expect([...buffers.flat(), ...salts].every(zero)).toBe(true);
   });
 
   it("RFC 4568 6.1, 6.2: keys that do not fit are refused with their code, never shown", () => {
