@@ -130,6 +130,68 @@ describe("many contacts and devices of one identity", () => {
     expect(scenario.edge.registrations().map((each) => each.aor)).toEqual([bob.aor]);
   });
 
+  it("RFC 3261 10.2.1: two contacts in one REGISTER are two bindings with an expiry each, told apart by the Request-URI", async () => {
+    const office = `<sip:alice-office@127.0.0.1:${alice.port};transport=tcp>`;
+    const home = `<sip:alice-home@127.0.0.1:${alice.port};transport=tcp>`;
+    const both = await registerRaw(
+      scenario,
+      alice,
+      { aor, contacts: [office, home], seq: 1 },
+      { granted: [`${office};expires=600`, `${home};expires=120`] },
+    );
+    expect(contacts()).toHaveLength(2);
+    for (const contact of [office, home]) {
+      const uri = contact.slice(1, -1);
+      expect(await reach(both.path, uri, alice)).toBe("alice");
+      expect(alice.requests.all.at(-1)?.request.uri).toBe(uri);
+    }
+    // Each has its own time, and the Path stays good for the one that is left.
+    scenario.clock.advance(121_000);
+    expect(contacts()).toEqual([office.slice(1, -1)]);
+    expect(await reach(both.path, office.slice(1, -1), alice)).toBe("alice");
+    scenario.clock.advance(480_000);
+    expect(await reach(both.path, office.slice(1, -1), alice)).toBe("480");
+  });
+
+  it("RFC 3261 10.2.2: of two contacts one is taken back, refused or refreshed alone; the other keeps its Path", async () => {
+    const [office, home] = ["office", "home"].map(
+      (name) => `<sip:alice-${name}@127.0.0.1:${alice.port};transport=tcp>`,
+    ) as [string, string];
+    const both = await registerRaw(scenario, alice, { aor, contacts: [office, home], seq: 1 });
+    const gone = await registerRaw(
+      scenario,
+      alice,
+      { aor, contacts: [`${office};expires=0`], seq: 2 },
+      { granted: [`${home};expires=500`] },
+    );
+    expect(gone.response.status).toBe(200);
+    expect(contacts()).toEqual([home.slice(1, -1)]);
+    expect(await reach(both.path, home.slice(1, -1), alice)).toBe("alice");
+    const again = await registerRaw(scenario, alice, { aor, contacts: [home], seq: 3 });
+    expect(again.path).toBe(both.path);
+    // The registrar takes one of the two: RFC 3261 10.3 step 8.
+    await registerRaw(scenario, alice, { aor, contacts: [office, home], seq: 4 }, { granted: [`${home};expires=600`] });
+    expect(contacts()).toEqual([home.slice(1, -1)]);
+  });
+
+  it("RFC 3261 10.2: contacts that are the same are one; more than eight, or two reg-ids at once (RFC 5626 6), are refused", async () => {
+    const own = contactOf(alice);
+    await registerRaw(scenario, alice, { aor, contacts: [own, own], seq: 1 });
+    expect(contacts()).toEqual([own.slice(1, -1)]);
+    const many = Array.from({ length: 9 }, (_, index) => `<sip:alice-${index}@127.0.0.1:${alice.port}>`);
+    const regIds = [1, 2].map((id) => contactOf(alice, `;+sip.instance="<urn:uuid:1>";reg-id=${id}`));
+    for (const [at, [asked, status]] of (
+      [
+        [many, 403],
+        [regIds, 400],
+      ] as const
+    ).entries()) {
+      const refused = await alice.send(rawRegister(alice, { aor, contacts: asked, seq: at + 2 })).final();
+      expect(refused.status).toBe(status);
+    }
+    expect(scenario.edge.counts().registrations).toBe(1);
+  });
+
   it("RFC 3261 10.3 step 6: Contact * with another contact or with an expiry is refused", async () => {
     for (const [seq, register] of [
       { contacts: ["*"], expires: 600 },
@@ -160,6 +222,20 @@ describe("re-registration", () => {
       expect(await reach(before.path, "sip:alice@127.0.0.1", alice)).toBe("alice");
     });
   }
+
+  it("RFC 5626 4.4.1: while the old connection still stands, the new one is the flow: the old one has no service any more", async () => {
+    const { path } = await registerRaw(scenario, alice, { aor, contacts: [contactOf(alice)], seq: 1 });
+    const moved = await scenario.ue("alice-again");
+    await registerRaw(scenario, moved, { aor, contacts: [contactOf(alice)], seq: 2 });
+    expect(scenario.edge.counts().registrations).toBe(1);
+    expect(await reach(path, "sip:alice@127.0.0.1", alice, moved)).toBe("alice-again");
+    const refused = await alice.send(alice.request("MESSAGE", "sip:carol@far.example")).final();
+    expect(refused.status).toBe(403);
+    // What is left of the old connection takes nothing with it.
+    alice.hangUp();
+    await closed();
+    expect(await reach(path, "sip:alice@127.0.0.1", alice, moved)).toBe("alice-again");
+  });
 
   it("TS 24.229 5.2.2: a re-registration that fails to authenticate leaves the old registration as it was", async () => {
     const { path } = await registerRaw(scenario, alice, { aor, contacts: [contactOf(alice)], seq: 1 });

@@ -23,8 +23,10 @@ type BindingFlow = {
 };
 
 export type Binding = {
-  /** 128 random bits in hexadecimal; named by our Path. */
+  /** 128 random bits in hexadecimal. */
   readonly id: string;
+  /** What our Path names, where it is not `id`: contacts of one REGISTER share its Path. */
+  readonly path?: string;
   /** The To URI of the registration, without parameters. */
   readonly aor: string;
   /** The Contact URI as the UE wrote it. */
@@ -83,13 +85,6 @@ const contactFacts = (message: SipMessage, element: string): ContactFacts | unde
 export const contactsOf = (message: SipMessage): readonly ContactFacts[] =>
   headerList(message, "contact").flatMap((element) => contactFacts(message, element) ?? []);
 
-/**
- * The contact a REGISTER is about: the first that stays registered. A phone that changed its address says both, the old
- * one with expires=0, in either order (RFC 3261 10.2.2).
- */
-export const principalContact = (contacts: readonly ContactFacts[]): ContactFacts | undefined =>
-  contacts.find(({ expires }) => expires !== 0) ?? contacts[0];
-
 /** The address of record: the To URI in comparable form. */
 export const addressOfRecord = (message: SipMessage): string | undefined => {
   const to = parseNameAddr(headerValue(message, "to") ?? "");
@@ -106,12 +101,15 @@ export const realmOf = (aor: string): string | undefined => parseSipUri(aor)?.ho
 export const bindingKey = (aor: string, contact: ContactFacts): string =>
   contact.instance === undefined ? `${aor} ${contact.uri}` : `${aor} ${contact.instance} ${contact.regId ?? ""}`;
 
-const sameContact = (a: ContactFacts, b: ContactFacts): boolean => {
-  if (a.instance !== undefined && a.instance === b.instance && a.regId === b.regId) return true;
-  const left = parseSipUri(a.uri);
-  const right = parseSipUri(b.uri);
+/** RFC 3261 19.1.4. */
+export const sameContactUri = (a: string, b: string): boolean => {
+  const left = parseSipUri(a);
+  const right = parseSipUri(b);
   return left !== undefined && right !== undefined && sameUri(left, right);
 };
+
+const sameContact = (a: ContactFacts, b: ContactFacts): boolean =>
+  (a.instance !== undefined && a.instance === b.instance && a.regId === b.regId) || sameContactUri(a.uri, b.uri);
 
 /** Seconds granted to `asked` by a 200 to REGISTER; 0 when the registrar lists others only. RFC 3261 10.3 step 8. */
 export const grantedTo = (asked: ContactFacts, response: SipMessage): number => {

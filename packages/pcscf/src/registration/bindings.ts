@@ -3,7 +3,7 @@
 import type { Clock, Log, Timer } from "@sallyport/kit";
 import type { StateStore, StateValue } from "@sallyport/store";
 import { withPastFlow } from "../state/past-flow.ts";
-import { bindingFrom, bindingKey, type Binding } from "./binding.ts";
+import { bindingFrom, bindingKey, sameContactUri, type Binding } from "./binding.ts";
 
 const bucket = "pcscf/bindings";
 const sweepMs = 10_000;
@@ -17,6 +17,8 @@ export interface Bindings {
     aor: string,
     contact: { readonly uri: string; readonly instance?: string; readonly regId?: string },
   ): Binding | undefined;
+  /** The binding a request along our Path is for: of those that share the Path the one whose Contact it names. */
+  alongPath(path: string, requestUri: string): Binding | undefined;
   /** Bindings registered over a flow, newest last. */
   onFlow(flowId: string): readonly Binding[];
   /** Takes effect at once; resolves when the store has it. */
@@ -47,20 +49,29 @@ export const createBindings = async (options: {
   const byId = new Map<string, Binding>();
   const byKey = new Map<string, string>();
   const byFlow = new Map<string, Set<string>>();
+  /** Only of bindings whose Path does not name them themselves. */
+  const byPath = new Map<string, Set<string>>();
 
+  const leave = (index: Map<string, Set<string>>, key: string, id: string): void => {
+    const members = index.get(key);
+    members?.delete(id);
+    if (members?.size === 0) index.delete(key);
+  };
+  const join = (index: Map<string, Set<string>>, key: string, id: string): void => {
+    index.set(key, (index.get(key) ?? new Set()).add(id));
+  };
   const unlink = (binding: Binding): void => {
     byId.delete(binding.id);
     const key = bindingKey(binding.aor, { ...binding, uri: binding.contact });
     if (byKey.get(key) === binding.id) byKey.delete(key);
-    const flow = byFlow.get(binding.flow.id);
-    flow?.delete(binding.id);
-    if (flow?.size === 0) byFlow.delete(binding.flow.id);
+    leave(byFlow, binding.flow.id, binding.id);
+    if (binding.path !== undefined) leave(byPath, binding.path, binding.id);
   };
   const link = (binding: Binding): void => {
     byId.set(binding.id, binding);
     byKey.set(bindingKey(binding.aor, { ...binding, uri: binding.contact }), binding.id);
-    const flow = byFlow.get(binding.flow.id) ?? new Set();
-    byFlow.set(binding.flow.id, flow.add(binding.id));
+    join(byFlow, binding.flow.id, binding.id);
+    if (binding.path !== undefined) join(byPath, binding.path, binding.id);
   };
   const drop = async (id: string): Promise<void> => {
     const binding = byId.get(id);
@@ -97,6 +108,13 @@ export const createBindings = async (options: {
     all: () => [...byId.values()],
     byId: live,
     byContact: (aor, contact) => live(byKey.get(bindingKey(aor, contact))),
+    alongPath: (path, requestUri) => {
+      const sharing = byPath.get(path);
+      if (sharing === undefined) return live(path);
+      const all = [path, ...sharing].flatMap((id) => live(id) ?? []);
+      // A core that changed the Request-URI means whoever is there.
+      return all.find(({ contact }) => sameContactUri(contact, requestUri)) ?? all[0];
+    },
     onFlow: (flowId) => [...(byFlow.get(flowId) ?? [])].flatMap((id) => live(id) ?? []),
     put: async (binding) => {
       const before = byId.get(binding.id);

@@ -2,7 +2,8 @@
 import type { Clock } from "@sallyport/kit";
 
 interface PendingRegistration {
-  readonly bindingId: string;
+  /** What our Path names: the same in the REGISTER that answers the challenge. */
+  readonly pathId: string;
   /** The media entries sent in the last Security-Server. */
   readonly sent: readonly string[];
   /** The media entries of the Security-Client that was challenged. */

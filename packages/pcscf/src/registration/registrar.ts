@@ -4,7 +4,6 @@ import { token } from "@sallyport/kit";
 import {
   createResponse,
   headerList,
-  headerValue,
   tagOf,
   type ServerTransaction,
   type SipRequest,
@@ -19,16 +18,8 @@ import { unknownProxyTags } from "../routing/option-tags.ts";
 import { branchFor } from "../routing/outgoing.ts";
 import { pointUri, type ListeningPoint } from "../routing/points.ts";
 import { agree, type Agreement } from "./agreement.ts";
-import {
-  addressOfRecord,
-  bindingKey,
-  contactsOf,
-  grantedTo,
-  principalContact,
-  realmOf,
-  type Binding,
-  type ContactFacts,
-} from "./binding.ts";
+import { readAsked, type Asked } from "./asked.ts";
+import { addressOfRecord, grantedTo, realmOf, type Binding, type ContactFacts } from "./binding.ts";
 import { createPendingRegistrations } from "./pending.ts";
 import { createRate } from "./rate.ts";
 import { associatedUris, serviceRouteOf, towardsRegistering, towardsRegistrar } from "./register.ts";
@@ -42,13 +33,9 @@ interface Attempt {
   readonly transaction: ServerTransaction;
   readonly point: ListeningPoint;
   readonly aor: string;
-  /** Undefined for a query and for `*`. */
-  readonly contact: ContactFacts | undefined;
-  /** Contacts the same REGISTER takes back. */
-  readonly leaving: readonly ContactFacts[];
-  readonly key: string;
-  readonly existing: Binding | undefined;
-  readonly bindingId: string;
+  readonly asked: Asked;
+  /** What our Path names in this REGISTER. */
+  readonly pathId: string;
   readonly agreement: Agreement;
 }
 
@@ -74,21 +61,13 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
   };
 
-  /** A binding leaves when its registration does: by `*`, by expiry 0, or because the registrar no longer lists it. */
-  const forget = async (attempt: Attempt): Promise<void> => {
-    const { request, flow } = attempt.transaction;
-    const all = headerList(request, "contact").includes("*");
-    const gone = all ? bindings.all().filter((binding) => binding.aor === attempt.aor) : [attempt.existing];
-    for (const binding of gone) if (binding !== undefined) await bindings.drop(binding.id);
-    pending.drop(flow.id, attempt.key);
-  };
-
-  const forgetLeaving = async (attempt: Attempt): Promise<void> => {
-    for (const contact of attempt.leaving) {
-      const binding = bindings.byContact(attempt.aor, contact);
-      // The contact that stays may be the same device's: its binding has just moved.
-      if (binding !== undefined && binding.id !== attempt.bindingId) await bindings.drop(binding.id);
-    }
+  /** Bindings leave when their registration does: by `*`, by expiry 0, or because the registrar no longer lists them. */
+  const forget = async ({ aor, asked }: Attempt, contacts: readonly ContactFacts[], kept: ReadonlySet<string>) => {
+    const gone = asked.all
+      ? bindings.all().filter((binding) => binding.aor === aor)
+      : contacts.flatMap((contact) => bindings.byContact(aor, contact) ?? []);
+    // The contact that stays may be the same device's: its binding has just moved.
+    for (const { id } of gone) if (!kept.has(id)) await bindings.drop(id);
   };
 
   const store = async (
@@ -96,12 +75,15 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     contact: ContactFacts,
     expires: number,
     response: SipResponse,
-  ): Promise<void> => {
-    const { agreement, transaction, aor } = attempt;
+  ): Promise<Binding> => {
+    const { agreement, transaction, aor, pathId } = attempt;
     const { flow, request } = transaction;
     const identities = associatedUris(response);
+    const existing = bindings.byContact(aor, contact);
+    const id = existing?.id ?? (bindings.byId(pathId) === undefined ? pathId : token(ctx.random, 32));
     const binding: Binding = {
-      id: attempt.bindingId,
+      id,
+      ...(id === pathId ? {} : { path: pathId }),
       aor,
       contact: contact.uri,
       ...(contact.instance === undefined ? {} : { instance: contact.instance }),
@@ -113,7 +95,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         address: flow.remote.address,
         port: flow.remote.port,
       },
-      registeredAt: attempt.existing?.registeredAt ?? clock.now(),
+      registeredAt: existing?.registeredAt ?? clock.now(),
       expiresAt: clock.now() + expires * 1000,
       serviceRoute: serviceRouteOf(response),
       identities: identities.length === 0 ? [aor] : identities,
@@ -129,7 +111,6 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       confidential: transaction.flow.protocol === "tls" || attempt.point.trusted,
       ...(agreement.registration.reason === undefined ? {} : { reason: agreement.registration.reason }),
     };
-    pending.drop(flow.id, attempt.key);
     counters.count("registrations_total", {
       e2ae: String(binding.indications.ueE2ae && binding.indications.networkE2ae),
     });
@@ -137,26 +118,36 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const stored = bindings.put(binding);
     onMoved(binding);
     await stored;
+    return binding;
+  };
+
+  /** RFC 3261 10.3 step 8: each contact has the time the registrar gives it, or none. */
+  const settleBindings = async (attempt: Attempt, response: SipResponse): Promise<void> => {
+    const { asked, transaction } = attempt;
+    const granted = asked.staying.map((contact) => ({ contact, expires: grantedTo(contact, response) }));
+    const kept = new Set<string>();
+    for (const { contact, expires } of granted)
+      if (expires > 0) kept.add((await store(attempt, contact, expires, response)).id);
+    const refused = granted.flatMap(({ contact, expires }) => (expires > 0 ? [] : [contact]));
+    await forget(attempt, [...refused, ...asked.leaving], kept);
+    pending.drop(transaction.flow.id, asked.key);
   };
 
   const settle = async (attempt: Attempt, response: SipResponse): Promise<void> => {
-    const { agreement, transaction, contact } = attempt;
+    const { agreement, transaction } = attempt;
     let sent: readonly string[] = [];
     if (response.status === 401 || response.status === 407) {
       // The 401 of a first registration and of a refresh alike: clients of the draft read it only there.
       sent = agreement.challenge;
-      pending.put(transaction.flow.id, attempt.key, {
-        bindingId: attempt.bindingId,
+      pending.put(transaction.flow.id, attempt.asked.key, {
+        pathId: attempt.pathId,
         sent: agreement.media,
         announced: agreement.announced,
       });
     } else if (response.status >= 200 && response.status < 300) {
       // 7.1: "the network shall include an indication ... in a message to the IMS UE during registration": the 200 too.
       sent = agreement.media;
-      const expires = contact === undefined ? 0 : contact.expires === 0 ? 0 : grantedTo(contact, response);
-      if (contact !== undefined && expires > 0) await store(attempt, contact, expires, response);
-      else if (headerList(transaction.request, "contact").length > 0) await forget(attempt);
-      await forgetLeaving(attempt);
+      await settleBindings(attempt, response);
     }
     const answer = towardsRegistering(response, sent, config.registration.keepAlive);
     for (const kind of answer.removed) counters.count("indications_removed_total", { kind, from: "core" });
@@ -171,9 +162,10 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const onFlow = bindings.onFlow(flow.id).some((binding) => binding.aor === attempt.aor);
     const { request, removed } = towardsRegistrar(counted, {
       path: withParameter(
-        pointUri(corePoint, ctx.tokens.seal("path", attempt.bindingId)),
+        pointUri(corePoint, ctx.tokens.seal("path", attempt.pathId)),
         // RFC 5626 5.1: only the first hop may promise that it keeps the flow.
-        attempt.contact?.regId !== undefined && headerList(transaction.request, "via").length === 1,
+        attempt.asked.staying.some(({ regId }) => regId !== undefined) &&
+          headerList(transaction.request, "via").length === 1,
       ),
       requirePath: config.registration.requirePath,
       home: config.homeNetwork,
@@ -220,45 +212,37 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
       const aor = addressOfRecord(request);
       if (aor === undefined || tagOf(request, "to") !== undefined) return refuse(transaction, 400, "Malformed To");
-      const contacts = contactsOf(request);
-      // RFC 3261 10.3 step 6: `*` stands alone and only takes everything back.
-      const all = headerList(request, "contact").includes("*");
-      if (all && (contacts.length > 0 || !/^0+$/.test(headerValue(request, "expires") ?? "")))
-        return refuse(transaction, 400, "Bad Contact");
-      const contact = principalContact(contacts);
-      const leaving = contacts.filter((each) => each !== contact && each.expires === 0);
-      const emergency = contact !== undefined && isEmergencyContact(contact.uri);
       const { minExpires } = config.registration;
+      const reading = readAsked(request, aor, minExpires);
+      if (!reading.ok) return refuse(transaction, reading.status, reading.reason, reading.headers);
+      const { asked } = reading;
+      const emergency = [...asked.staying, ...asked.leaving].some(({ uri }) => isEmergencyContact(uri));
       const places =
         config.limits.maxRegistrations + (emergency ? emergencyReserve(config.limits.maxRegistrations) : 0);
-      // RFC 3261 10.3 step 7. A client that gets ten seconds comes back hundreds of times a second.
-      if (contacts.some(({ expires = minExpires }) => expires > 0 && expires < minExpires)) {
-        return refuse(transaction, 423, undefined, [["Min-Expires", String(minExpires)]]);
-      }
-      const key = contact === undefined ? aor : bindingKey(aor, contact);
-      const existing = contact === undefined ? undefined : bindings.byContact(aor, contact);
-      const before = pending.get(flow.id, key);
-      if (existing === undefined && before === undefined && bindings.size >= places)
+      const existing = [...asked.staying, ...asked.leaving].flatMap((each) => bindings.byContact(aor, each) ?? []);
+      const before = pending.get(flow.id, asked.key);
+      const fresh = asked.staying.filter((each) => bindings.byContact(aor, each) === undefined).length;
+      if (before === undefined && fresh > 0 && bindings.size + fresh > places)
         return refuse(transaction, 503, undefined, [["Retry-After", "120"]]);
       const agreement = agree({
         request,
         protocol: flow.protocol,
         confidential: flow.protocol === "tls" || point.trusted,
         policy,
-        sent: before?.sent ?? existing?.securityServer,
+        sent: before?.sent ?? existing[0]?.securityServer,
         earlier: before?.announced,
         realm: realmOf(aor),
         emergency,
       });
       for (const sighting of agreement.quirks) noteQuirk(ctx, sighting, { aor });
-      const bindingId = existing?.id ?? before?.bindingId ?? token(ctx.random, 32);
+      const pathId = existing[0]?.path ?? existing[0]?.id ?? before?.pathId ?? token(ctx.random, 32);
       if (!agreement.verdict.ok) {
         // RFC 3329 2.3.1: with our list, so that the UE can start over.
-        pending.put(flow.id, key, { bindingId, sent: agreement.media, announced: agreement.announced });
+        pending.put(flow.id, asked.key, { pathId, sent: agreement.media, announced: agreement.announced });
         return refuse(transaction, 494, undefined, securityHeaders(agreement));
       }
       for (const what of agreement.verdict.tolerated) log.info("security verify tolerated", { aor, what });
-      forward({ transaction, point, aor, contact, leaving, key, existing, bindingId, agreement }, hops.request);
+      forward({ transaction, point, aor, asked, pathId, agreement }, hops.request);
     },
   };
 };

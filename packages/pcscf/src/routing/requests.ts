@@ -16,7 +16,7 @@ import type { Calls } from "../call/calls.ts";
 import type { EdgeContext } from "../context.ts";
 import { mediaPolicy } from "../policy.ts";
 import { ruleFor } from "../registration/agreement.ts";
-import type { Binding } from "../registration/binding.ts";
+import { sameContactUri, type Binding } from "../registration/binding.ts";
 import type { RegEvents } from "../registration/reg-event.ts";
 import type { Registrar } from "../registration/registrar.ts";
 import { isEmergencyUri, unregisteredBinding } from "./emergency.ts";
@@ -40,18 +40,24 @@ interface Admitted extends Arrived {
   readonly point: ListeningPoint;
 }
 
-/** The binding a UE speaks for: by the identity it prefers or writes in From, else its newest registration on this flow. */
+/**
+ * The binding a UE speaks for: by the identity it prefers or writes in From, then by its Contact, else its newest
+ * registration on this flow.
+ */
 const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding | undefined => {
   const claims = [...headerList(request, "p-preferred-identity"), headerValue(request, "from") ?? ""].flatMap(
     (value) => parseNameAddr(value)?.uri ?? [],
   );
+  const contact = parseNameAddr(headerList(request, "contact")[0] ?? "")?.uri;
+  const byContact = (among: readonly Binding[]): Binding | undefined =>
+    contact === undefined || among.length < 2 ? undefined : among.find((each) => sameContactUri(each.contact, contact));
   for (const claim of claims) {
-    const found = bindings.find((binding) =>
+    const found = bindings.filter((binding) =>
       [...binding.identities, binding.aor].some((identity) => sameIdentity(identity, claim)),
     );
-    if (found !== undefined) return found;
+    if (found.length > 0) return byContact(found) ?? found[0];
   }
-  return bindings.at(-1);
+  return byContact(bindings) ?? bindings.at(-1);
 };
 
 const isEmergencyCall = (request: SipRequest): boolean =>
@@ -141,7 +147,10 @@ export const createRequests = (
     const watch = request.method === "NOTIFY" ? ctx.tokens.open(ctx.points.ownUri(request.uri)?.user) : undefined;
     if (watch?.kind === "watch")
       return regEvents === undefined ? refuse(transaction, 481) : regEvents.notify(transaction, watch.subject);
-    const binding = token === undefined ? undefined : ctx.bindings.byId(token.subject);
+    const binding =
+      token?.kind === "path"
+        ? ctx.bindings.alongPath(token.subject, request.uri)
+        : ctx.bindings.byId(token?.subject ?? "");
     // RFC 3327: terminating requests come along our Path; without it there is nobody to give them to.
     // RFC 5626 5.3: a flow token that somebody else made is forbidden.
     if (token === undefined) return refuse(transaction, forged ? 403 : 404);
