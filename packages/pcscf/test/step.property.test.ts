@@ -139,9 +139,47 @@ const judge = (world: World, effect: CallEffect): void => {
   }
 };
 
+const isSameList = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length &&
+  a.every((each, index) => {
+    const other = b[index];
+    return Array.isArray(each) && Array.isArray(other) ? each[1] === other[1] && each[0] === other[0] : each === other;
+  });
+
+/** Everything one state refers to, one level into its tables: what a step may not write to. */
+const contents = (state: CallState): readonly unknown[] =>
+  Object.values(state).map((value: unknown) =>
+    value instanceof Map ? Array.from(value) : Array.isArray(value) ? value.slice() : value,
+  );
+
+const shape = Object.keys(
+  openCall({
+    id: "shape",
+    token: "",
+    direction: "originating",
+    callId: "",
+    bindingId: "",
+    media: {
+      registration: { ueE2ae: false, ueE2eSdes: false, ueE2eKms: false, networkE2ae: false },
+      policy: { e2ae: "off", suites: [], announceUnasked: false },
+      confidential: false,
+      ueRole: "originating",
+    },
+  }),
+);
+
 const feed = (world: World, input: CallInput): void => {
-  const next = step(world.state, input, env);
+  const before = world.state;
+  const held = contents(before);
+  const next = step(before, input, env);
   world.state = next.state;
+  const after = contents(before);
+  for (const [index, value] of held.entries()) {
+    const now = after[index];
+    const same = Array.isArray(value) && Array.isArray(now) ? isSameList(value, now) : value === now;
+    if (!same) throw new Error(`the state before the step was changed: ${shape[index]}`);
+  }
+  if (Object.keys(next.state).join() !== shape.join()) throw new Error("a state of another shape");
   for (const effect of next.effects) judge(world, effect);
 };
 

@@ -142,6 +142,40 @@ describe("RFC 3261 17 transaction layer", () => {
     expect(pair.stray).toHaveLength(1);
   });
 
+  it("RFC 6026 8.4: forgotten by its owner, a transaction takes in the copies and tells nobody, not even of its end", () => {
+    const pair = createPair();
+    const told: string[] = [];
+    const handlers = {
+      onResponse: (response: SipResponse) => told.push(String(response.status)),
+      onTimeout: () => told.push("timeout"),
+      onTransportError: () => told.push("error"),
+      onEnd: () => told.push("end"),
+    };
+    const call = pair.alice.request(request("INVITE"), pair.flow("192.0.2.2"), handlers);
+    pair.clock.advance(20);
+    reply(pair.got[0], 200);
+    pair.clock.advance(20);
+    expect(told).toEqual(["200"]);
+    call.forget();
+    for (let n = 0; n < 3; n += 1) {
+      reply(pair.got[0], 200);
+      pair.clock.advance(500);
+    }
+    expect([call.state, pair.alice.counts.client]).toEqual(["accepted", 1]);
+    pair.clock.advance(31_000);
+    expect([told, pair.alice.counts.client, pair.stray]).toEqual([["200"], 0, []]);
+    // A refusal is still acknowledged, as often as it comes (17.1.1.2).
+    const refused = pair.alice.request(request("INVITE", 2), pair.flow("192.0.2.2"), handlers);
+    pair.clock.advance(20);
+    refused.forget();
+    let acks = 0;
+    const server = pair.got.at(-1);
+    if (server !== undefined) server.onAck = () => (acks += 1);
+    reply(server, 486);
+    pair.clock.advance(40);
+    expect([told, acks, server?.state]).toEqual([["200"], 1, "confirmed"]);
+  });
+
   it("RFC 3261 13.2.2.4, 16.11: every copy of the ACK of a 2xx is octet for octet the same, and no other ACK has its branch", async () => {
     const pair = createPair();
     const ackOf = (n: number, toTag: string, via?: string): SipRequest => {

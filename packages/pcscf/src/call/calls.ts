@@ -11,6 +11,7 @@ import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import { createLeg, type Leg } from "./leg.ts";
 import type { CallView } from "./view.ts";
+import type { CallEnvironment } from "./work.ts";
 
 export interface Calls {
   /** Legs that have not ended. */
@@ -51,6 +52,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
   const unsettled = new Set<Promise<void>>();
   let ended: readonly CallView[] = [];
   const { limits } = ctx.config;
+  const env: CallEnvironment = { random: ctx.random, limits };
 
   const finished = (leg: Leg, view: CallView): void => {
     legs.delete(leg.id);
@@ -76,14 +78,15 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     const { id, direction, callId, negotiation } = restored;
     const binding = ctx.bindings.byId(restored.binding.id) ?? restored.binding;
     const facts = { id, token: ctx.tokens.seal("call", id), direction, callId, bindingId: binding.id };
-    const leg: Leg = createLeg({
+    const leg = createLeg({
       ctx,
       gateway,
       binding,
       facts: { ...facts, media: negotiation.facts },
       keep: memory?.keep,
       restored,
-      onFinished: (view) => finished(leg, view),
+      env,
+      onFinished: finished,
     });
     put(leg);
     // Connections are gone; a UE that has one comes back on another.
@@ -110,7 +113,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       const siblings = perBinding.get(binding.id)?.size ?? 0;
       if (legs.size >= limits.maxCalls || siblings >= limits.maxCallsPerBinding) return false;
       const id = token(ctx.random, 24);
-      const leg: Leg = createLeg({
+      const leg = createLeg({
         ctx,
         gateway,
         binding,
@@ -130,7 +133,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
           },
         },
         keep: memory?.keep,
-        onFinished: (view) => finished(leg, view),
+        env,
+        onFinished: finished,
       });
       put(leg);
       leg.request(transaction, from, arrived);

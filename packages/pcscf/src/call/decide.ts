@@ -6,14 +6,11 @@ import { sdpBodyOf } from "./body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { passAck, passRequest, passResponse } from "./pass.ts";
 import type { Carried } from "./types.ts";
-import { refuse, withoutCarried, withoutOffer, type Work } from "./work.ts";
-
-/** Decided bodies remembered for retransmissions. */
-const maxDecided = 32;
+import { putDecided, refuse, type Work } from "./work.ts";
 
 const takeCarried = (work: Work): Carried | undefined => {
   const { carried } = work.call;
-  work.call = withoutCarried(work.call);
+  work.call.carried = undefined;
   return carried;
 };
 
@@ -27,10 +24,9 @@ export const pass = (work: Work, carried: Carried, sdp: Buffer | undefined): voi
 const sendOn = (work: Work, carried: Carried, sdp: Buffer): void => {
   const body = sdpBodyOf(carried.kind === "response" ? carried.response : carried.request);
   if (body.kind !== "sdp") return;
-  const decided = new Map(work.call.decided).set(carried.key, { received: Buffer.from(body.octets), sent: sdp });
-  const [oldest] = decided.keys();
-  if (decided.size > maxDecided && oldest !== undefined) decided.delete(oldest);
-  work.call = { ...work.call, decided };
+  // Requests are told from their copies by their transaction.
+  if (carried.kind !== "request")
+    putDecided(work, carried.key, { received: body.octets.toString("latin1"), sent: sdp.toString("latin1") });
   pass(work, carried, sdp);
 };
 
@@ -38,8 +34,7 @@ const refuseCarried = (work: Work, carried: Carried | undefined, status: number,
   const exchange = carried?.kind === "request" ? work.call.exchanges.get(carried.exchange) : undefined;
   // A response or an ACK cannot be refused.
   if (exchange === undefined) return endCall(work, "media-security", status, detail);
-  if (work.call.offer?.exchange === exchange.id && work.call.offer.within === "request")
-    work.call = withoutOffer(work.call);
+  if (work.call.offer?.exchange === exchange.id && work.call.offer.within === "request") work.call.offer = undefined;
   refuse(work, exchange, status);
   if (exchange.initial) finish(work, "media-security", detail);
   // An answer in PRACK that cannot be used leaves its offer without one.
@@ -65,14 +60,14 @@ const putOff = (work: Work): void => {
     if (exchange !== undefined) refuse(work, exchange, 500, "busy");
   } else if (carried?.kind === "response" && work.call.deferred.length < maxDeferred) {
     const { exchange, response } = carried;
-    work.call = { ...work.call, deferred: [...work.call.deferred, { kind: "response", exchange, response }] };
+    work.call.deferred = [...work.call.deferred, { kind: "response", exchange, response }];
   }
 };
 
 const carryOut = (work: Work, effect: Effect): void => {
   switch (effect.kind) {
     case "gateway":
-      work.call = { ...work.call, waiting: [...work.call.waiting, effect.request] };
+      work.call.waiting = [...work.call.waiting, effect.request];
       work.effects.push(effect);
       return;
     case "forward": {
@@ -83,7 +78,7 @@ const carryOut = (work: Work, effect: Effect): void => {
     case "refuse":
       return refuseCarried(work, takeCarried(work), effect.status, effect.reason);
     case "end-call":
-      work.call = withoutCarried(work.call);
+      work.call.carried = undefined;
       return endCall(work, "media-security", effect.coreStatus, effect.reason);
     case "drop-branch":
       return dropBranch(work, effect.branch, effect.reason);
@@ -98,13 +93,14 @@ const carryOut = (work: Work, effect: Effect): void => {
 
 /** Hands an event to the negotiation and carries out what it decides, in its order. */
 export const decideNext = (work: Work, event: NegotiationEvent, carried?: Carried): void => {
-  const { state, effects, evidence } = decide(work.call.negotiation, event, work.env.random);
-  work.call = {
-    ...work.call,
-    negotiation: state,
-    evidence: [...work.call.evidence, ...evidence].slice(0, work.env.limits.maxEvidence),
-    ...(carried === undefined ? {} : { carried }),
-  };
-  if (evidence.length > 0) work.effects.push({ kind: "evidence", evidence });
+  const { call } = work;
+  const { state, effects, evidence } = decide(call.negotiation, event, work.env.random);
+  call.negotiation = state;
+  if (carried !== undefined) call.carried = carried;
+  if (evidence.length > 0) {
+    const room = Math.max(0, work.env.limits.maxEvidence - call.evidence.length);
+    if (room > 0) call.evidence = [...call.evidence, ...evidence.slice(0, room)];
+    work.effects.push({ kind: "evidence", evidence });
+  }
   for (const effect of effects) carryOut(work, effect);
 };

@@ -11,7 +11,7 @@ import {
   type SipRequest,
   type SipResponse,
 } from "@sallyport/sip";
-import type { CallDialog, CallState, Party, Side } from "./types.ts";
+import type { CallDialog, CallState, Exchange, Party, Side } from "./types.ts";
 
 export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
@@ -37,33 +37,39 @@ const routeSets = (
     : { down: all.slice(0, first).toReversed(), up: all.slice(last + 1) };
 };
 
+/** What the dialogs of an initial INVITE will need of it. RFC 3261 12.1.2. */
+export const opening = (request: SipRequest, seq: number): NonNullable<Exchange["opens"]> => ({
+  uri: request.uri,
+  caller: {
+    name: headerValue(request, "from") ?? "",
+    target: contactOf(request) ?? "",
+    routes: headerList(request, "record-route"),
+    seq,
+  },
+});
+
 /** The dialog a response to the initial INVITE creates or confirms; undefined without a To tag. */
 export const dialogFrom = (
-  request: SipRequest,
+  call: CallState,
+  { uri, caller }: NonNullable<Exchange["opens"]>,
   response: SipResponse,
-  token: string,
   known: CallDialog | undefined,
 ): CallDialog | undefined => {
   const tag = tagOf(response, "to");
   if (tag === undefined) return undefined;
   const confirmed = response.status >= 200;
-  const routes = routeSets(response, token);
-  const target = contactOf(response) ?? known?.downstream.target ?? request.uri;
+  const routes = routeSets(response, call.token);
+  const target = contactOf(response) ?? known?.downstream.target ?? uri;
   // RFC 3261 13.2.2.4: the route set is recomputed from the 2xx.
   const down =
     headerList(response, "record-route").length > 0 || known === undefined ? routes.down : known.downstream.routes;
   return {
     tag,
-    callId: headerValue(request, "call-id") ?? "",
-    upstream: known?.upstream ?? {
-      name: headerValue(request, "from") ?? "",
-      target: contactOf(request) ?? "",
-      routes: headerList(request, "record-route"),
-      seq: seqOf(request),
-    },
+    callId: call.callId,
+    upstream: known?.upstream ?? caller,
     downstream: { name: headerValue(response, "to") ?? "", target, routes: down, seq: known?.downstream.seq ?? 0 },
     state: confirmed || known?.state === "confirmed" ? "confirmed" : "early",
-    ...(known?.unacknowledged === undefined ? {} : { unacknowledged: known.unacknowledged }),
+    unacknowledged: known?.unacknowledged,
   };
 };
 
@@ -73,14 +79,29 @@ export const partyAt = (call: CallState, dialog: CallDialog, side: Side): Party 
 const withParty = (call: CallState, dialog: CallDialog, side: Side, party: Party): CallDialog =>
   side === upstreamOf(call) ? { ...dialog, upstream: party } : { ...dialog, downstream: party };
 
-/** The dialog a request from `from` belongs to, by both tags. RFC 3261 12.2.2. */
-export const dialogOf = (call: CallState, request: SipRequest, from: Side): CallDialog | undefined => {
-  const up = from === upstreamOf(call);
-  const own = tagOf(request, up ? "from" : "to");
-  const dialog = call.dialogs.get(tagOf(request, up ? "to" : "from") ?? "");
-  const due = /;\s*tag\s*=\s*([^;\s]+)/i.exec(dialog?.upstream.name.replace(/^.*>/, "") ?? "")?.[1];
-  return dialog !== undefined && own === due ? dialog : undefined;
+/** The tag of a From or To value; nearly all write it as `>;tag=x`, at the end. */
+const tagIn = (name: string): string | undefined => {
+  const params = name.lastIndexOf(">") + 1;
+  const tag = name.startsWith(";tag=", params) ? name.slice(params + 5) : "";
+  if (tag !== "" && !/[;\s]/.test(tag)) return tag;
+  return /;\s*tag\s*=\s*([^;\s]+)/i.exec(name.slice(params))?.[1];
 };
+
+/** The dialog of a message with these tags, `from` being the side of its From. RFC 3261 12.2.2. */
+export const dialogOf = (
+  call: CallState,
+  tags: Pick<Exchange, "fromTag" | "toTag">,
+  from: Side,
+): CallDialog | undefined => {
+  const up = from === upstreamOf(call);
+  const dialog = call.dialogs.get((up ? tags.toTag : tags.fromTag) ?? "");
+  return dialog !== undefined && (up ? tags.fromTag : tags.toTag) === tagIn(dialog.upstream.name) ? dialog : undefined;
+};
+
+export const tagsOf = (message: SipMessage): Pick<Exchange, "fromTag" | "toTag"> => ({
+  fromTag: tagOf(message, "from"),
+  toTag: tagOf(message, "to"),
+});
 
 /** Notes the CSeq a party used and the Contact it now has. RFC 3261 12.2.1.1 and 12.2.2 (target refresh). */
 export const refreshed = (call: CallState, dialog: CallDialog, from: Side, message: SipMessage): CallDialog => {

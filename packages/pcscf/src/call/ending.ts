@@ -4,7 +4,7 @@ import { reasonPhrase } from "@sallyport/sip";
 import { ackTowards, byeTowards, otherSide, upstreamOf } from "./dialog.ts";
 import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
-import { putDialog, putExchange, refuse, withoutCarried, type Work } from "./work.ts";
+import { putDialog, putExchange, refuse, type Work } from "./work.ts";
 
 /** 64*T1: how long a 2xx or a final response may still come for what we cancelled. */
 const lingerMs = 32_000;
@@ -15,14 +15,16 @@ const openInvites = (work: Work): readonly Exchange[] =>
 /** Tells the negotiation that all is over: the gateway is released, keys are zeroised. Harmless when repeated. */
 const release = (work: Work): void => {
   if (work.call.released) return;
-  work.call = { ...work.call, released: true };
+  work.call.released = true;
   decideNext(work, { kind: "ended" });
 };
 
 /** Nothing more will come of this leg: forget it, now or after stragglers had their time. */
 export const finish = (work: Work, reason: EndReason, detail: string, linger = false): void => {
   if (work.call.phase === "ending") return;
-  work.call = { ...withoutCarried(work.call), phase: "ending", ended: { reason, detail } };
+  work.call.carried = undefined;
+  work.call.phase = "ending";
+  work.call.ended = { reason, detail };
   release(work);
   // Whoever still waits for an answer inside the dialog gets one: the dialog is gone. RFC 3261 12.2.2.
   for (const exchange of work.call.exchanges.values()) refuse(work, exchange, 481);
@@ -33,15 +35,15 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
 };
 
 const acknowledge = (work: Work, dialog: CallDialog): CallDialog => {
-  if (dialog.unacknowledged === undefined) return dialog;
+  const { unacknowledged: seq } = dialog;
+  if (seq === undefined) return dialog;
   const invite = [...work.call.exchanges.values()].find(
-    ({ method, seq }) => method === "INVITE" && seq === dialog.unacknowledged,
+    (exchange) => exchange.method === "INVITE" && exchange.seq === seq,
   );
   const towards = otherSide(invite?.from ?? upstreamOf(work.call));
-  const { unacknowledged: seq, ...rest } = dialog;
   const party = towards === upstreamOf(work.call) ? dialog.upstream : dialog.downstream;
   work.effects.push({ kind: "acknowledge", towards, party, request: ackTowards(work.call, dialog, towards, seq) });
-  return rest;
+  return { ...dialog, unacknowledged: undefined };
 };
 
 const bye = (work: Work, dialog: CallDialog, towards: Side, reason: string): CallDialog => {

@@ -2,9 +2,10 @@
 // Owns the leg's lifetime: when it is finished nothing of it is left (invariant 10). Decides nothing itself.
 import type { Timer } from "@sallyport/kit";
 import type { IqContext, IqNotification } from "@sallyport/iq";
-import { summarise, type NegotiationSummary, type Side } from "@sallyport/media-security";
+import { summarise, type Side } from "@sallyport/media-security";
 import {
   createResponse,
+  type ClientHandlers,
   type ClientTransaction,
   type Flow,
   type ServerTransaction,
@@ -29,11 +30,12 @@ import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
 import { otherSide } from "./dialog.ts";
 import type { CallSurroundings } from "../state/call-record.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
-import { createGatewayWork } from "./gateway-work.ts";
-import { createKeeping } from "./keeping.ts";
+import { createGatewayWork, type GatewayWork } from "./gateway-work.ts";
+import { createKeeping, type Keeping } from "./keeping.ts";
 import { openCall, resumeCall, step, type CallFacts } from "./step.ts";
 import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
 import { removedIn, removedKinds, type CallView } from "./view.ts";
+import type { CallEnvironment } from "./work.ts";
 
 export interface Leg {
   readonly id: string;
@@ -66,315 +68,367 @@ export interface LegOptions {
   readonly keep: KeptCalls | undefined;
   /** The call an earlier run left. */
   readonly restored?: LoadedCall;
-  readonly onFinished: (view: CallView) => void;
+  readonly env: CallEnvironment;
+  readonly onFinished: (leg: Leg, view: CallView) => void;
 }
 
 /** RFC 4028 10: a refresh that was on its way while this edge was down has this long to come again, 64*T1. */
 const refreshAgainMs = 32_000;
 
-export const createLeg = (options: LegOptions): Leg => {
-  const { ctx, gateway, facts, binding: registered, restored, onFinished } = options;
-  const { clock, log, config } = ctx;
-  const env = { random: ctx.random, limits: config.limits };
-  const servers = new Map<number, ServerTransaction>();
-  const clients = new Map<number, ClientTransaction>();
-  const timers = new Map<CallTimer, Timer>();
-  const inbox: CallInput[] = [];
-  const startedAt = restored?.startedAt ?? clock.now();
-  let state: CallState = restored === undefined ? openCall(facts) : resumeCall(facts, restored);
-  let binding = registered;
-  let summary: NegotiationSummary = summarise(state.negotiation);
-  const media = createGatewayWork({
-    call: facts.id,
-    gateway,
-    emergency: facts.media.emergency === true,
-    log,
-    held: restored?.context?.context,
-  });
-  let unsettled = restored?.unsettled ?? false;
-  let exchanges = 0;
-  let busy = false;
-  let finished = false;
-  let answeredAt: number | undefined = restored?.answeredAt;
-  let sessionEndsAt: number | undefined = restored?.sessionEndsAt;
-  let endedAt: number | undefined;
+/** What becomes of a BYE or of anything else we send in our own name interests nobody. */
+const ignore = (): void => undefined;
+const unheard: ClientHandlers = { onResponse: ignore, onTimeout: ignore, onTransportError: ignore };
+
+// A class: legs come by the hundred a second, and their functions need not be made anew for each.
+class CallLeg implements Leg {
+  readonly #ctx: EdgeContext;
+  readonly #facts: Pick<CallFacts, "id" | "callId" | "direction" | "token" | "bindingId">;
+  readonly #env: CallEnvironment;
+  readonly #media: GatewayWork;
+  readonly #keeping: Keeping;
+  readonly #onFinished: (leg: Leg, view: CallView) => void;
+  readonly #servers = new Map<number, ServerTransaction>();
+  readonly #clients = new Map<number, ClientTransaction>();
+  readonly #timers = new Map<CallTimer, Timer>();
+  readonly #inbox: CallInput[] = [];
+  readonly #startedAt: number;
+  #state: CallState;
+  #binding: Binding;
+  #unsettled: boolean;
+  #exchanges = 0;
+  #busy = false;
+  #finished = false;
+  #answeredAt: number | undefined;
+  #sessionEndsAt: number | undefined;
+  #endedAt: number | undefined;
+
+  constructor(options: LegOptions) {
+    const { ctx, facts, restored } = options;
+    const { id, callId, direction, token, bindingId } = facts;
+    this.#ctx = ctx;
+    this.#facts = { id, callId, direction, token, bindingId };
+    this.#env = options.env;
+    this.#onFinished = options.onFinished;
+    this.#startedAt = restored?.startedAt ?? ctx.clock.now();
+    this.#state = restored === undefined ? openCall(facts) : resumeCall(facts, restored);
+    this.#binding = options.binding;
+    this.#unsettled = restored?.unsettled ?? false;
+    this.#answeredAt = restored?.answeredAt;
+    this.#sessionEndsAt = restored?.sessionEndsAt;
+    this.#media = createGatewayWork({
+      call: id,
+      gateway: options.gateway,
+      emergency: facts.media.emergency === true,
+      log: ctx.log,
+      held: restored?.context?.context,
+    });
+    this.#keeping = createKeeping(
+      options.keep,
+      () => this.#surroundings(),
+      restored === undefined ? undefined : this.#state,
+    );
+    if (this.#sessionEndsAt !== undefined)
+      this.#arm("session", Math.max(this.#sessionEndsAt - ctx.clock.now(), refreshAgainMs));
+  }
+
+  get id(): string {
+    return this.#facts.id;
+  }
+
+  get bindingId(): string {
+    return this.#facts.bindingId;
+  }
+
+  get kept(): boolean {
+    return this.#keeping.kept;
+  }
+
+  get ended(): boolean {
+    return this.#state.phase === "ending";
+  }
+
+  get context(): IqContext | undefined {
+    return this.#media.context;
+  }
+
+  isUe(flow: Flow): boolean {
+    return isFlowOf(this.#ctx, this.#current(), flow);
+  }
+
+  request(transaction: ServerTransaction, from: Side, arrived: SipRequest): void {
+    this.#exchanges += 1;
+    const exchange = this.#exchanges;
+    this.#servers.set(exchange, transaction);
+    transaction.onCancel = () => this.feed({ kind: "cancel", exchange });
+    transaction.onEnd = () => this.#servers.delete(exchange);
+    this.feed({ kind: "request", exchange, from, request: arrived });
+  }
+
+  feed(input: CallInput): void {
+    if (this.#finished) return;
+    this.#inbox.push(input);
+    if (!this.#busy) this.#work();
+  }
+
+  notify(notification: IqNotification): void {
+    if (notification.kind === "context-lost") {
+      this.#media.forget();
+      this.feed({ kind: "end", reason: "gateway-lost", status: 503, detail: notification.reason });
+    } else if (notification.kind === "media-inactivity") {
+      this.feed({ kind: "end", reason: "media-inactive", status: 408, detail: "media inactivity" });
+    }
+  }
+
+  gatewayBack(gateway: string): void {
+    if (this.#unsettled && this.#media.context?.gateway === gateway) this.#settleAgain();
+  }
+
+  /** Nothing that lives on behind us, such as a transaction of RFC 6026, may hold on to us. */
+  abandon(): void {
+    this.#finished = true;
+    this.#inbox.length = 0;
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    for (const server of this.#servers.values()) {
+      server.onCancel = undefined;
+      server.onEnd = undefined;
+    }
+    this.#servers.clear();
+    for (const client of this.#clients.values()) client.forget();
+    this.#clients.clear();
+  }
+
+  view(): CallView {
+    const state = this.#state;
+    const { security, reason, streams } = summarise(state.negotiation);
+    const { context } = this.#media;
+    return {
+      id: this.#facts.id,
+      callId: this.#facts.callId,
+      direction: this.#facts.direction,
+      aor: this.#binding.aor,
+      phase: state.phase === "ending" ? "ended" : state.phase,
+      startedAt: this.#startedAt,
+      ...(this.#answeredAt === undefined ? {} : { answeredAt: this.#answeredAt }),
+      ...(this.#endedAt === undefined ? {} : { endedAt: this.#endedAt }),
+      ...(state.ended === undefined ? {} : { ended: state.ended }),
+      security,
+      reason,
+      streams,
+      evidence: state.evidence,
+      removed: removedIn(state.evidence),
+      ...(context === undefined ? {} : { gateway: { gateway: context.gateway, context: context.context } }),
+    };
+  }
+
+  settled(): Promise<void> {
+    return this.#media.settled();
+  }
 
   /** The binding as it is now: a refresh may have moved the UE to another flow. */
-  const current = (): Binding => (binding = ctx.bindings.byId(binding.id) ?? binding);
+  #current(): Binding {
+    return (this.#binding = this.#ctx.bindings.byId(this.#binding.id) ?? this.#binding);
+  }
 
-  const surroundings = (): CallSurroundings => {
-    const held = media.describe();
+  #surroundings(): CallSurroundings {
+    const held = this.#media.describe();
     return {
-      binding: current(),
-      startedAt,
-      ...(answeredAt === undefined ? {} : { answeredAt }),
-      ...(sessionEndsAt === undefined ? {} : { sessionEndsAt }),
+      binding: this.#current(),
+      startedAt: this.#startedAt,
+      ...(this.#answeredAt === undefined ? {} : { answeredAt: this.#answeredAt }),
+      ...(this.#sessionEndsAt === undefined ? {} : { sessionEndsAt: this.#sessionEndsAt }),
       ...(held === undefined ? {} : { context: held }),
     };
-  };
-  const keeping = createKeeping(options.keep, surroundings, restored === undefined ? undefined : state);
+  }
 
-  const cameIn = (transaction: ServerTransaction): ListeningPoint | undefined => ctx.points.ofFlow(transaction.flow);
+  #outgoing(towards: Side, request: SipRequest, party: Party | undefined, point: ListeningPoint): Outgoing | undefined {
+    const parts = { request, binding: this.#current(), cameIn: point, hop: party, token: this.#facts.token };
+    return towards === "core" ? towardsCore(this.#ctx, parts) : towardsUe(this.#ctx, parts);
+  }
 
-  const outgoing = (
-    towards: Side,
-    request: SipRequest,
-    party: Party | undefined,
-    point: ListeningPoint,
-  ): Outgoing | undefined => {
-    const parts = { request, binding: current(), cameIn: point, hop: party, token: facts.token };
-    return towards === "core" ? towardsCore(ctx, parts) : towardsUe(ctx, parts);
-  };
-
-  const anyPoint = (side: Side): ListeningPoint | undefined => ctx.points.all.find((point) => point.side === side);
-
-  const toGateway = ({ request, plan }: CallEffect & { readonly kind: "gateway" }): void => {
-    unsettled = false;
-    media.carryOut(plan, (reply) => {
-      if (reply.ok) return feed({ kind: "gateway-done", request, access: reply.access, core: reply.core });
-      ctx.counters.count("gateway_failures_total", { code: reply.code });
-      log.warn("gateway refused", { call: facts.id, code: reply.code });
-      return feed({ kind: "gateway-refused", request, status: reply.status });
+  #toGateway({ request, plan }: CallEffect & { readonly kind: "gateway" }): void {
+    this.#unsettled = false;
+    this.#media.carryOut(plan, (reply) => {
+      if (reply.ok) return this.feed({ kind: "gateway-done", request, access: reply.access, core: reply.core });
+      this.#ctx.counters.count("gateway_failures_total", { code: reply.code });
+      this.#ctx.log.warn("gateway refused", { call: this.#facts.id, code: reply.code });
+      return this.feed({ kind: "gateway-refused", request, status: reply.status });
     });
-  };
+  }
 
   /** The last run may have died between an order to the gateway and its result: what is in force is said again. */
-  const settleAgain = (): void => {
-    unsettled = false;
-    const streams = state.negotiation.installed.map(({ wish }) => wish);
-    media.carryOut({ context: "existing", streams, remove: [] }, ({ ok }) =>
-      log.info("gateway told again", { call: facts.id, answered: ok }),
+  #settleAgain(): void {
+    this.#unsettled = false;
+    const streams = this.#state.negotiation.installed.map(({ wish }) => wish);
+    this.#media.carryOut({ context: "existing", streams, remove: [] }, ({ ok }) =>
+      this.#ctx.log.info("gateway told again", { call: this.#facts.id, answered: ok }),
     );
-  };
+  }
 
-  const forward = (effect: CallEffect & { readonly kind: "forward" }): void => {
-    const { exchange: id } = effect;
-    const server = servers.get(id);
-    const point = server === undefined ? undefined : cameIn(server);
-    const out = point === undefined ? undefined : outgoing(effect.towards, effect.request, effect.party, point);
+  #forward(effect: CallEffect & { readonly kind: "forward" }): void {
+    const ctx = this.#ctx;
+    const { exchange, towards } = effect;
+    const server = this.#servers.get(exchange);
+    const point = server === undefined ? undefined : ctx.points.ofFlow(server.flow);
+    const out = point === undefined ? undefined : this.#outgoing(towards, effect.request, effect.party, point);
     if (server === undefined || out === undefined) {
-      return feed({ kind: "unanswered", exchange: id, status: refusalOfLostFlow(current()) });
+      return this.feed({ kind: "unanswered", exchange, status: refusalOfLostFlow(this.#current()) });
     }
-    const client = ctx.transactions.request(
-      out.request,
-      out.to,
-      {
-        onResponse: (response, flow) => {
-          noteFlow(ctx, current(), flow);
-          feed({ kind: "response", exchange: id, response });
-        },
-        onTimeout: () => feed({ kind: "unanswered", exchange: id, status: 408 }),
-        onTransportError: (error) => {
-          log.info("request not sent", { call: facts.id, error: error.message });
-          feed({
-            kind: "unanswered",
-            exchange: id,
-            status: effect.towards === "access" ? refusalOfLostFlow(current()) : 503,
-          });
-        },
-        onEnd: () => clients.delete(id),
+    const handlers: ClientHandlers = {
+      onResponse: (response, flow) => {
+        noteFlow(ctx, this.#current(), flow);
+        this.feed({ kind: "response", exchange, response });
       },
-      { branch: branchFor(ctx, server.request) },
-    );
-    clients.set(id, client);
-  };
+      onTimeout: () => this.feed({ kind: "unanswered", exchange, status: 408 }),
+      onTransportError: (error) => {
+        ctx.log.info("request not sent", { call: this.#facts.id, error: error.message });
+        const status = towards === "access" ? refusalOfLostFlow(this.#current()) : 503;
+        this.feed({ kind: "unanswered", exchange, status });
+      },
+      onEnd: () => this.#clients.delete(exchange),
+    };
+    const branch = branchFor(ctx, server.request);
+    this.#clients.set(exchange, ctx.transactions.request(out.request, out.to, handlers, { branch }));
+  }
 
-  const send = (to: Flow | SipTarget, request: SipRequest): void => {
-    ctx.transactions
+  #send(to: Flow | SipTarget, request: SipRequest): void {
+    const { transactions, log } = this.#ctx;
+    transactions
       .sendAck(request, to)
-      .catch((error: unknown) => log.info("ack not sent", { call: facts.id, error: String(error) }));
-  };
+      .catch((error: unknown) => log.info("ack not sent", { call: this.#facts.id, error: String(error) }));
+  }
 
   /** Requests no UE or core element sent: they leave by any point of the other side. */
-  const sendOwn = (effect: CallEffect & { readonly kind: "acknowledge" | "originate" }): void => {
-    const point = anyPoint(otherSide(effect.towards));
-    const out = point === undefined ? undefined : outgoing(effect.towards, effect.request, effect.party, point);
-    if (out === undefined) return log.info("flow gone", { call: facts.id, method: effect.request.method });
-    if (effect.kind === "acknowledge") return send(out.to, out.request);
-    const ignore = (): void => undefined;
-    ctx.transactions.request(out.request, out.to, { onResponse: ignore, onTimeout: ignore, onTransportError: ignore });
-  };
+  #sendOwn(effect: CallEffect & { readonly kind: "acknowledge" | "originate" }): void {
+    const ctx = this.#ctx;
+    const side = otherSide(effect.towards);
+    const point = ctx.points.all.find((each) => each.side === side);
+    const out = point === undefined ? undefined : this.#outgoing(effect.towards, effect.request, effect.party, point);
+    if (out === undefined) {
+      return ctx.log.info("flow gone", { call: this.#facts.id, method: effect.request.method });
+    }
+    if (effect.kind === "acknowledge") return this.#send(out.to, out.request);
+    ctx.transactions.request(out.request, out.to, unheard);
+  }
 
-  const perform = (effect: CallEffect): void => {
+  #respond(effect: CallEffect & { readonly kind: "respond" }): void {
+    const server = this.#servers.get(effect.exchange);
+    // RFC 3325 and TS 24.229 5.2.6.4: the UE that answers is who it registered as.
+    const answers =
+      effect.from === "access" && effect.initial && server !== undefined
+        ? answersAs(server.request, this.#current().identities)
+        : undefined;
+    server?.respond(responseTowards(this.#ctx, effect.response, otherSide(effect.from), answers));
+  }
+
+  #refuse({ exchange, status }: CallEffect & { readonly kind: "refuse" }): void {
+    const server = this.#servers.get(exchange);
+    if (server === undefined) return;
+    const { request, toTag } = server;
+    this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
+    server.respond(createResponse(request, status, undefined, { toTag }));
+  }
+
+  #countEvidence({ evidence }: CallEffect & { readonly kind: "evidence" }): void {
+    for (const { changed, origin, quirk, quirkMode = "tolerant" } of evidence) {
+      if (quirk !== undefined) noteQuirk(this.#ctx, { quirk, mode: quirkMode }, { call: this.#facts.id });
+      for (const change of changed) {
+        for (const kind of removedKinds(change)) {
+          this.#ctx.counters.count("indications_removed_total", { kind, from: origin });
+        }
+      }
+    }
+  }
+
+  #arm(timer: CallTimer, ms: number): void {
+    this.#timers.get(timer)?.cancel();
+    this.#timers.set(
+      timer,
+      this.#ctx.clock.after(ms, () => this.feed({ kind: "timer", timer })),
+    );
+  }
+
+  #disarm(timer: CallTimer): void {
+    this.#timers.get(timer)?.cancel();
+    this.#timers.delete(timer);
+  }
+
+  #perform(effect: CallEffect): void {
     switch (effect.kind) {
       case "forward":
-        return forward(effect);
-      case "respond": {
-        // RFC 3325 and TS 24.229 5.2.6.4: the UE that answers is who it registered as.
-        const asked = servers.get(effect.exchange)?.request;
-        const answers =
-          effect.from === "access" && effect.initial && asked !== undefined
-            ? answersAs(asked, current().identities)
-            : undefined;
-        const response = responseTowards(ctx, effect.response, otherSide(effect.from), answers);
-        return servers.get(effect.exchange)?.respond(response);
-      }
-      case "refuse": {
-        const server = servers.get(effect.exchange);
-        if (server === undefined) return undefined;
-        ctx.counters.count("requests_refused_total", { method: server.request.method, status: String(effect.status) });
-        return server.respond(createResponse(server.request, effect.status, undefined, { toTag: server.toTag }));
-      }
+        return this.#forward(effect);
+      case "respond":
+        return this.#respond(effect);
+      case "refuse":
+        return this.#refuse(effect);
       case "cancel":
-        return clients.get(effect.exchange)?.cancel();
+        return this.#clients.get(effect.exchange)?.cancel();
       case "acknowledge":
       case "originate":
-        return sendOwn(effect);
+        return this.#sendOwn(effect);
       case "gateway":
-        return toGateway(effect);
+        return this.#toGateway(effect);
       case "release-gateway":
-        return media.release();
+        return this.#media.release();
       case "zeroise":
         for (const key of effect.keys) key.release();
         return undefined;
       case "evidence":
-        for (const { changed, origin, quirk, quirkMode = "tolerant" } of effect.evidence) {
-          if (quirk !== undefined) noteQuirk(ctx, { quirk, mode: quirkMode }, { call: facts.id });
-          for (const change of changed) {
-            for (const kind of removedKinds(change)) {
-              ctx.counters.count("indications_removed_total", { kind, from: origin });
-            }
-          }
-        }
-        return undefined;
+        return this.#countEvidence(effect);
       case "arm":
-        timers.get(effect.timer)?.cancel();
-        timers.set(
-          effect.timer,
-          clock.after(effect.ms, () => feed({ kind: "timer", timer: effect.timer })),
-        );
-        return undefined;
+        return this.#arm(effect.timer, effect.ms);
       case "disarm":
-        timers.get(effect.timer)?.cancel();
-        timers.delete(effect.timer);
-        return undefined;
+        return this.#disarm(effect.timer);
       case "finished":
-        return finish();
+        return this.#finish();
     }
-  };
-
-  const letGo = (): void => {
-    finished = true;
-    inbox.length = 0;
-    for (const timer of timers.values()) timer.cancel();
-    timers.clear();
-    servers.clear();
-  };
-
-  const finish = (): void => {
-    if (finished) return;
-    letGo();
-    onFinished(view());
-  };
-
-  const note = (effects: readonly CallEffect[]): void => {
-    summary = summarise(state.negotiation);
-    for (const effect of effects) {
-      if (effect.kind === "arm" && effect.timer === "session") sessionEndsAt = clock.now() + effect.ms;
-      else if (effect.kind === "disarm" && effect.timer === "session") sessionEndsAt = undefined;
-    }
-    if (state.phase === "confirmed") answeredAt ??= clock.now();
-    if (state.phase === "ending") endedAt ??= clock.now();
-  };
-
-  const feed = (input: CallInput): void => {
-    if (finished) return;
-    inbox.push(input);
-    if (!busy) work();
-  };
-
-  const performAll = (effects: readonly CallEffect[]): void => {
-    for (const effect of effects) perform(effect);
-  };
-
-  /** Everything waits, in order, while the store takes in what the next message will promise. */
-  const work = (): void => {
-    busy = true;
-    try {
-      for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
-        const { effects, state: after } = step(state, next, env);
-        state = after;
-        note(effects);
-        const saved = keeping.before(state, effects);
-        if (saved !== undefined) return media.track(performLater(saved, effects));
-        performAll(effects);
-      }
-      busy = false;
-    } catch (error) {
-      busy = false;
-      throw error;
-    }
-  };
-
-  const performLater = async (saved: Promise<void>, effects: readonly CallEffect[]): Promise<void> => {
-    await saved;
-    if (finished) return;
-    try {
-      performAll(effects);
-    } finally {
-      work();
-    }
-  };
-
-  const view = (): CallView => ({
-    id: facts.id,
-    callId: facts.callId,
-    direction: facts.direction,
-    aor: binding.aor,
-    phase: state.phase === "ending" ? "ended" : state.phase,
-    startedAt,
-    ...(answeredAt === undefined ? {} : { answeredAt }),
-    ...(endedAt === undefined ? {} : { endedAt }),
-    ...(state.ended === undefined ? {} : { ended: state.ended }),
-    security: summary.security,
-    reason: summary.reason,
-    streams: summary.streams,
-    evidence: state.evidence,
-    removed: removedIn(state.evidence),
-    ...(media.context === undefined
-      ? {}
-      : { gateway: { gateway: media.context.gateway, context: media.context.context } }),
-  });
-
-  if (sessionEndsAt !== undefined) {
-    perform({ kind: "arm", timer: "session", ms: Math.max(sessionEndsAt - clock.now(), refreshAgainMs) });
   }
 
-  return {
-    id: facts.id,
-    bindingId: facts.bindingId,
-    get kept() {
-      return keeping.kept;
-    },
-    isUe: (flow) => isFlowOf(ctx, current(), flow),
-    get ended() {
-      return state.phase === "ending";
-    },
-    get context() {
-      return media.context;
-    },
-    request: (transaction, from, arrived) => {
-      exchanges += 1;
-      const id = exchanges;
-      servers.set(id, transaction);
-      transaction.onCancel = () => feed({ kind: "cancel", exchange: id });
-      transaction.onEnd = () => servers.delete(id);
-      feed({ kind: "request", exchange: id, from, request: arrived });
-    },
-    feed,
-    notify: (notification) => {
-      if (notification.kind === "context-lost") {
-        media.forget();
-        feed({ kind: "end", reason: "gateway-lost", status: 503, detail: notification.reason });
-      } else if (notification.kind === "media-inactivity") {
-        feed({ kind: "end", reason: "media-inactive", status: 408, detail: "media inactivity" });
+  #finish(): void {
+    if (this.#finished) return;
+    this.abandon();
+    this.#onFinished(this, this.view());
+  }
+
+  #note(effects: readonly CallEffect[]): void {
+    const { clock } = this.#ctx;
+    for (const effect of effects) {
+      if (effect.kind === "arm" && effect.timer === "session") this.#sessionEndsAt = clock.now() + effect.ms;
+      else if (effect.kind === "disarm" && effect.timer === "session") this.#sessionEndsAt = undefined;
+    }
+    if (this.#state.phase === "setup") return;
+    if (this.#state.phase === "confirmed") this.#answeredAt ??= clock.now();
+    else this.#endedAt ??= clock.now();
+  }
+
+  /** Everything waits, in order, while the store takes in what the next message will promise. */
+  #work(): void {
+    this.#busy = true;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+        const { effects, state } = step(this.#state, next, this.#env);
+        this.#state = state;
+        this.#note(effects);
+        const saved = this.#keeping.before(state, effects);
+        if (saved !== undefined) return this.#media.track(this.#performLater(saved, effects));
+        for (const effect of effects) this.#perform(effect);
       }
-    },
-    gatewayBack: (id) => {
-      if (unsettled && media.context?.gateway === id) settleAgain();
-    },
-    abandon: letGo,
-    view,
-    settled: () => media.settled(),
-  };
-};
+      this.#busy = false;
+    } catch (error) {
+      this.#busy = false;
+      throw error;
+    }
+  }
+
+  async #performLater(saved: Promise<void>, effects: readonly CallEffect[]): Promise<void> {
+    await saved;
+    if (this.#finished) return;
+    try {
+      for (const effect of effects) this.#perform(effect);
+    } finally {
+      this.#work();
+    }
+  }
+}
+
+export const createLeg = (options: LegOptions): Leg => new CallLeg(options);

@@ -1,7 +1,7 @@
 // Sends a message of the leg on to the other side and notes what that means for the leg. Pure. RFC 3261 16.6, 16.7, 13.3.
 import { headerValue, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "./body.ts";
-import { dialogOf, otherSide, partyAt, seqOf } from "./dialog.ts";
+import { dialogOf, otherSide, partyAt, seqOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
 import type { Exchange, Side } from "./types.ts";
 import { putDialog, putExchange, type Work } from "./work.ts";
@@ -19,7 +19,7 @@ export const passRequest = (work: Work, id: number, request: SipRequest, sdp: Bu
   const exchange = work.call.exchanges.get(id);
   if (exchange === undefined) return;
   const towards = otherSide(exchange.from);
-  const dialog = exchange.initial ? undefined : dialogOf(work.call, request, exchange.from);
+  const dialog = exchange.initial ? undefined : dialogOf(work.call, exchange, exchange.from);
   putExchange(work, { ...exchange, forwarded: true });
   work.effects.push({
     kind: "forward",
@@ -50,7 +50,7 @@ export const finishIfIdle = (work: Work): void => {
 const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): void => {
   if (exchange.method === "INVITE") {
     work.effects.push({ kind: "disarm", timer: "setup" });
-    if (work.call.phase === "setup") work.call = { ...work.call, phase: "confirmed" };
+    if (work.call.phase === "setup") work.call.phase = "confirmed";
     if ([...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq)) {
       work.effects.push({ kind: "arm", timer: "acknowledge", ms: work.env.limits.acknowledgeMs });
     }
@@ -70,7 +70,7 @@ const afterFinal = (work: Work, exchange: Exchange, status: number): void => {
     return;
   }
   if (!endsDialog(exchange, status)) return;
-  const dialog = dialogOf(work.call, exchange.request, exchange.from);
+  const dialog = dialogOf(work.call, exchange, exchange.from);
   if (dialog !== undefined) putDialog(work, { ...dialog, state: "terminated" });
   finishIfIdle(work);
 };
@@ -100,7 +100,7 @@ export const passResponse = (work: Work, id: number, response: SipResponse, sdp:
 
 /** Forwards the ACK for a 2xx. */
 export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer | undefined): void => {
-  const dialog = dialogOf(work.call, request, from);
+  const dialog = dialogOf(work.call, tagsOf(request), from);
   if (dialog === undefined) return;
   const towards = otherSide(from);
   work.effects.push({
@@ -110,8 +110,7 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
     party: partyAt(work.call, dialog, towards),
   });
   if (dialog.unacknowledged !== seqOf(request)) return;
-  const { unacknowledged: _, ...rest } = dialog;
-  putDialog(work, rest);
+  putDialog(work, { ...dialog, unacknowledged: undefined });
   if (![...work.call.dialogs.values()].some((each) => each.unacknowledged !== undefined)) {
     work.effects.push({ kind: "disarm", timer: "acknowledge" });
   }

@@ -1,15 +1,15 @@
 // What a request, its CANCEL, its silence and the ACK of a 2xx do to a leg. Pure. RFC 3261 9, 12.2, 13, 16.6, 16.9.
 import { parseSdp } from "@sallyport/sdp";
-import { tagOf, withBody, type SipRequest } from "@sallyport/sip";
+import { withBody, type SipRequest } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
 import { decideNext, pass } from "./decide.ts";
-import { dialogOf, otherSide, refreshed, seqOf } from "./dialog.ts";
+import { dialogOf, opening, otherSide, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
-import type { Carried, Exchange, Side } from "./types.ts";
-import { putDialog, putExchange, refuse, withoutOffer, type Work } from "./work.ts";
+import type { Carried, DecidedBody, Exchange, Side } from "./types.ts";
+import { exchangesOf, putDialog, putExchange, refuse, type Work } from "./work.ts";
 
 /** Requests of one leg that may be open at the same time. */
 const maxOpenExchanges = 16;
@@ -19,13 +19,12 @@ const cancelMs = 32_000;
 
 // A finished exchange is kept only as long as a later message can refer to it.
 const forgetFinished = (work: Work): void => {
-  const exchanges = new Map(work.call.exchanges);
-  for (const exchange of exchanges.values()) {
-    const acked = ![...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq);
-    if (exchange.final !== "none" && !exchange.initial && (exchange.method !== "INVITE" || acked))
-      exchanges.delete(exchange.id);
+  for (const exchange of work.call.exchanges.values()) {
+    if (exchange.final === "none" || exchange.initial) continue;
+    const acked = (): boolean =>
+      ![...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq);
+    if (exchange.method !== "INVITE" || acked()) exchangesOf(work).delete(exchange.id);
   }
-  work.call = { ...work.call, exchanges };
 };
 
 const carry = (work: Work, exchange: Exchange, request: SipRequest): void => {
@@ -47,11 +46,11 @@ const carry = (work: Work, exchange: Exchange, request: SipRequest): void => {
   const { carrier } = role;
   const branch = role.branch === undefined ? {} : { branch: role.branch };
   if (role.kind === "answer") {
-    work.call = withoutOffer(work.call);
+    work.call.offer = undefined;
     return decideNext(work, { kind: "answer", from: exchange.from, sdp: parsed.document, carrier, ...branch }, carried);
   }
   putExchange(work, { ...exchange, offered: true });
-  work.call = { ...work.call, offer: { from: exchange.from, exchange: exchange.id, within: "request" } };
+  work.call.offer = { from: exchange.from, exchange: exchange.id, within: "request" };
   return decideNext(work, { kind: "offer", from: exchange.from, sdp: parsed.document, carrier, ...branch }, carried);
 };
 
@@ -62,13 +61,17 @@ const refuseRequest = (work: Work, exchange: Exchange, status: number, reason: s
 
 export const onRequest = (work: Work, id: number, from: Side, request: SipRequest): void => {
   forgetFinished(work);
-  const initial = work.call.phase === "setup" && work.call.exchanges.size === 0 && tagOf(request, "to") === undefined;
+  const { fromTag, toTag } = tagsOf(request);
+  const seq = seqOf(request);
+  const initial = work.call.phase === "setup" && work.call.exchanges.size === 0 && toTag === undefined;
   const exchange: Exchange = {
     id,
     from,
     method: request.method,
-    seq: seqOf(request),
-    request,
+    seq,
+    fromTag,
+    toTag,
+    opens: initial ? opening(request, seq) : undefined,
     initial,
     forwarded: false,
     cancelled: false,
@@ -78,7 +81,7 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
   const open = [...work.call.exchanges.values()].filter((each) => each.final === "none").length;
   putExchange(work, exchange);
   if (initial) return carry(work, exchange, request);
-  const dialog = dialogOf(work.call, request, from);
+  const dialog = dialogOf(work.call, exchange, from);
   // RFC 3261 12.2.2: no such dialog (any more).
   if (dialog === undefined || dialog.state === "terminated" || work.call.phase === "ending")
     return refuse(work, exchange, 481);
@@ -103,7 +106,7 @@ export const onCancel = (work: Work, id: number): void => {
 /** The open offer of this exchange will never be answered. */
 export const offerFailed = (work: Work, exchange: Exchange): void => {
   if (work.call.offer?.exchange !== exchange.id || work.call.offer.within !== "request") return;
-  work.call = withoutOffer(work.call);
+  work.call.offer = undefined;
   decideNext(work, { kind: "exchange-failed" });
 };
 
@@ -120,14 +123,18 @@ export const onUnanswered = (work: Work, id: number, status: number): void => {
   }
   offerFailed(work, exchange);
   if (exchange.method !== "BYE") return;
-  const dialog = dialogOf(work.call, exchange.request, exchange.from);
+  const dialog = dialogOf(work.call, exchange, exchange.from);
   if (dialog !== undefined) putDialog(work, { ...dialog, state: "terminated" });
   finishIfIdle(work);
 };
 
+/** The SDP was decided before. */
+export const isCopy = (known: DecidedBody | undefined, received: Buffer): known is DecidedBody =>
+  known !== undefined && known.received.length === received.length && known.received === received.toString("latin1");
+
 /** The ACK of a 2xx; it may carry the answer to an offer the 2xx made. RFC 3261 13.2.2.4, RFC 6337 2.1. */
 export const onAck = (work: Work, from: Side, request: SipRequest): void => {
-  const dialog = dialogOf(work.call, request, from);
+  const dialog = dialogOf(work.call, tagsOf(request), from);
   if (dialog === undefined || work.call.phase === "ending") return;
   const key = `ack/${dialog.tag}/${seqOf(request)}`;
   const carried: Carried = { kind: "ack", key, from, request };
@@ -139,12 +146,12 @@ export const onAck = (work: Work, from: Side, request: SipRequest): void => {
     return;
   }
   const known = work.call.decided.get(key);
-  if (body.kind === "sdp" && known?.received.equals(body.octets) === true) return pass(work, carried, known.sent);
+  if (body.kind === "sdp" && isCopy(known, body.octets)) return pass(work, carried, Buffer.from(known.sent, "latin1"));
   const role = requestRole(work.call, { from, method: "ACK" }, request);
   const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
   // SDP that answers nothing has no place in an ACK: the ACK goes on without it.
   if (role.kind !== "answer") return passAck(work, from, withBody(request, Buffer.alloc(0)), undefined);
   if (parsed?.ok !== true) return endCall(work, "media-security", 488, "malformed answer in ACK");
-  work.call = withoutOffer(work.call);
+  work.call.offer = undefined;
   return decideNext(work, { kind: "answer", from, sdp: parsed.document, carrier: "ACK", branch: dialog.tag }, carried);
 };

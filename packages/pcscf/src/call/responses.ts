@@ -8,9 +8,9 @@ import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { answeredMark, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
-import { offerFailed } from "./requests.ts";
+import { isCopy, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
-import { putDialog, withoutCarried, withoutOffer, type Work } from "./work.ts";
+import { putDecided, putDialog, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into. */
 const maxDialogs = 16;
@@ -21,14 +21,14 @@ const isSuccess = (response: SipResponse): boolean => response.status >= 200 && 
 /** The dialog of a response, created or refreshed by it. A 2xx to INVITE leaves it waiting for its ACK. */
 const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): CallDialog | undefined => {
   const { call } = work;
-  const known = exchange.initial
-    ? call.dialogs.get(tagOf(response, "to") ?? "")
-    : dialogOf(call, exchange.request, exchange.from);
+  const { opens } = exchange;
+  const known =
+    opens === undefined ? dialogOf(call, exchange, exchange.from) : call.dialogs.get(tagOf(response, "to") ?? "");
   if (known?.state === "terminated") return known;
-  if (known === undefined && (!exchange.initial || call.dialogs.size >= maxDialogs)) return undefined;
-  let dialog = exchange.initial ? dialogFrom(exchange.request, response, call.token, known) : known;
+  if (known === undefined && (opens === undefined || call.dialogs.size >= maxDialogs)) return undefined;
+  let dialog = opens === undefined ? known : dialogFrom(call, opens, response, known);
   if (dialog === undefined) return undefined;
-  if (!exchange.initial && isSuccess(response)) dialog = refreshed(call, dialog, otherSide(exchange.from), response);
+  if (opens === undefined && isSuccess(response)) dialog = refreshed(call, dialog, otherSide(exchange.from), response);
   // The ACK of a retransmitted 2xx has been forwarded already, or is on its way.
   const repeated = exchange.final === "success" && known?.state === "confirmed";
   if (exchange.method === "INVITE" && isSuccess(response) && !repeated) {
@@ -60,7 +60,7 @@ const settle = (work: Work, exchange: Exchange, response: SipResponse, branch: s
     const carried: Carried = { kind: "response", key: "", exchange: exchange.id, response, plain: true };
     decideNext(work, { kind: "confirmed", branch }, carried);
     if (work.call.waiting.length > 0 || work.call.phase === "ending") return false;
-    work.call = withoutCarried(work.call);
+    work.call.carried = undefined;
     return true;
   }
   if (!exchange.initial) {
@@ -89,7 +89,7 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   const key = `response/${exchange.id}/${branch}/${response.status < 200 ? "18x" : "2xx"}`;
   const carried: Carried = { kind: "response", key, exchange: exchange.id, response };
   const known = work.call.decided.get(key);
-  if (body.kind === "sdp" && known?.received.equals(body.octets) === true) return pass(work, carried, known.sent);
+  if (body.kind === "sdp" && isCopy(known, body.octets)) return pass(work, carried, Buffer.from(known.sent, "latin1"));
   if (role.kind === "neither") {
     const idle = withoutKeying(response);
     return idle.ok
@@ -100,23 +100,20 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   if (parsed?.ok !== true || role.kind === "glare") return endCall(work, "media-security", 488, "unusable SDP");
   const from = otherSide(exchange.from);
   if (role.kind === "answer") {
-    if (work.call.offer?.exchange === exchange.id) work.call = withoutOffer(work.call);
+    if (work.call.offer?.exchange === exchange.id) work.call.offer = undefined;
     const request = requestWord(exchange.method);
     const event = { kind: "answer", from, sdp: parsed.document, carrier: role.carrier, branch, request } as const;
     return decideNext(work, event, carried);
   }
-  const decided = new Map(work.call.decided).set(answeredMark(exchange.id, branch), {
-    received: nothing,
-    sent: nothing,
-  });
-  work.call = { ...work.call, decided, offer: { from, exchange: exchange.id, within: "response" } };
+  putDecided(work, answeredMark(exchange.id, branch), { received: "", sent: "" });
+  work.call.offer = { from, exchange: exchange.id, within: "response" };
   return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
 };
 
 /** SDP in a failure says nothing about keys; a body we cannot read is not passed on. RFC 3261 21.4.26. */
 const passFailure = (work: Work, exchange: Exchange, response: SipResponse): void => {
   // The end of the initial INVITE ends the negotiation as a whole, when the failure goes on.
-  if (exchange.initial) work.call = withoutOffer(work.call);
+  if (exchange.initial) work.call.offer = undefined;
   else offerFailed(work, exchange);
   if (work.call.phase === "ending") return;
   const idle = withoutKeying(response);

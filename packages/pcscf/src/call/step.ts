@@ -7,7 +7,7 @@ import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
 import { onResponse, onStray } from "./responses.ts";
 import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
 import { offerFailed } from "./requests.ts";
-import { refuse, withoutCarried, type CallEnvironment, type Work } from "./work.ts";
+import { noInputs, openWork, refuse, type CallEnvironment, type Work } from "./work.ts";
 
 export interface CallFacts {
   readonly id: string;
@@ -18,21 +18,29 @@ export interface CallFacts {
   readonly media: NegotiationFacts;
 }
 
+// Shared by all: a step that writes to a table copies it first.
+const noExchanges: CallState["exchanges"] = new Map();
+const noDialogs: CallState["dialogs"] = new Map();
+const noneDecided: CallState["decided"] = new Map();
+
 export const openCall = (facts: CallFacts): CallState => ({
   id: facts.id,
-  token: facts.token,
   direction: facts.direction,
   callId: facts.callId,
   bindingId: facts.bindingId,
+  token: facts.token,
   phase: "setup",
   negotiation: openNegotiation(facts.media),
-  exchanges: new Map(),
-  dialogs: new Map(),
+  exchanges: noExchanges,
+  dialogs: noDialogs,
+  offer: undefined,
   waiting: [],
-  queue: [],
-  deferred: [],
-  decided: new Map(),
+  carried: undefined,
+  queue: noInputs,
+  deferred: noInputs,
+  decided: noneDecided,
   evidence: [],
+  ended: undefined,
   released: false,
 });
 
@@ -87,7 +95,7 @@ const onTimer = (work: Work, timer: CallTimer): void => {
 const passPlain = (work: Work): void => {
   const { carried, waiting } = work.call;
   if (carried?.kind !== "response" || carried.plain !== true || waiting.length > 0) return;
-  work.call = withoutCarried(work.call);
+  work.call.carried = undefined;
   pass(work, carried, undefined);
 };
 
@@ -105,7 +113,7 @@ const apply = (work: Work, input: CallInput): void => {
       return onAck(work, input.from, input.request);
     case "gateway-done":
     case "gateway-refused":
-      work.call = { ...work.call, waiting: work.call.waiting.filter((request) => request !== input.request) };
+      work.call.waiting = work.call.waiting.filter((request) => request !== input.request);
       decideNext(work, input);
       return passPlain(work);
     case "timer":
@@ -135,7 +143,7 @@ const enqueue = (work: Work, input: CallInput): void => {
     (input.kind === "request" || input.kind === "ack" || (input.kind === "response" && input.response.status < 200))
   )
     return;
-  work.call = { ...work.call, queue: [...work.call.queue, input] };
+  work.call.queue = [...work.call.queue, input];
 };
 
 /** Takes one input. While a gateway request is under way everything but its reply waits in order. */
@@ -145,15 +153,15 @@ export const step = (
   env: CallEnvironment,
 ): { readonly state: CallState; readonly effects: readonly CallEffect[] } => {
   const { deferred } = state;
-  const work: Work = { call: { ...state, deferred: [] }, effects: [], env };
-  if (work.call.waiting.length > 0 && !isGatewayReply(input)) enqueue(work, input);
+  const work = openWork(state, env);
+  const { call } = work;
+  if (call.waiting.length > 0 && !isGatewayReply(input)) enqueue(work, input);
   else apply(work, input);
-  work.call = { ...work.call, queue: [...work.call.queue, ...deferred] };
-  while (work.call.waiting.length === 0) {
-    const [next, ...rest] = work.call.queue;
-    if (next === undefined) break;
-    work.call = { ...work.call, queue: rest };
-    apply(work, next);
+  if (deferred.length > 0) call.queue = [...call.queue, ...deferred];
+  while (call.waiting.length === 0 && call.queue.length > 0) {
+    const [next] = call.queue;
+    call.queue = call.queue.length === 1 ? noInputs : call.queue.slice(1);
+    if (next !== undefined) apply(work, next);
   }
-  return { state: work.call, effects: work.effects };
+  return { state: call, effects: work.effects };
 };

@@ -24,17 +24,19 @@ export interface CallDialog {
   readonly downstream: Party;
   readonly state: "early" | "confirmed" | "terminated";
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
-  readonly unacknowledged?: number;
+  readonly unacknowledged: number | undefined;
 }
 
-/** One request that crosses the leg, from its arrival to its final response. */
+/** What is remembered of one request that crosses the leg; the message itself is not kept. */
 export interface Exchange {
   readonly id: number;
   readonly from: Side;
   readonly method: string;
   readonly seq: number;
-  /** As it arrived, our own Route entries taken off. */
-  readonly request: SipRequest;
+  readonly fromTag: string | undefined;
+  readonly toTag: string | undefined;
+  /** Of the initial INVITE alone: its Request-URI, and its sender as the dialogs it makes see it. */
+  readonly opens: { readonly uri: string; readonly caller: Party } | undefined;
   readonly initial: boolean;
   readonly forwarded: boolean;
   readonly cancelled: boolean;
@@ -65,10 +67,10 @@ export type Carried =
     }
   | { readonly kind: "ack"; readonly key: string; readonly from: Side; readonly request: SipRequest };
 
-/** SDP that was already decided: a retransmission gets the same result without a second decision. */
-interface DecidedBody {
-  readonly received: Buffer;
-  readonly sent: Buffer;
+/** SDP that was already decided: a retransmission gets the same result without a second decision. Octets as Latin-1. */
+export interface DecidedBody {
+  readonly received: string;
+  readonly sent: string;
 }
 
 export type EndReason =
@@ -86,6 +88,7 @@ export type EndReason =
   | "transport-failed"
   | "closing";
 
+/** Every property is always there, so that all legs have one shape. */
 export interface CallState {
   readonly id: string;
   readonly direction: "originating" | "terminating";
@@ -97,16 +100,16 @@ export interface CallState {
   readonly negotiation: Negotiation;
   readonly exchanges: ReadonlyMap<number, Exchange>;
   readonly dialogs: ReadonlyMap<string, CallDialog>;
-  readonly offer?: OpenOffer;
+  readonly offer: OpenOffer | undefined;
   /** Gateway requests under way, and the message that waits for them. */
   readonly waiting: readonly number[];
-  readonly carried?: Carried;
+  readonly carried: Carried | undefined;
   readonly queue: readonly CallInput[];
   /** Responses the negotiation put off: handed in again after the next input. */
   readonly deferred: readonly CallInput[];
   readonly decided: ReadonlyMap<string, DecidedBody>;
   readonly evidence: readonly Evidence[];
-  readonly ended?: { readonly reason: EndReason; readonly detail: string };
+  readonly ended: { readonly reason: EndReason; readonly detail: string } | undefined;
   /** `decide` was told that all is over. */
   readonly released: boolean;
 }

@@ -1,7 +1,8 @@
 // The working copy of one step: the next state being built and the effects collected. Owns small edits of the state.
+// The copy is the step's own and is changed in place; what the state before holds is never touched.
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
-import type { CallDialog, CallEffect, CallState, Exchange } from "./types.ts";
+import type { CallDialog, CallEffect, CallInput, CallState, DecidedBody, Exchange } from "./types.ts";
 
 export interface CallEnvironment {
   readonly random: Random;
@@ -11,33 +12,80 @@ export interface CallEnvironment {
   >;
 }
 
+type WorkingCall = { -readonly [K in keyof CallState]: CallState[K] };
+
 export interface Work {
-  call: CallState;
+  readonly call: WorkingCall;
   readonly effects: CallEffect[];
   readonly env: CallEnvironment;
+  /** The tables this step has copied already, and may write to; undefined until it needs to. */
+  exchanges: Map<number, Exchange> | undefined;
+  dialogs: Map<string, CallDialog> | undefined;
+  decided: Map<string, DecidedBody> | undefined;
 }
 
+export const noInputs: readonly CallInput[] = [];
+
+export const openWork = (state: CallState, env: CallEnvironment): Work => ({
+  // Written out: one shape for every leg, whatever happened to it.
+  call: {
+    id: state.id,
+    direction: state.direction,
+    callId: state.callId,
+    bindingId: state.bindingId,
+    token: state.token,
+    phase: state.phase,
+    negotiation: state.negotiation,
+    exchanges: state.exchanges,
+    dialogs: state.dialogs,
+    offer: state.offer,
+    waiting: state.waiting,
+    carried: state.carried,
+    queue: state.queue,
+    deferred: noInputs,
+    decided: state.decided,
+    evidence: state.evidence,
+    ended: state.ended,
+    released: state.released,
+  },
+  effects: [],
+  env,
+  exchanges: undefined,
+  dialogs: undefined,
+  decided: undefined,
+});
+
+/** The table of exchanges, to be written to. */
+export const exchangesOf = (work: Work): Map<number, Exchange> =>
+  (work.exchanges ??= work.call.exchanges = new Map(work.call.exchanges));
+
 export const putExchange = (work: Work, exchange: Exchange): void => {
-  work.call = { ...work.call, exchanges: new Map(work.call.exchanges).set(exchange.id, exchange) };
+  exchangesOf(work).set(exchange.id, exchange);
 };
 
 export const putDialog = (work: Work, dialog: CallDialog): void => {
-  work.call = { ...work.call, dialogs: new Map(work.call.dialogs).set(dialog.tag, dialog) };
+  work.dialogs ??= work.call.dialogs = new Map(work.call.dialogs);
+  work.dialogs.set(dialog.tag, dialog);
 };
 
-export const withoutOffer = (call: CallState): CallState => {
-  const { offer: _, ...rest } = call;
-  return rest;
-};
+/** Decided bodies remembered for retransmissions. */
+const maxDecided = 32;
 
-export const withoutCarried = (call: CallState): CallState => {
-  const { carried: _, ...rest } = call;
-  return rest;
+export const putDecided = (work: Work, key: string, body: DecidedBody): void => {
+  work.decided ??= work.call.decided = new Map(work.call.decided);
+  work.decided.set(key, body);
+  if (work.decided.size <= maxDecided) return;
+  const oldest = work.decided.keys().next();
+  if (oldest.done !== true) work.decided.delete(oldest.value);
 };
 
 /** Answers an exchange ourselves, once. */
 export const refuse = (work: Work, exchange: Exchange, status: number, reason?: string): void => {
   if (exchange.final !== "none") return;
   putExchange(work, { ...exchange, final: "failure" });
-  work.effects.push({ kind: "refuse", exchange: exchange.id, status, ...(reason === undefined ? {} : { reason }) });
+  work.effects.push(
+    reason === undefined
+      ? { kind: "refuse", exchange: exchange.id, status }
+      : { kind: "refuse", exchange: exchange.id, status, reason },
+  );
 };

@@ -29,7 +29,7 @@ export interface CallRecord extends CallSurroundings {
   readonly id: string;
   readonly direction: CallState["direction"];
   readonly callId: string;
-  readonly dialogs: readonly CallDialog[];
+  readonly dialogs: readonly Omit<CallDialog, "unacknowledged">[];
   readonly evidence: readonly Evidence[];
   readonly negotiation: StateValue;
   /** Sealed secrets by the names the negotiation uses. */
@@ -87,7 +87,13 @@ export const freezeCall = (
     id: call.id,
     direction: call.direction,
     callId: call.callId,
-    dialogs: confirmedOf(call.dialogs),
+    dialogs: confirmedOf(call.dialogs).map(({ tag, callId, upstream, downstream, state }) => ({
+      tag,
+      callId,
+      upstream,
+      downstream,
+      state,
+    })),
     evidence: call.evidence.slice(0, maxEvidence),
     negotiation: value,
     ...surroundings,
@@ -154,6 +160,7 @@ export const thawCall = (
     state,
     upstream: withRoom(upstream),
     downstream: withRoom(downstream),
+    unacknowledged: undefined,
   }));
   const { version: _version, sealed: _sealed, ...rest } = record;
   return ok({

@@ -22,6 +22,8 @@ export interface ClientTransaction {
   readonly state: string;
   /** RFC 3261 9.1: goes out after the first provisional response; nothing happens once a final one came. INVITE only. */
   cancel(headers?: Headers): void;
+  /** Its owner is gone: it ends as it must (RFC 6026 8.4 makes it linger for 64*T1), tells nobody, and holds nobody. */
+  forget(): void;
 }
 
 export interface ClientHandlers {
@@ -32,6 +34,13 @@ export interface ClientHandlers {
   onTransportError(error: Error): void;
   onEnd?(): void;
 }
+
+/** Tells nobody. */
+export const silent: ClientHandlers = {
+  onResponse: () => undefined,
+  onTimeout: () => undefined,
+  onTransportError: () => undefined,
+};
 
 export interface ClientShell {
   readonly transaction: ClientTransaction;
@@ -46,7 +55,7 @@ export interface ClientShellOptions {
   readonly clock: Clock;
   readonly timers: TransactionTimers;
   readonly reliable: boolean;
-  readonly handlers: ClientHandlers;
+  handlers: ClientHandlers;
   send(message: SipRequest): Promise<Flow>;
   /** Sends the CANCEL in a transaction of its own. */
   sendCancel(cancel: SipRequest): void;
@@ -55,7 +64,8 @@ export interface ClientShellOptions {
 }
 
 export const createClientTransaction = (options: ClientShellOptions): ClientShell => {
-  const { request, handlers, clock } = options;
+  const { request, clock } = options;
+  let { handlers } = options;
   const setting = { timers: options.timers, reliable: options.reliable };
   let cancelHeaders: Headers = [];
   let lastFlow: Flow | undefined;
@@ -130,6 +140,10 @@ export const createClientTransaction = (options: ClientShellOptions): ClientShel
       cancel: (headers = []) => {
         cancelHeaders = headers;
         inviteRunner?.feed({ kind: "cancel" });
+      },
+      forget: () => {
+        handlers = silent;
+        options.handlers = silent;
       },
     },
     begin: () => runner.begin(),

@@ -23,14 +23,14 @@ export interface ServerTransaction {
   /** Responses that come too late for the state (a second final one) are dropped, as RFC 3261 17.2 says. */
   respond(response: SipResponse): void;
   /** The CANCEL has been answered 200 already; the owner answers this request, with 487 if nothing better is at hand. */
-  onCancel?: (cancel: SipRequest) => void;
+  onCancel?: ((cancel: SipRequest) => void) | undefined;
   /** ACK for a final response other than 2xx. */
   onAck?: (ack: SipRequest) => void;
   /** `H`: the ACK never came; `unanswered`: nobody answered while the client was waiting. */
   onTimeout?: (what: "H" | "unanswered") => void;
   /** A response could not be sent; the transaction goes on (RFC 6026 8.8). */
   onTransportError?: (error: Error) => void;
-  onEnd?: () => void;
+  onEnd?: (() => void) | undefined;
 }
 
 export interface ServerShell {

@@ -16,7 +16,7 @@ import type { Params, SipMessage, SipRequest, SipResponse, ValidationOptions } f
 import type { Flow, SipTarget } from "../transport/flow.ts";
 import type { SipTransport } from "../transport/transport.ts";
 import { ackBranch } from "./ack-branch.ts";
-import { createClientTransaction } from "./client-shell.ts";
+import { createClientTransaction, silent } from "./client-shell.ts";
 import type { ClientHandlers, ClientShell, ClientTransaction } from "./client-shell.ts";
 import { defaultTimers } from "./machine.ts";
 import type { TransactionTimers } from "./machine.ts";
@@ -73,13 +73,6 @@ export interface Transactions {
   /** Forgets every transaction, timers included, and calls nobody. */
   close(): void;
 }
-
-/** Nobody waits for the answer to a CANCEL: the INVITE's own final response tells (RFC 3261 9.1). */
-const silent: ClientHandlers = {
-  onResponse: () => undefined,
-  onTimeout: () => undefined,
-  onTransportError: () => undefined,
-};
 
 export const createTransactions = (options: TransactionsOptions): Transactions => {
   const { transport, clock, random, log } = options;
@@ -200,6 +193,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       reliable: to.protocol !== "udp",
       handlers,
       send: (message) => (refused === undefined ? transport.send(message, to) : Promise.reject(refused)),
+      // Nobody waits for the answer to a CANCEL: the INVITE's own final response tells.
       // RFC 3261 9.1: a transaction of its own, with the branch of the request it cancels.
       sendCancel: (cancel) => void launch(cancel, branch, to, silent),
       onEnd: () => {
