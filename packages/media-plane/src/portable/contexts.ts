@@ -30,6 +30,9 @@ interface Receiving {
   readonly receiver: SrtpReceiver;
 }
 
+// A core source that starts again now and then is carried forward; two that share an SSRC would jump with every packet.
+const jumpsAllowed = 8;
+const jumpsPerMs = 10_000;
 const overlapMs = 3000;
 const maxSources = 64;
 const maxRetired = 256;
@@ -53,19 +56,37 @@ export class LegContexts {
   #receiving: Receiving | undefined;
   #earlier: Receiving | undefined;
   #overlap: Timer | undefined;
+  readonly #onExpiring: (direction: "in" | "out") => void;
+  /** When sources were carried forward, the last few, oldest first. */
+  readonly #jumps: number[] = [];
+  #carriedForward = 0;
+  /** Of receivers that are gone. */
+  #rocTrials = 0;
   #changes = 0;
   #hasSent = false;
   /** Octets below which a packet cannot be SRTP of the suite in force. */
   #shortest = 0;
 
-  constructor(clock: Clock, leg: number, sendKeys: SendKeys) {
+  constructor(clock: Clock, leg: number, sendKeys: SendKeys, onExpiring: (direction: "in" | "out") => void) {
     this.#clock = clock;
+    this.#onExpiring = onExpiring;
     this.#leg = leg;
     this.#sendKeys = sendKeys;
   }
 
   get changes(): number {
     return this.#changes;
+  }
+
+  /** Times that a source which had started again was carried forward. */
+  get carriedForward(): number {
+    return this.#carriedForward;
+  }
+
+  get rocTrials(): number {
+    const live =
+      (this.#receiving?.receiver.counters.rocTrials ?? 0) + (this.#earlier?.receiver.counters.rocTrials ?? 0);
+    return this.#rocTrials + live;
   }
 
   get sources(): number {
@@ -149,6 +170,8 @@ export class LegContexts {
       suite: suites[keys.suite],
       key: keys.send,
       maxSources,
+      onExpiring: () => this.#onExpiring("out"),
+      mayCarryForward: () => this.#mayCarryForward(),
       ...(resume === undefined ? {} : { resume }),
     });
     return { terms: asked, identity, sender };
@@ -166,6 +189,7 @@ export class LegContexts {
       suite: suites[keys.suite],
       keys: keys.receive,
       maxSources,
+      onExpiring: () => this.#onExpiring("in"),
       resume: this.#verifiedUnder(identities),
       ...(this.#receiving === undefined ? {} : { predecessor: this.#receiving.receiver.indices() }),
     });
@@ -220,7 +244,18 @@ export class LegContexts {
   #retire(receiving: Receiving): void {
     const indices = receiving.receiver.indices();
     for (const identity of receiving.identities) this.#usedToReceive.set(identity, indices);
+    this.#rocTrials += receiving.receiver.counters.rocTrials;
     receiving.receiver.release();
+  }
+
+  #mayCarryForward(): boolean {
+    const now = this.#clock.now();
+    const oldest = this.#jumps.length < jumpsAllowed ? undefined : this.#jumps[0];
+    if (oldest !== undefined && now - oldest < jumpsPerMs) return false;
+    this.#jumps.push(now);
+    if (this.#jumps.length > jumpsAllowed) this.#jumps.shift();
+    this.#carriedForward += 1;
+    return true;
   }
 
   #retireSending(): void {

@@ -1,5 +1,5 @@
 // Owns one leg: its sockets, plan, contexts and counters, and the path of a packet through it:
-// classify -> source -> unprotect -> learn -> mode -> the joined leg -> protect -> send (invariants 3, 4, 9).
+// filter -> police -> classify -> source -> unprotect -> learn -> mode -> the joined leg -> protect -> send (invariants 3, 4, 9).
 import { isIP } from "node:net";
 import type { Clock, Datagram, Endpoint } from "@sallyport/kit";
 import { classifyPacket, rtpHeaderLength, type PacketKind, type SrtpFailure, type SrtpResult } from "@sallyport/srtp";
@@ -11,6 +11,9 @@ import { newTally, type Tally } from "./counters.ts";
 import { LegAlarms, type EventQueue } from "./events.ts";
 import { InactivityWatch } from "./inactivity.ts";
 import { applyLatch, canonicalAddress, hears, learn, movedRemote, noLatch, type LatchState } from "./latch.ts";
+import { Reception } from "./reception.ts";
+import { RoundTrip } from "./round-trip.ts";
+import { Police, SourceGate, checkPolicing, checkSourceFilter, samePolicing } from "./rules.ts";
 import type { SendKeys } from "./send-keys.ts";
 import type { SocketPair } from "./sockets.ts";
 
@@ -44,6 +47,19 @@ const checkRemote = (remote: LegRemote | undefined): void => {
   throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpPort}.`);
 };
 
+/** @throws SALLY_PLANE_DSCP: node:dgram cannot write a code point (RFC 2474). */
+const checkDscp = (dscp: number | undefined): void => {
+  if (dscp !== undefined && dscp !== 0) throw mediaPlaneErrors("SALLY_PLANE_DSCP", `It is ${dscp}.`);
+};
+
+/** @throws as `MediaPlane.open` for everything but addresses to bind and keys. */
+const checkPlan = (plan: LegChange): void => {
+  checkRemote(plan.remote);
+  checkSourceFilter(plan.sourceFilter);
+  checkPolicing(plan.policing);
+  checkDscp(plan.dscp);
+};
+
 const sameRemote = (a: LegRemote | undefined, b: LegRemote | undefined): boolean =>
   a?.address === b?.address && a?.rtpPort === b?.rtpPort && a?.rtcpPort === b?.rtcpPort;
 
@@ -54,24 +70,32 @@ export class Leg {
   readonly #contexts: LegContexts;
   readonly #alarms: LegAlarms;
   readonly #watch: InactivityWatch;
+  readonly #reception = new Reception();
+  readonly #roundTrip = new RoundTrip();
   readonly #tally: Tally = newTally();
   readonly #flows: Readonly<Record<FlowName, Flow>> = {
     rtp: { socket: undefined, latch: noLatch, remote: undefined },
     rtcp: { socket: undefined, latch: noLatch, remote: undefined },
   };
   #plan: LegPlan;
+  #gate: SourceGate | undefined;
+  #police: Police | undefined;
 
   /** @throws as `MediaPlane.open` for keys; nothing is bound yet. */
   constructor(id: number, plan: LegPlan, share: LegShare) {
     this.id = id;
     this.#clock = share.clock;
-    this.#contexts = new LegContexts(share.clock, id, share.sendKeys);
+    this.#contexts = new LegContexts(share.clock, id, share.sendKeys, (direction) =>
+      share.queue.push({ kind: "key-expiring", leg: id, direction }),
+    );
     this.#alarms = new LegAlarms(share.clock, id, share.queue);
     this.#watch = new InactivityWatch(share.clock, (direction) =>
       share.queue.push({ kind: "inactive", leg: id, direction }),
     );
-    checkRemote(plan.remote);
+    checkPlan(plan);
     this.#plan = plan;
+    this.#gate = plan.sourceFilter === undefined ? undefined : new SourceGate(plan.sourceFilter);
+    this.#police = plan.policing === undefined ? undefined : new Police(plan.policing, share.clock.now());
     this.#point(plan);
     this.#latch(plan);
     this.#contexts.apply(plan.protection);
@@ -90,7 +114,7 @@ export class Leg {
 
   /** @throws as `MediaPlane.update`; nothing has changed then. */
   update(change: LegChange): void {
-    checkRemote(change.remote);
+    checkPlan(change);
     if (change.protection !== undefined) this.#contexts.apply(change.protection);
     const before = this.#plan;
     this.#plan = { ...before, ...change };
@@ -99,11 +123,20 @@ export class Leg {
       for (const flow of [this.#flows.rtp, this.#flows.rtcp]) flow.latch = movedRemote(flow.latch);
     }
     if (change.latch !== undefined) this.#latch(this.#plan);
+    if ("sourceFilter" in change) {
+      this.#gate = change.sourceFilter === undefined ? undefined : new SourceGate(change.sourceFilter);
+    }
+    if ("policing" in change && !samePolicing(before.policing, change.policing)) {
+      this.#police = change.policing === undefined ? undefined : new Police(change.policing, this.#clock.now());
+    }
     if ("mode" in change || "inactivityMs" in change) this.#listenForSilence();
   }
 
   counters(): LegCounters {
-    return { ...this.#tally, keyChanges: this.#contexts.changes, sources: this.#contexts.sources };
+    const { carriedForward, changes, rocTrials, sources } = this.#contexts;
+    const { jitter, lost } = this.#reception;
+    const roundTripMs = this.#roundTrip.ms;
+    return { ...this.#tally, keyChanges: changes, sources, carriedForward, rocTrials, lost, jitter, roundTripMs };
   }
 
   sendError(): void {
@@ -116,6 +149,8 @@ export class Leg {
     if (flow.socket === undefined) return;
     // Port 0 may stand in a UDP header, but nothing can be sent there: never learn it.
     if (from.port === 0) return this.#drop("sourceDropped");
+    if (this.#gate?.allows(flowName, from) === false) return this.#drop("filtered");
+    if (this.#police?.conforms(octets.length, this.#clock.now()) === false) return this.#drop("policed");
     const kind = classifyPacket(octets);
     if (this.#plan.protection.kind === "transparent")
       return this.#receiveTransparent(flow, flowName, kind, octets, from);
@@ -155,7 +190,7 @@ export class Leg {
     if (!hears(flow.latch, flow.remote?.address, from)) return this.#drop("sourceDropped");
     flow.latch = learn(flow.latch, from);
     const media = kind === "rtp" || kind === "rtcp" ? kind : undefined;
-    this.#accept(media, octets.length);
+    this.#accept(media, octets.length, octets);
     const peer = this.peer;
     if (peer === undefined || peer.#plan.protection.kind !== "transparent") return this.#drop("otherDropped");
     if (!this.#passes(peer, media)) return this.#drop("modeDropped");
@@ -168,7 +203,7 @@ export class Leg {
     if (!result.ok) return this.#refused(kind, octets, result.code);
     // Invariant 3: only here, after the tag, may the source be learned.
     flow.latch = learn(flow.latch, from);
-    this.#accept(kind, octets.length);
+    this.#accept(kind, octets.length, result.packet);
     this.#handOver(kind, result.packet);
   }
 
@@ -176,7 +211,7 @@ export class Leg {
     if (kind === "rtp" && rtpHeaderLength(octets, octets.length) < 0) return this.#drop("malformed");
     if (!hears(flow.latch, flow.remote?.address, from)) return this.#drop("sourceDropped");
     flow.latch = learn(flow.latch, from);
-    this.#accept(kind, octets.length);
+    this.#accept(kind, octets.length, octets);
     this.#handOver(kind, octets);
   }
 
@@ -187,6 +222,7 @@ export class Leg {
     if (!this.#passes(peer, kind)) return this.#drop("modeDropped");
     switch (peer.#plan.protection.kind) {
       case "clear":
+        if (kind === "rtcp") peer.#roundTrip.left(packet, this.#clock.now());
         return peer.#send(kind, kind, packet);
       case "srtp":
         return peer.#sendProtected(kind, packet);
@@ -201,6 +237,7 @@ export class Leg {
     const result: SrtpResult | undefined = this.#contexts.protect(kind, packet);
     if (result === undefined) return this.#drop("awaitingKeysDropped");
     if (!result.ok) return this.#refused(kind, packet, result.code);
+    if (kind === "rtcp") this.#roundTrip.left(packet, this.#clock.now());
     this.#send(kind, kind, result.packet);
   }
 
@@ -216,11 +253,16 @@ export class Leg {
     this.#watch.touched("out", this.#clock.now());
   }
 
-  #accept(kind: MediaKind | undefined, octets: number): void {
+  /** `packet` is what came, opened where it was protected; what is transparent may be sealed behind its header. */
+  #accept(kind: MediaKind | undefined, octets: number, packet: Buffer): void {
     const now = this.#clock.now();
-    if (kind === "rtp") this.#tally.rtpIn += 1;
-    else if (kind === "rtcp") this.#tally.rtcpIn += 1;
-    else this.#tally.otherIn += 1;
+    if (kind === "rtp") {
+      this.#tally.rtpIn += 1;
+      this.#reception.arrived(packet, now);
+    } else if (kind === "rtcp") {
+      this.#tally.rtcpIn += 1;
+      if (this.#plan.protection.kind !== "transparent") this.#roundTrip.came(packet, now);
+    } else this.#tally.otherIn += 1;
     this.#tally.octetsIn += octets;
     this.#tally.lastPacketAt = now;
     this.#watch.touched("in", now);

@@ -129,7 +129,10 @@ export const keysContract = ({ bothWays, open }: Harness): void => {
       for (const sequence of [1, 2, 3]) world.core.send("rtp", rtp(sequence), world.port("core", "rtp"));
       while (counted(world.plane.counters(world.access.leg)).lifetimeDropped !== 1) await tick();
       expect(world.plane.counters(world.access.leg).rtpOut).toBe(2);
-      expect(world.plane.events()).toMatchObject([{ kind: "alarm", what: "lifetime", count: 1 }]);
+      expect(world.plane.events()).toMatchObject([
+        { kind: "key-expiring", leg: world.access.leg, direction: "out" },
+        { kind: "alarm", what: "lifetime", count: 1 },
+      ]);
     });
 
     it("a refused update changes nothing", async () => {

@@ -1,0 +1,258 @@
+#include "packet_thread.hpp"
+#include <pthread.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+#include "sockets.hpp"
+
+namespace sallyport {
+namespace {
+
+constexpr uint64_t millisecond = 1'000'000;
+constexpr uint64_t rateEveryNs = 10 * millisecond, tickEveryNs = 10 * millisecond, measureEveryNs = 100 * millisecond;
+// A leg's time is looked at every 16 ticks, its sockets' losses every 128.
+constexpr size_t tickParts = 16, dropParts = 128;
+
+uint64_t nanoseconds(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
+const uint64_t epochOffset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
+
+}  // namespace
+
+uint64_t nowNs() { return epochOffset + nanoseconds(CLOCK_MONOTONIC); }
+
+PacketThread::PacketThread(ThreadSettings const& settings, ThreadStats& stats) : settings_(settings), stats_(stats) {
+  untold_.reserve(1024);
+  legs_.reserve(1024);
+}
+
+PacketThread::~PacketThread() {
+  if (wakeFd_ >= 0) close(wakeFd_);
+}
+
+bool PacketThread::start(std::string& why) {
+  wakeFd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wakeFd_ < 0) return why = std::string("eventfd: ") + std::strerror(errno), false;
+  std::promise<bool> prepared;
+  std::future<bool> outcome = prepared.get_future();
+  thread_ = std::thread([this, &prepared, &why] {
+    pthread_setname_np(pthread_self(), "sallyport-media");
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    if (settings_.core >= 0) {
+      cpu_set_t cores;
+      CPU_ZERO(&cores);
+      CPU_SET(settings_.core, &cores);
+      pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
+    }
+    const bool ready = worker.ok() && prepare(why);
+    if (!worker.ok()) why = "OpenSSL lacks a cipher of SRTP";
+    prepared.set_value(ready);
+    if (ready) run();
+  });
+  const bool running = outcome.get();
+  if (!running) thread_.join();
+  return running;
+}
+
+void PacketThread::stop() {
+  if (!thread_.joinable()) return;
+  send({});
+  thread_.join();
+}
+
+void PacketThread::send(Command const& command) {
+  Command* room = commands_.room();
+  while (room == nullptr) {
+    sched_yield();
+    room = commands_.room();
+  }
+  *room = command;
+  commands_.publish();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) eventfd_write(wakeFd_, 1);
+}
+
+void PacketThread::arrive(Slot& slot) {
+  slot.nextArrival = arrivals_.load(std::memory_order_relaxed);
+  while (!arrivals_.compare_exchange_weak(slot.nextArrival, &slot, std::memory_order_release)) {
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) eventfd_write(wakeFd_, 1);
+}
+
+bool PacketThread::mayFallAsleep() {
+  asleep_.store(true, std::memory_order_seq_cst);
+  if (commands_.size() == 0 && arrivals_.load(std::memory_order_seq_cst) == nullptr && !stopping_) return true;
+  awake();
+  return false;
+}
+
+void PacketThread::takeCommands() {
+  for (Slot* slot = arrivals_.exchange(nullptr, std::memory_order_acquire); slot != nullptr;) {
+    Slot* next = slot->nextArrival;
+    slot->rehome(worker);
+    slot->place = static_cast<uint32_t>(legs_.size());
+    legs_.push_back(slot);
+    slot->owner.store(this, std::memory_order_release);
+    for (Port& port : slot->ports) listen(port);
+    slot = next;
+  }
+  for (Command* command = commands_.front(); command != nullptr; command = commands_.front()) {
+    // A leg on its way from another thread: what is for it waits, and so does what was asked later.
+    if (command->kind != CommandKind::open && command->kind != CommandKind::stop) {
+      if (command->slot->owner.load(std::memory_order_acquire) != this) return;
+      if (command->other != nullptr && command->other->owner.load(std::memory_order_acquire) != this) return;
+    }
+    Command copy = *command;
+    commands_.pop();
+    execute(copy);
+  }
+}
+
+void PacketThread::execute(Command& command) {
+  Slot* slot = command.slot;
+  switch (command.kind) {
+    case CommandKind::open:
+      slot->owner.store(this, std::memory_order_release);
+      slot->place = static_cast<uint32_t>(legs_.size());
+      legs_.push_back(slot);
+      [[fallthrough]];
+    case CommandKind::change: {
+      slot->apply(*command.update, nowNs());
+      if (slot->dscp() != slot->marked) {
+        for (Port& port : slot->ports) mark(port.fd, slot->ipv6 ? AF_INET6 : AF_INET, slot->dscp());
+        slot->marked = slot->dscp();
+      }
+      if (command.kind == CommandKind::open) {
+        for (Port& port : slot->ports) listen(port);
+      }
+      return tell(slot, command.update);
+    }
+    case CommandKind::join:
+      return Leg::join(*slot, *command.other);
+    case CommandKind::part:
+      return slot->part();
+    case CommandKind::move:
+      slot->movingTo = command.to;
+      stats_.moves.add(1);
+      return leaveAll(*slot);
+    case CommandKind::close:
+      slot->Leg::close();
+      slot->closing = true;
+      return leaveAll(*slot);
+    case CommandKind::stop:
+      stopping_ = true;
+      return;
+  }
+}
+
+void PacketThread::leaveAll(Slot& slot) {
+  bool all = true;
+  for (Port& port : slot.ports) all = leave(port) && all;
+  if (all) left(slot);
+}
+
+void PacketThread::left(Slot& slot) {
+  for (Port& port : slot.ports) {
+    if (port.state != PortState::idle) return;
+  }
+  if (slot.closing) {
+    for (Port& port : slot.ports) {
+      ::close(port.fd);
+      port.fd = -1;
+    }
+    removeLeg(slot);
+    return tell(&slot, nullptr);
+  }
+  if (slot.movingTo == nullptr) return;
+  PacketThread* to = slot.movingTo;
+  slot.movingTo = nullptr;
+  removeLeg(slot);
+  slot.owner.store(nullptr, std::memory_order_relaxed);
+  to->arrive(slot);
+}
+
+void PacketThread::removeLeg(Slot& slot) {
+  legs_[slot.place] = legs_.back();
+  legs_[slot.place]->place = slot.place;
+  legs_.pop_back();
+}
+
+void PacketThread::tell(Slot* slot, Update* update) {
+  Completion* room = untold_.empty() ? completions_.room() : nullptr;
+  if (room == nullptr) {
+    untold_.push_back({slot, update});
+  } else {
+    *room = {slot, update};
+    completions_.publish();
+  }
+  if (update == nullptr) settings_.wake(settings_.wakeWith);
+}
+
+void PacketThread::tick(uint64_t now) {
+  size_t told = 0;
+  for (; told < untold_.size(); ++told) {
+    Completion* room = completions_.room();
+    if (room == nullptr) break;
+    *room = untold_[told];
+    completions_.publish();
+  }
+  if (told > 0) {
+    untold_.erase(untold_.begin(), untold_.begin() + static_cast<std::ptrdiff_t>(told));
+    settings_.wake(settings_.wakeWith);
+  }
+  if (now - rateAtNs_ >= rateEveryNs) {
+    const double rate = seen_ * 1e9 / static_cast<double>(now - rateAtNs_);
+    // Twice as easily kept as entered, so that a rate near the bound does not flutter.
+    loaded_ = rate > (loaded_ ? settings_.loadedRate / 2 : settings_.loadedRate);
+    stats_.batchUs.set(batchUs());
+    seen_ = 0;
+    rateAtNs_ = now;
+  }
+  if (now - tickAtNs_ >= tickEveryNs) {
+    tickAtNs_ = now;
+    for (size_t left = std::min(legs_.size(), legs_.size() / tickParts + 1); left > 0; --left) {
+      if (++tickPlace_ >= legs_.size()) tickPlace_ = 0;
+      Slot& slot = *legs_[tickPlace_];
+      if (slot.deadline() <= now) slot.tick(now);
+    }
+    for (size_t left = std::min(legs_.size(), legs_.size() / dropParts + 1); left > 0; --left) {
+      if (++dropPlace_ >= legs_.size()) dropPlace_ = 0;
+      for (Port& port : legs_[dropPlace_]->ports) {
+        const uint32_t drops = dropsOf(port.fd);
+        if (drops == port.drops) continue;
+        stats_.lost.add(static_cast<double>(drops - port.drops));
+        port.drops = drops;
+      }
+    }
+  }
+  measure(now);
+}
+
+void PacketThread::measure(uint64_t now) {
+  const uint64_t elapsed = now - secondAtNs_;
+  if (elapsed < measureEveryNs) return;
+  const double cpu = static_cast<double>(nanoseconds(CLOCK_THREAD_CPUTIME_ID)) / 1e9;
+  if (secondAtNs_ != 0) stats_.load.set((cpu - cpuAt_) * 1e9 / static_cast<double>(elapsed));
+  stats_.cpuSeconds.set(cpu);
+  stats_.legs.set(static_cast<double>(legs_.size()));
+  // Decays by halves: a peak is seen for a while by whoever polls once a second.
+  stats_.queueDepth.set(std::max(static_cast<double>(deepest_), stats_.queueDepth.get() * 0.93));
+  deepest_ = 0;
+  cpuAt_ = cpu;
+  secondAtNs_ = now;
+}
+
+}  // namespace sallyport

@@ -1,0 +1,47 @@
+// Owns the layout of what one thread tells about itself, in memory that JavaScript reads as it stands: doubles, written by the
+// thread alone. The order is that of `threadFields` in src/native/layout.ts.
+#pragma once
+#include <atomic>
+#include <cstddef>
+
+namespace sallyport {
+
+/** Exact up to 2^53; a plain store, never torn. */
+class Figure {
+ public:
+  double get() const noexcept { return value_.load(std::memory_order_relaxed); }
+  void set(double value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  void add(double more) noexcept { set(get() + more); }
+
+ private:
+  std::atomic<double> value_{0};
+};
+static_assert(sizeof(Figure) == 8 && std::atomic<double>::is_always_lock_free);
+
+struct alignas(128) ThreadStats {
+  Figure packetsIn, packetsOut;
+  /** Wake-ups; packets a wake-up are what batching gains. */
+  Figure wakes;
+  /** Datagrams the kernel dropped because a socket's receive buffer was full (SK_MEMINFO_DROPS). */
+  Figure lost;
+  Figure sendErrors;
+  /** 0 to 1: the share of the last tenth of a second this thread was at work. */
+  Figure load;
+  /** Most packets found waiting at one wake-up during the last second. */
+  Figure queueDepth;
+  Figure legs;
+  /** Times the receive buffers ran out: packets waited in their sockets meanwhile. */
+  Figure buffersExhausted;
+  /** Longer than a receive buffer. */
+  Figure oversized;
+  /** Processor time of the thread, seconds. */
+  Figure cpuSeconds;
+  /** Packets per wake-up are bounded by waiting this long, microseconds; 0: woken by each. */
+  Figure batchUs;
+  Figure moves;
+  Figure reserved[3];
+};
+static_assert(sizeof(ThreadStats) == 128);
+inline constexpr size_t threadFigures = sizeof(ThreadStats) / sizeof(Figure);
+
+}  // namespace sallyport

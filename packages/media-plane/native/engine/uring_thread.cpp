@@ -1,0 +1,207 @@
+#include "uring_thread.hpp"
+#include <algorithm>
+#include <cerrno>
+
+namespace sallyport {
+namespace {
+
+// What a completion belongs to stands in the low bits of its user data, beside a Port's address.
+enum Tag : uint64_t { tagReceive = 0, tagSend = 1, tagCancel = 2, tagWake = 3, tagBits = 7 };
+
+constexpr unsigned queueEntries = 2048, completionEntries = 16384, bufferOctets = 4096;
+/** Packets waiting that end a batch early: buffers must not run out. */
+constexpr unsigned batchPackets = 128;
+constexpr uint64_t idleNs = 100'000'000, loadedNs = 1'000'000;
+
+uint64_t dataOf(Port& port, Tag tag) { return reinterpret_cast<uint64_t>(&port) | tag; }
+
+}  // namespace
+
+bool UringThread::prepare(std::string& why) {
+  if (!ring_.open(queueEntries, completionEntries, why)) return false;
+  if (!ring_.provideBuffers(settings_.buffers, bufferOctets, why)) return false;
+  const unsigned files = settings_.fixedFiles;
+  if (files > 0 && ring_.sparseFiles(files)) {
+    freeFiles_.reserve(files);
+    for (unsigned file = files; file-- > 0;) freeFiles_.push_back(static_cast<int32_t>(file));
+  }
+  receiveV4_.msg_namelen = sizeof(sockaddr_in);
+  receiveV6_.msg_namelen = sizeof(sockaddr_in6);
+  names_.resize(queueEntries);
+  used_.reserve(settings_.buffers);
+  again_.reserve(1024);
+  return true;
+}
+
+void UringThread::awaitWake() {
+  uring::Sqe& sqe = next();
+  sqe.opcode = uring::opRead;
+  sqe.fd = wakeFd_;
+  sqe.addr = reinterpret_cast<uint64_t>(&wakeValue_);
+  sqe.len = sizeof wakeValue_;
+  sqe.userData = tagWake;
+}
+
+void UringThread::run() {
+  awaitWake();
+  while (!stopping()) {
+    // What came before the commands were looked at is worked off after them: a change holds for every later packet.
+    const unsigned ready = ring_.ready();
+    takeCommands();
+    nowNs_ = nowNs();
+    ring_.reap(ready, [this](uring::Cqe const& cqe) { complete(cqe); });
+    flush();
+    if (packets_ > 0) {
+      sawPackets(packets_);
+      stats_.packetsIn.add(packets_);
+      stats_.packetsOut.add(sends_);
+      stats_.wakes.add(1);
+      packets_ = sends_ = 0;
+    }
+    for (size_t left = again_.size(); left > 0; --left) {
+      Port* port = again_.back();
+      again_.pop_back();
+      port->waiting = false;
+      if (port->state == PortState::idle) listen(*port);
+    }
+    tick(nowNs_);
+    if (ring_.queued() > 0) flush();
+    if (ring_.ready() > 0) continue;
+    if (!mayFallAsleep()) continue;
+    const unsigned batch = batchUs();
+    ring_.wait(batch > 0 ? batchPackets : 1, batch, batch > 0 ? loadedNs : idleNs);
+    awake();
+  }
+}
+
+uring::Sqe& UringThread::next() {
+  uring::Sqe* sqe = ring_.next();
+  while (sqe == nullptr) {
+    flush();
+    sqe = ring_.next();
+  }
+  return *sqe;
+}
+
+void UringThread::flush() {
+  ring_.submit();
+  if (ring_.queued() > 0) return;
+  nameCount_ = 0;
+  if (used_.empty()) return;
+  for (const uint16_t id : used_) ring_.recycle(id);
+  ring_.publishBuffers();
+  used_.clear();
+}
+
+void UringThread::listen(Port& port) {
+  if (port.file < 0 && !freeFiles_.empty()) {
+    const int32_t file = freeFiles_.back();
+    if (ring_.setFile(static_cast<unsigned>(file), port.fd)) {
+      port.file = file;
+      freeFiles_.pop_back();
+    }
+  }
+  uring::Sqe& sqe = next();
+  sqe.opcode = uring::opRecvmsg;
+  sqe.flags = uring::sqeBufferSelect | (port.file >= 0 ? uring::sqeFixedFile : 0);
+  sqe.ioprio = uring::receiveMultishot;
+  sqe.fd = port.file >= 0 ? port.file : port.fd;
+  sqe.addr = reinterpret_cast<uint64_t>(port.slot->ipv6 ? &receiveV6_ : &receiveV4_);
+  sqe.len = 1;
+  sqe.userData = dataOf(port, tagReceive);
+  port.state = PortState::listening;
+}
+
+bool UringThread::leave(Port& port) {
+  if (port.state == PortState::idle) {
+    if (port.waiting) again_.erase(std::find(again_.begin(), again_.end(), &port));
+    port.waiting = false;
+    ended(port, 0);
+    return true;
+  }
+  uring::Sqe& sqe = next();
+  sqe.opcode = uring::opAsyncCancel;
+  sqe.flags = uring::sqeSkipSuccess;
+  sqe.addr = dataOf(port, tagReceive);
+  sqe.userData = dataOf(port, tagCancel);
+  port.state = PortState::leaving;
+  return false;
+}
+
+void UringThread::complete(uring::Cqe const& cqe) {
+  auto* port = reinterpret_cast<Port*>(cqe.userData & ~tagBits);
+  switch (cqe.userData & tagBits) {
+    case tagReceive:
+      return received(*port, cqe);
+    case tagSend:
+      port->slot->sendError();
+      return stats_.sendErrors.add(1);
+    case tagWake:
+      return awaitWake();
+    default:
+      return;
+  }
+}
+
+void UringThread::received(Port& port, uring::Cqe const& cqe) {
+  if (cqe.result >= 0 && (cqe.flags & uring::cqeBuffer) != 0) {
+    const auto id = static_cast<uint16_t>(cqe.flags >> uring::cqeBufferShift);
+    used_.push_back(id);
+    ++packets_;
+    uint8_t* const buffer = ring_.buffer(id);
+    auto* const header = reinterpret_cast<uring::ReceivedHeader*>(buffer);
+    auto* const name = reinterpret_cast<SocketAddress*>(buffer + sizeof *header);
+    const size_t front = sizeof *header + (port.slot->ipv6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
+    const size_t capacity = bufferOctets - front;
+    if ((header->flags & MSG_TRUNC) != 0 || header->payloadLength + maxGrowth > capacity) {
+      stats_.oversized.add(1);
+    } else {
+      Address source;
+      fromSystem(*name, source);
+      Outgoing out;
+      const Verdict verdict =
+          receive(*port.slot, port.flow, buffer + front, header->payloadLength, capacity, source, nowNs_, out);
+      if (verdict == Verdict::send) {
+        Port& through = static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)];
+        queueSend(through, buffer + front, out.length, out.to);
+      }
+    }
+  }
+  if ((cqe.flags & uring::cqeMore) != 0) return;
+  ended(port, cqe.result);
+}
+
+/** The receive of a port is over: because it leaves, because buffers ran out, or because the kernel says so. */
+void UringThread::ended(Port& port, int result) {
+  const bool leaving = port.state == PortState::leaving || port.slot->closing || port.slot->movingTo != nullptr;
+  port.state = PortState::idle;
+  if (!leaving) {
+    if (result == -ENOBUFS) stats_.buffersExhausted.add(1);
+    port.waiting = true;
+    again_.push_back(&port);
+    return;
+  }
+  if (port.file >= 0) {
+    ring_.setFile(static_cast<unsigned>(port.file), -1);
+    freeFiles_.push_back(port.file);
+    port.file = -1;
+  }
+  left(*port.slot);
+}
+
+void UringThread::queueSend(Port& port, uint8_t* octets, size_t length, Address const& to) {
+  uring::Sqe& sqe = next();
+  SocketAddress& name = names_[nameCount_++];
+  sqe.opcode = uring::opSend;
+  sqe.flags = uring::sqeSkipSuccess | (port.file >= 0 ? uring::sqeFixedFile : 0);
+  sqe.fd = port.file >= 0 ? port.file : port.fd;
+  sqe.addr = reinterpret_cast<uint64_t>(octets);
+  sqe.len = static_cast<uint32_t>(length);
+  sqe.opFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  sqe.addr2 = reinterpret_cast<uint64_t>(&name);
+  sqe.addrLen = static_cast<uint16_t>(toSystem(to, name));
+  sqe.userData = dataOf(port, tagSend);
+  ++sends_;
+}
+
+}  // namespace sallyport
