@@ -3,11 +3,14 @@
 import { describe } from "vitest";
 import type { MediaPlane } from "../src/index.ts";
 import { harnessFor } from "./contract/harness.ts";
+import { indicesContract } from "./contract/indices.ts";
 import { keysContract } from "./contract/keys.ts";
 import { lifeContract } from "./contract/life.ts";
 import { passageContract } from "./contract/passage.ts";
 import { protectionContract } from "./contract/protection.ts";
+import { rulesContract } from "./contract/rules.ts";
 import { unverifiedContract } from "./contract/unverified.ts";
+import { wayContract } from "./contract/way.ts";
 
 /** Runs the contract; `createPlane` gives a new plane for each test, the contract shuts it down. */
 export const mediaPlaneContract = (name: string, createPlane: () => MediaPlane): void => {
@@ -17,6 +20,9 @@ export const mediaPlaneContract = (name: string, createPlane: () => MediaPlane):
     unverifiedContract(harness);
     keysContract(harness);
     passageContract(harness);
+    indicesContract(harness);
+    rulesContract(harness);
+    wayContract(harness);
     lifeContract(harness);
   });
 };

@@ -79,7 +79,6 @@ bool Ring::open(unsigned entries, unsigned completions, std::string& why) {
   sqMask_ = *at(parameters.sq.mask);
   sqHead_ = at(parameters.sq.head);
   sqTail_ = at(parameters.sq.tail);
-  sqFlags_ = at(parameters.sq.flags);
   if ((parameters.flags & setupNoSqArray) == 0) {
     for (uint32_t index = 0; index < sqEntries_; ++index) at(parameters.sq.array)[index] = index;
   }
@@ -144,18 +143,13 @@ int Ring::submit() {
   while (submitted_ != tail_) {
     const int done = enter(fd_, tail_ - submitted_, 0, 0, nullptr, 0);
     if (done == -EINTR || done == -EAGAIN) continue;
-    // Completions that did not fit are waiting in the kernel: fetch them first.
-    if (done == -EBUSY) {
-      wait(0, 0, 0);
-      return done;
-    }
     if (done < 0) return done;
     submitted_ += static_cast<unsigned>(done);
   }
   return 0;
 }
 
-int Ring::wait(unsigned count, unsigned minimumUs, uint64_t timeoutNs) {
+int Ring::submitAndWait(unsigned count, unsigned minimumUs, uint64_t timeoutNs) {
   Timespec timeout{static_cast<int64_t>(timeoutNs / 1'000'000'000), static_cast<int64_t>(timeoutNs % 1'000'000'000)};
   WaitArgument argument{};
   if ((features_ & featureMinimumWait) != 0) {
@@ -165,7 +159,12 @@ int Ring::wait(unsigned count, unsigned minimumUs, uint64_t timeoutNs) {
     timeout = {0, static_cast<int64_t>(minimumUs) * 1000};
   }
   argument.timeout = reinterpret_cast<uint64_t>(&timeout);
-  return enter(fd_, 0, count, enterGetEvents | enterExtArg, &argument, sizeof argument);
+  __atomic_store_n(sqTail_, tail_, __ATOMIC_RELEASE);
+  const unsigned flags = enterGetEvents | enterExtArg;
+  const int done = enter(fd_, tail_ - submitted_, count, flags, &argument, sizeof argument);
+  // What was consumed is told by the queue's head, also where the wait then ended by its time.
+  submitted_ = __atomic_load_n(sqHead_, __ATOMIC_ACQUIRE);
+  return done;
 }
 
 }  // namespace sallyport::uring

@@ -25,8 +25,8 @@ class Ring {
   Sqe* next();
   /** Hands over what was queued; what can be done at once is done when this returns. Gives 0 or -errno. */
   int submit();
-  /** Waits for `count` completions; after `minimumUs` for one; at most `timeoutNs`. Runs the kernel's deferred work. */
-  int wait(unsigned count, unsigned minimumUs, uint64_t timeoutNs);
+  /** The same, then waits for `count` completions; after `minimumUs` for one; at most `timeoutNs`. Runs the kernel's deferred work. */
+  int submitAndWait(unsigned count, unsigned minimumUs, uint64_t timeoutNs);
 
   /** Calls `use` for each completion there is, at most `limit`. */
   template <typename Use>
@@ -55,7 +55,7 @@ class Ring {
   Sqe* sqes_ = nullptr;
   size_t sqesSize_ = 0;
   unsigned sqEntries_ = 0, sqMask_ = 0, tail_ = 0, submitted_ = 0;
-  uint32_t *sqHead_ = nullptr, *sqTail_ = nullptr, *sqFlags_ = nullptr;
+  uint32_t *sqHead_ = nullptr, *sqTail_ = nullptr;
   uint32_t *cqHead_ = nullptr, *cqTail_ = nullptr;
   unsigned cqMask_ = 0;
   Cqe* cqes_ = nullptr;

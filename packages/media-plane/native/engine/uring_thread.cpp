@@ -11,7 +11,7 @@ enum Tag : uint64_t { tagReceive = 0, tagSend = 1, tagCancel = 2, tagWake = 3, t
 constexpr unsigned queueEntries = 2048, completionEntries = 16384, bufferOctets = 4096;
 /** Packets waiting that end a batch early: buffers must not run out. */
 constexpr unsigned batchPackets = 128;
-constexpr uint64_t idleNs = 100'000'000, loadedNs = 1'000'000;
+constexpr uint64_t retryNs = 10'000'000, idleNs = 100'000'000, loadedNs = 1'000'000;
 
 uint64_t dataOf(Port& port, Tag tag) { return reinterpret_cast<uint64_t>(&port) | tag; }
 
@@ -50,7 +50,6 @@ void UringThread::run() {
     takeCommands();
     nowNs_ = nowNs();
     ring_.reap(ready, [this](uring::Cqe const& cqe) { complete(cqe); });
-    flush();
     if (packets_ > 0) {
       sawPackets(packets_);
       stats_.packetsIn.add(packets_);
@@ -58,19 +57,27 @@ void UringThread::run() {
       stats_.wakes.add(1);
       packets_ = sends_ = 0;
     }
-    for (size_t left = again_.size(); left > 0; --left) {
-      Port* port = again_.back();
-      again_.pop_back();
-      port->waiting = false;
-      if (port->state == PortState::idle) listen(*port);
-    }
+    if (!again_.empty() && nowNs_ >= againAtNs_) listenAgain();
     tick(nowNs_);
-    if (ring_.queued() > 0) flush();
-    if (ring_.ready() > 0) continue;
-    if (!mayFallAsleep()) continue;
+    if (ring_.ready() > 0 || !mayFallAsleep()) {
+      flush();
+      continue;
+    }
     const unsigned batch = batchUs();
-    ring_.wait(batch > 0 ? batchPackets : 1, batch, batch > 0 ? loadedNs : idleNs);
+    ring_.submitAndWait(batch > 0 ? batchPackets : 1, batch, batch > 0 ? loadedNs : idleNs);
     awake();
+    recycle();
+  }
+}
+
+void UringThread::listenAgain() {
+  // Their buffers first, else they would end at once.
+  flush();
+  while (!again_.empty()) {
+    Port* port = again_.back();
+    again_.pop_back();
+    port->waiting = false;
+    listen(*port);
   }
 }
 
@@ -85,6 +92,11 @@ uring::Sqe& UringThread::next() {
 
 void UringThread::flush() {
   ring_.submit();
+  recycle();
+}
+
+/** Datagrams that were submitted have been copied: their buffers are free. */
+void UringThread::recycle() {
   if (ring_.queued() > 0) return;
   nameCount_ = 0;
   if (used_.empty()) return;
@@ -116,7 +128,7 @@ bool UringThread::leave(Port& port) {
   if (port.state == PortState::idle) {
     if (port.waiting) again_.erase(std::find(again_.begin(), again_.end(), &port));
     port.waiting = false;
-    ended(port, 0);
+    dropFile(port);
     return true;
   }
   uring::Sqe& sqe = next();
@@ -146,7 +158,6 @@ void UringThread::complete(uring::Cqe const& cqe) {
 void UringThread::received(Port& port, uring::Cqe const& cqe) {
   if (cqe.result >= 0 && (cqe.flags & uring::cqeBuffer) != 0) {
     const auto id = static_cast<uint16_t>(cqe.flags >> uring::cqeBufferShift);
-    used_.push_back(id);
     ++packets_;
     uint8_t* const buffer = ring_.buffer(id);
     auto* const header = reinterpret_cast<uring::ReceivedHeader*>(buffer);
@@ -166,6 +177,7 @@ void UringThread::received(Port& port, uring::Cqe const& cqe) {
         queueSend(through, buffer + front, out.length, out.to);
       }
     }
+    used_.push_back(id);
   }
   if ((cqe.flags & uring::cqeMore) != 0) return;
   ended(port, cqe.result);
@@ -176,17 +188,24 @@ void UringThread::ended(Port& port, int result) {
   const bool leaving = port.state == PortState::leaving || port.slot->closing || port.slot->movingTo != nullptr;
   port.state = PortState::idle;
   if (!leaving) {
-    if (result == -ENOBUFS) stats_.buffersExhausted.add(1);
+    if (result == -ENOBUFS) {
+      stats_.buffersExhausted.add(1);
+    } else {
+      againAtNs_ = nowNs_ + retryNs;
+    }
     port.waiting = true;
     again_.push_back(&port);
     return;
   }
-  if (port.file >= 0) {
-    ring_.setFile(static_cast<unsigned>(port.file), -1);
-    freeFiles_.push_back(port.file);
-    port.file = -1;
-  }
+  dropFile(port);
   left(*port.slot);
+}
+
+void UringThread::dropFile(Port& port) {
+  if (port.file < 0) return;
+  ring_.setFile(static_cast<unsigned>(port.file), -1);
+  freeFiles_.push_back(port.file);
+  port.file = -1;
 }
 
 void UringThread::queueSend(Port& port, uint8_t* octets, size_t length, Address const& to) {

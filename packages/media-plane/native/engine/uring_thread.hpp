@@ -25,6 +25,9 @@ class UringThread final : public PacketThread {
   void queueSend(Port& port, uint8_t* octets, size_t length, Address const& to);
   void awaitWake();
   void flush();
+  void recycle();
+  void listenAgain();
+  void dropFile(Port& port);
   uring::Sqe& next();
 
   uring::Ring ring_;
@@ -35,7 +38,7 @@ class UringThread final : public PacketThread {
   std::vector<int32_t> freeFiles_;
   std::vector<Port*> again_;
   uint64_t wakeValue_ = 0;
-  uint64_t nowNs_ = 0;
+  uint64_t nowNs_ = 0, againAtNs_ = 0;
   unsigned packets_ = 0, sends_ = 0;
 };
 

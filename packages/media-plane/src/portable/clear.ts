@@ -43,3 +43,7 @@ export const looksClearRtp = (packet: Buffer, headerLength: number, shortest: nu
 
 /** Whether an RTCP packet that failed to verify is recognisably not SRTCP. */
 export const looksClearRtcp = (packet: Buffer): boolean => chains(packet);
+
+/** Whether a clear RTCP datagram is one application-defined packet and nothing else (RFC 3550 6.7). */
+export const isLoneApp = (packet: Buffer): boolean =>
+  packet.length >= 4 && packet[1] === 204 && packet.length === 4 + 4 * packet.readUInt16BE(2);

@@ -5,7 +5,7 @@ import type { Clock, Datagram, Endpoint } from "@sallyport/kit";
 import { classifyPacket, rtpHeaderLength, type PacketKind, type SrtpFailure, type SrtpResult } from "@sallyport/srtp";
 import { mediaPlaneErrors } from "../errors.ts";
 import type { LegChange, LegCounters, LegPlan, LegRemote } from "../plane.ts";
-import { looksClearRtcp, looksClearRtp } from "./clear.ts";
+import { isLoneApp, looksClearRtcp, looksClearRtp } from "./clear.ts";
 import { LegContexts } from "./contexts.ts";
 import { newTally, type Tally } from "./counters.ts";
 import { LegAlarms, type EventQueue } from "./events.ts";
@@ -78,6 +78,8 @@ export class Leg {
     rtcp: { socket: undefined, latch: noLatch, remote: undefined },
   };
   #plan: LegPlan;
+  /** The one clear probe a leg may get without an alarm has come. */
+  #probed = false;
   #gate: SourceGate | undefined;
   #police: Police | undefined;
 
@@ -307,7 +309,9 @@ export class Leg {
         ? looksClearRtcp(packet)
         : looksClearRtp(packet, rtpHeaderLength(packet, packet.length), this.#contexts.shortest);
     if (clear) {
-      this.#alarms.raise("clear-on-protected");
+      // Phones probe the path with one APP packet before they protect (baresip): no more than that is not media in the clear.
+      if (this.#probed || kind === "rtp" || !isLoneApp(packet)) this.#alarms.raise("clear-on-protected");
+      else this.#probed = true;
       return this.#drop("clearDropped");
     }
     if (code === "short" || code === "malformed") return this.#drop("malformed");

@@ -16,7 +16,9 @@ export const speech = Buffer.alloc(160, 0xd5);
 /** The counters that are not zero, but for octets, times and what is measured. */
 export const counted = (counters: LegCounters): Partial<Record<keyof LegCounters, number>> =>
   Object.fromEntries(
-    Object.entries(counters).filter(([name, value]) => value !== 0 && !/^octets|At$|^(sources|lost|jitter|roundTripMs)$/.test(name)),
+    Object.entries(counters).filter(
+      ([name, value]) => value !== 0 && !/^octets|At$|^(sources|lost|jitter|roundTripMs)$/.test(name),
+    ),
   );
 
 /** Lets sockets be read; the test's own time limit ends a wait that has no end. */

@@ -24,6 +24,20 @@ export const unverifiedContract = ({ bothWays, open }: Harness): void => {
       expect(world.plane.events()).toEqual([{ kind: "alarm", leg, what: "clear-on-protected", count: 1 }]);
     });
 
+    it("invariant 3: one clear RTCP APP packet, with which a phone probes the path, is dropped and counted, but no alarm; any more is", async () => {
+      const world = await open();
+      const app = Buffer.from("80cc00030000000150494e47504f4e47", "hex");
+      world.ue.send("rtcp", app, world.port("access", "rtcp"));
+      await bothWays(world, 1);
+      expect(counted(world.plane.counters(world.access.leg))).toMatchObject({ clearDropped: 1, rtcpIn: 1, rtcpOut: 1 });
+      expect(world.plane.events()).toEqual([]);
+      world.ue.send("rtcp", app, world.port("access", "rtcp"));
+      await bothWays(world, 2);
+      expect(counted(world.plane.counters(world.access.leg))).toMatchObject({ clearDropped: 2, rtcpIn: 2, rtcpOut: 2 });
+      const { leg } = world.access;
+      expect(world.plane.events()).toEqual([{ kind: "alarm", leg, what: "clear-on-protected", count: 1 }]);
+    });
+
     it("invariant 3: forged and replayed packets are dropped, counted and never forwarded", async () => {
       const world = await open();
       for (const kind of kinds) {

@@ -1,0 +1,123 @@
+#include "epoll_thread.hpp"
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+namespace sallyport {
+namespace {
+
+constexpr int eventsAtOnce = 512;
+constexpr int idleMs = 100;
+/** One socket may not keep the others waiting. */
+constexpr int roundsPerSocket = 4;
+
+}  // namespace
+
+EpollThread::~EpollThread() {
+  if (epoll_ >= 0) close(epoll_);
+}
+
+bool EpollThread::prepare(std::string& why) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event wake{};
+  wake.events = EPOLLIN;
+  wake.data.ptr = nullptr;
+  if (epoll_ >= 0 && epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeFd_, &wake) == 0) return true;
+  why = std::string("epoll: ") + std::strerror(errno);
+  return false;
+}
+
+void EpollThread::listen(Port& port) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &port;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, port.fd, &event);
+  port.state = PortState::listening;
+}
+
+bool EpollThread::leave(Port& port) {
+  if (port.state == PortState::listening) epoll_ctl(epoll_, EPOLL_CTL_DEL, port.fd, nullptr);
+  port.state = PortState::idle;
+  return true;
+}
+
+void EpollThread::run() {
+  std::array<epoll_event, eventsAtOnce> events;
+  while (!stopping()) {
+    int wait = 0;
+    const unsigned batch = batchUs();
+    if (batch > 0) {
+      // Under load the clock wakes, not each packet.
+      const timespec pause{0, static_cast<long>(batch) * 1000};
+      nanosleep(&pause, nullptr);
+    } else if (mayFallAsleep()) {
+      wait = idleMs;
+    }
+    const int ready = epoll_wait(epoll_, events.data(), eventsAtOnce, wait);
+    awake();
+    takeCommands();
+    nowNs_ = nowNs();
+    for (int at = 0; at < ready; ++at) {
+      auto* port = static_cast<Port*>(events[static_cast<size_t>(at)].data.ptr);
+      if (port == nullptr) {
+        eventfd_t value;
+        eventfd_read(wakeFd_, &value);
+      } else {
+        readFrom(*port);
+      }
+    }
+    if (packets_ > 0) {
+      sawPackets(packets_);
+      stats_.packetsIn.add(packets_);
+      stats_.packetsOut.add(sends_);
+      stats_.wakes.add(1);
+      packets_ = sends_ = 0;
+    }
+    tick(nowNs_);
+  }
+}
+
+void EpollThread::readFrom(Port& port) {
+  // A command of this round may have taken it away.
+  if (port.state != PortState::listening) return;
+  for (int round = 0; round < roundsPerSocket; ++round) {
+    mmsghdr messages[datagrams];
+    iovec parts[datagrams];
+    for (size_t at = 0; at < datagrams; ++at) {
+      parts[at] = {buffers_[at].data(), octets};
+      messages[at] = {};
+      messages[at].msg_hdr.msg_name = &names_[at];
+      messages[at].msg_hdr.msg_namelen = sizeof names_[at];
+      messages[at].msg_hdr.msg_iov = &parts[at];
+      messages[at].msg_hdr.msg_iovlen = 1;
+    }
+    const int count = recvmmsg(port.fd, messages, datagrams, MSG_DONTWAIT, nullptr);
+    if (count <= 0) return;
+    packets_ += static_cast<unsigned>(count);
+    for (size_t at = 0; at < static_cast<size_t>(count); ++at) {
+      const size_t length = messages[at].msg_len;
+      if ((messages[at].msg_hdr.msg_flags & MSG_TRUNC) != 0 || length + maxGrowth > octets) {
+        stats_.oversized.add(1);
+        continue;
+      }
+      Address source;
+      fromSystem(names_[at], source);
+      Outgoing out;
+      uint8_t* const datagram = buffers_[at].data();
+      if (receive(*port.slot, port.flow, datagram, length, octets, source, nowNs_, out) != Verdict::send) continue;
+      SocketAddress to;
+      const socklen_t toLength = toSystem(out.to, to);
+      const int through = static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)].fd;
+      ++sends_;
+      if (sendto(through, datagram, out.length, MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, toLength) >= 0) continue;
+      out.leg->sendError();
+      stats_.sendErrors.add(1);
+    }
+    if (count < static_cast<int>(datagrams)) return;
+  }
+}
+
+}  // namespace sallyport

@@ -1,0 +1,30 @@
+// Owns a thread that moves packets by epoll and one system call a datagram: for kernels, and containers, without io_uring.
+#pragma once
+#include <array>
+
+#include "packet_thread.hpp"
+#include "sockets.hpp"
+
+namespace sallyport {
+
+class EpollThread final : public PacketThread {
+ public:
+  using PacketThread::PacketThread;
+  ~EpollThread() override;
+
+ private:
+  bool prepare(std::string& why) override;
+  void run() override;
+  void listen(Port& port) override;
+  bool leave(Port& port) override;
+  void readFrom(Port& port);
+
+  static constexpr size_t datagrams = 8, octets = 4096;
+  int epoll_ = -1;
+  uint64_t nowNs_ = 0;
+  unsigned packets_ = 0, sends_ = 0;
+  std::array<std::array<uint8_t, octets>, datagrams> buffers_{};
+  std::array<SocketAddress, datagrams> names_{};
+};
+
+}  // namespace sallyport
