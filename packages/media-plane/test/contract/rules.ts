@@ -97,10 +97,13 @@ export const rulesContract = ({ bothWays, open }: Harness): void => {
     it("H.248.53 tman: the same rule again leaves the buckets as they are, another one starts full, none lets all through", async () => {
       const world = await open({ core: { policing: slow } });
       const { leg } = world.inner;
-      const drain = async (sequence: number, policed: number) => {
+      const policed = async (count: number) => {
+        while (world.plane.counters(leg).policed !== count) await tick();
+      };
+      const drain = async (sequence: number, count: number) => {
         world.core.send("rtp", rtp(sequence, Buffer.alloc(80)), world.port("core", "rtp"));
-        if (policed === 0) await world.ue.next("rtp");
-        while (policed > 0 && world.plane.counters(leg).policed !== policed) await tick();
+        if (count === 0) await world.ue.next("rtp");
+        else await policed(count);
       };
       await drain(1, 0);
       world.plane.update(leg, { policing: { sustained: { octetsPerS: 1, burstOctets: 100 } } });
