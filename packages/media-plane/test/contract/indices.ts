@@ -1,5 +1,4 @@
 // Invariant 4 under sources and keys that change: carry-forward, trials of the ROC, keys near their end.
-import type { Buffer as NodeBuffer } from "node:buffer";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSrtpReceiver, createSrtpSender, suites } from "@sallyport/srtp";
@@ -8,7 +7,7 @@ import { counted, tick, type Harness } from "./harness.ts";
 
 export const indicesContract = ({ bothWays, open }: Harness): void => {
   /** Sends this from the core; the sealed packet the UE hears, or nothing when it was refused. */
-  const through = async (world: World, octets: Buffer): Promise<NodeBuffer | undefined> => {
+  const through = async (world: World, octets: Buffer) => {
     const { leg } = world.access;
     const before = world.plane.counters(leg);
     world.core.send("rtp", octets, world.port("core", "rtp"));
