@@ -37,7 +37,7 @@ export interface BaresipOptions {
   readonly transport: "tls" | "tcp" | "udp";
   /** baresip's word; plain RTP when left out. */
   readonly encryption?: "srtp" | "srtp-mand" | "srtp-mandf";
-  /** What it says into its microphone, at 8 kHz; again from the start at its end. */
+  /** What it says into its microphone, at 8 kHz; at its end it hangs up. */
   readonly speech: Sound;
 }
 

@@ -32,6 +32,8 @@ export interface EdgesOptions {
   readonly access?: SipProtocol;
   readonly sides?: readonly Side[];
   readonly edge?: Partial<EdgeConfigInput>;
+  /** Keys of one side's edge, before `edge`. */
+  readonly edgeOf?: (side: Side) => Partial<EdgeConfigInput>;
 }
 
 export interface Edges {
@@ -106,6 +108,7 @@ export const startEdges = async (options: EdgesOptions): Promise<Edges> => {
             { id: gatewayName, mid: `<${gatewayName}.${domain}>`, certificateName: `${gatewayName}.${domain}` },
           ],
         },
+        ...options.edgeOf?.(side),
         ...options.edge,
       }),
       {
