@@ -41,7 +41,7 @@ interface UeOptions {
   readonly listener?: number;
 }
 
-interface RegisterOptions {
+export interface RegisterOptions {
   readonly dialect?: "draft" | "3gpp" | "none";
   readonly expires?: number;
   readonly headers?: readonly (readonly [string, string])[];

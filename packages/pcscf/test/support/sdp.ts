@@ -1,4 +1,7 @@
-// SDP bodies and keys for tests. Keys are 30 octets, so 40 characters of base64.
+// SDP bodies and keys for tests. Keys are 30 octets, so 40 characters of base64, where nothing else is said.
+/** A key and salt made of one octet. */
+export const keyOf = (fill: number, octets = 30): string => Buffer.alloc(octets, fill).toString("base64");
+
 export const keys = {
   k11: Buffer.alloc(30, 0x11).toString("base64"),
   k11b: Buffer.alloc(30, 0x1b).toString("base64"),
