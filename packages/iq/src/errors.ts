@@ -18,6 +18,11 @@ export const iqErrors = defineErrors({
     action: "Check that a gateway is registered and neither leaving nor refused keys.",
     sipStatus: 503,
   },
+  SALLY_IQ_UNKNOWN_GATEWAY: {
+    summary: "This edge has no such access gateway.",
+    action: "Use an id of the edge's iq.gateways; `sallyport gw list` shows them.",
+    sipStatus: 500,
+  },
   SALLY_IQ_GATEWAY_LOST: {
     summary: "The access gateway was lost during a command.",
     action: "Check the gateway's process and the path to it.",

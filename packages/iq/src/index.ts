@@ -14,6 +14,7 @@ export type {
   TerminationStatistics,
 } from "./types.ts";
 export type {
+  GatewayHealth,
   GatewayState,
   GatewayStatus,
   IqController,
@@ -25,6 +26,7 @@ export type {
   IqNotification,
   IqTlsMaterial,
   IqWireEvent,
+  LossReason,
 } from "./controller/types.ts";
 export type { HeldEnd, HeldStream, IqContextState } from "./controller/held.ts";
 export { createIqController } from "./controller/controller.ts";

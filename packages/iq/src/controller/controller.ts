@@ -5,14 +5,16 @@ import { createAssociation, createH248Transport } from "@sallyport/h248";
 import { iqErrors } from "../errors.ts";
 import { inTurn } from "../in-turn.ts";
 import { readMid } from "../profile/mid.ts";
-import type { IqContext, StreamPlan } from "../types.ts";
+import type { IqContext } from "../types.ts";
 import { answerGateway, mayBe } from "./inbound.ts";
 import { describeHeld } from "./held.ts";
 import { GatewayLink } from "./link.ts";
-import { addContext, carriesKeys, modifyContext, removeStreams, subtractContext, willCarryKeys } from "./procedures.ts";
+import { addSomewhere } from "./pool.ts";
+import { addContext, modifyContext, removeStreams, subtractContext } from "./procedures.ts";
 import { readContexts } from "./replies.ts";
 import { iqError } from "./refusals.ts";
 import { auditContextsRequest } from "./requests.ts";
+import { servesRealms } from "./select.ts";
 import type { IqController, IqControllerOptions } from "./types.ts";
 
 /** @throws SALLY_IQ_CONFIG, SALLY_H248_LISTEN */
@@ -24,6 +26,21 @@ export const createIqController = async (options: IqControllerOptions): Promise<
   const byMid = new Map<string, GatewayLink>();
   const turn = inTurn();
   let closed = false;
+  const commandTimeoutMs = config.commandTimeoutMs ?? 4000;
+  const heartbeatMs = config.heartbeat?.intervalMs ?? 10_000;
+
+  /** Whether another gateway can take what `link` holds. */
+  const replaceable = (link: GatewayLink): boolean => {
+    const realms = link.entry.realms?.map((realm) => realm.toLowerCase()) ?? [];
+    return [...links.values()].some(
+      (other) =>
+        other !== link &&
+        other.state === "up" &&
+        other.mayHoldKeys &&
+        !other.standing.draining &&
+        servesRealms(other.candidate(), realms),
+    );
+  };
 
   const transport: H248Transport = createH248Transport({
     clock,
@@ -80,14 +97,21 @@ export const createIqController = async (options: IqControllerOptions): Promise<
           misses: config.heartbeat?.misses ?? 2,
         },
         times: {
-          heartbeatMs: config.heartbeat?.intervalMs ?? 10_000,
-          commandTimeoutMs: config.commandTimeoutMs ?? 4000,
+          heartbeatMs,
+          heartbeatTimeoutMs: config.heartbeat?.timeoutMs ?? Math.min(commandTimeoutMs, heartbeatMs),
+          commandTimeoutMs,
           keepContextsMs: config.keepContextsMs ?? 30_000,
+          failoverMs: config.failoverMs ?? 600,
         },
+        watchRoot: config.watchRoot ?? false,
+        replaceable,
         request: (actions, peer, how) => association.request(actions, { peer, mid }, how),
         disconnect: (peer) => transport.disconnect(peer),
         notify: onNotify,
-        report: onGateway,
+        report: (status) => {
+          for (const other of links.values()) if (other.entry.id !== status.id) other.reconsider();
+          onGateway(status);
+        },
       },
     );
     links.set(entry.id, link);
@@ -97,21 +121,15 @@ export const createIqController = async (options: IqControllerOptions): Promise<
   const linkOf = (id: string): GatewayLink => {
     if (closed) throw iqErrors("SALLY_IQ_CLOSED");
     const link = links.get(id);
-    if (link === undefined) throw iqErrors("SALLY_IQ_CONFIG", `No gateway ${id}.`);
+    if (link === undefined) throw iqErrors("SALLY_IQ_UNKNOWN_GATEWAY", "", { where: id });
     return link;
   };
 
-  /** The least loaded gateway that may serve the plan. */
-  const choose = (streams: readonly StreamPlan[]): GatewayLink => {
-    if (closed) throw iqErrors("SALLY_IQ_CLOSED");
-    const up = [...links.values()].filter((link) => link.state === "up");
-    const keys = carriesKeys(streams) || willCarryKeys(streams);
-    const fit = keys ? up.filter((link) => link.mayHoldKeys) : up;
-    const [first, ...more] = fit;
-    if (first === undefined) {
-      throw up.length > 0 ? iqErrors("SALLY_IQ_UNPROTECTED") : iqErrors("SALLY_IQ_NO_GATEWAY");
-    }
-    return more.reduce((best, link) => (link.contexts.size < best.contexts.size ? link : best), first);
+  const pool = {
+    clock,
+    random,
+    links: () => [...links.values()],
+    times: { commandTimeoutMs, tryMs: config.tryMs ?? 1500, budgetMs: config.addBudgetMs ?? 8000 },
   };
 
   const named = (id: string): GatewayLink => {
@@ -145,8 +163,18 @@ export const createIqController = async (options: IqControllerOptions): Promise<
       return held === undefined ? undefined : describeHeld(held);
     },
 
-    add: async (gateway, streams, how = {}) =>
-      addContext(gateway === undefined ? choose(streams) : named(gateway), streams, how),
+    add: async (gateway, streams, how = {}) => {
+      if (closed) throw iqErrors("SALLY_IQ_CLOSED");
+      return gateway === undefined ? addSomewhere(pool, streams, how) : addContext(named(gateway), streams, how);
+    },
+
+    drain: (gateway, on) => {
+      const link = linkOf(gateway);
+      link.drain(on);
+      return link.status();
+    },
+
+    handOff: async (gateway, mgc) => named(gateway).handOff(readMid(mgc)),
 
     modify: (context, streams) => turn(keyOf(context), () => modifyContext(linkOf(context.gateway), context, streams)),
 

@@ -7,7 +7,7 @@ import { keysAllowed } from "../profile/keys-allowed.ts";
 import { root } from "../profile/names.ts";
 import { readServiceChange, writeAgreement } from "../profile/services.ts";
 import type { GatewayLink } from "./link.ts";
-import { readNotify } from "./notify.ts";
+import { eventsOf, readNotify } from "./notify.ts";
 import type { IqGatewayEntry, IqNotification } from "./types.ts";
 
 /** The host a mid names: `<gw-a.example>:2944` gives `gw-a.example`. */
@@ -45,8 +45,11 @@ const runCommand = (inbound: Inbound, action: ActionRequest, command: CommandReq
   const context = typeof action.context === "number" ? inbound.link.contextOf(action.context) : undefined;
   switch (command.command) {
     case "Notify": {
-      // Events of ROOT (`it/ito`: are you there?) ask for nothing but an answer.
-      if (onRoot) return plain;
+      // `it/ito` (are you there?) asks for nothing but an answer; congestion, overload and realms are noted.
+      if (onRoot) {
+        for (const { name, parameters } of eventsOf(command)) inbound.link.rootEvent(name, parameters);
+        return plain;
+      }
       const read = readNotify(inbound.link.entry.id, context, command);
       if (!read.ok) return { ...plain, error: read.error };
       for (const notification of read.value) inbound.notify(notification);

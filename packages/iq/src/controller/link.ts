@@ -1,7 +1,7 @@
 // Owns one gateway at the controller: its registration, heartbeat and contexts, and the resynchronising of the two.
 // The decisions are in registry.ts; this is their shell. TS 23.334 8 (AGW restoration, ALG heartbeat), H.248.1 11.5.
 import type { ActionReply, ActionRequest, H248Error, H248Peer } from "@sallyport/h248";
-import type { Clock, Log, Timer } from "@sallyport/kit";
+import type { Timer } from "@sallyport/kit";
 import { SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
@@ -9,34 +9,22 @@ import type { ServiceChange } from "../profile/services.ts";
 import type { IqContext, IqProfile } from "../types.ts";
 import type { HeldContext, IqContextState } from "./held.ts";
 import { heldFrom } from "./held.ts";
-import { iqError } from "./refusals.ts";
-import type { GatewayView, RegistryEffect, RegistryInput, RegistryRules } from "./registry.ts";
+import { iqError, lostReply } from "./refusals.ts";
+import type { GatewayView, RegistryEffect, RegistryInput } from "./registry.ts";
 import { stepRegistry, unregistered } from "./registry.ts";
 import { readContexts } from "./replies.ts";
-import { auditContextsRequest, heartbeatRequest, subtractRequest } from "./requests.ts";
-import type { GatewayStatus, IqGatewayEntry, IqNotification } from "./types.ts";
-
-interface LinkTimes {
-  readonly heartbeatMs: number;
-  readonly commandTimeoutMs: number;
-  readonly keepContextsMs: number;
-}
-
-export interface LinkPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly rules: RegistryRules;
-  readonly times: LinkTimes;
-  readonly lab: boolean;
-  request(
-    actions: readonly ActionRequest[],
-    peer: H248Peer,
-    options: { readonly version: 1 | 2 | 3; readonly timeoutMs: number },
-  ): Promise<readonly ActionReply[]>;
-  disconnect(peer: H248Peer): void;
-  notify(notification: IqNotification): void;
-  report(status: GatewayStatus): void;
-}
+import {
+  auditContextsRequest,
+  handoffRequest,
+  heartbeatRequest,
+  subtractRequest,
+  watchRootRequest,
+} from "./requests.ts";
+import type { Candidate } from "./select.ts";
+import { afterRegistration, goodStanding, refusedBy, rootEvent, tookOne, type Standing } from "./standing.ts";
+import { statusOf } from "./status.ts";
+import type { LinkPorts } from "./link-ports.ts";
+import type { GatewayStatus, IqGatewayEntry, LossReason } from "./types.ts";
 
 export type Registered =
   | { readonly ok: true; readonly version: number; readonly profile: IqProfile }
@@ -56,6 +44,9 @@ export class GatewayLink {
   /** A command's outcome is unknown: compare contexts as soon as the gateway is heard again. */
   #doubtful = false;
   #closed = false;
+  #standing: Standing = goodStanding;
+  /** When it went down with contexts of ours; undefined while up, and for contexts of an earlier run. */
+  #lostAt: number | undefined;
 
   constructor(entry: IqGatewayEntry, ports: LinkPorts) {
     this.entry = entry;
@@ -77,16 +68,72 @@ export class GatewayLink {
   }
 
   status(): GatewayStatus {
-    const peer = this.#peer;
-    return {
-      id: this.entry.id,
-      mid: this.entry.mid,
-      state: this.#view.state,
-      protected: this.mayHoldKeys,
+    return statusOf({
+      entry: this.entry,
+      view: this.#view,
+      standing: this.#standing,
       contexts: this.contexts.size,
-      reason: this.#view.reason,
-      ...(peer === undefined ? {} : { remote: peer.remote, protocol: peer.protocol }),
+      protected: this.mayHoldKeys,
+      peer: this.#peer,
+      now: this.#ports.clock.now(),
+    });
+  }
+
+  /** As selection sees it. */
+  candidate(): Candidate {
+    const { id, realms, weight = 1, capacity } = this.entry;
+    return {
+      id,
+      state: this.#view.state,
+      mayHoldKeys: this.mayHoldKeys,
+      realms: realms?.map((realm) => realm.toLowerCase()),
+      weight,
+      capacity,
+      contexts: this.contexts.size + this.#adding,
+      silent: this.#view.missed > 0,
+      standing: this.#standing,
     };
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** It took a context. */
+  took(): void {
+    this.#standing = tookOne(this.#standing);
+  }
+
+  /** It did not take one. */
+  refused(why: "busy" | "full"): void {
+    this.#standing = refusedBy(this.#standing, why, this.#ports.clock.now());
+  }
+
+  /** An event of ROOT. */
+  rootEvent(name: string, parameters: Readonly<Record<string, string>>): void {
+    const before = this.#standing;
+    this.#standing = rootEvent(before, name, parameters, this.#ports.clock.now());
+    if (this.#standing !== before) this.#ports.report(this.status());
+  }
+
+  /** No new contexts from now on, or new ones again; those it has stay until their calls end. */
+  drain(on: boolean): void {
+    if (this.#standing.draining === on) return;
+    this.#standing = { ...this.#standing, draining: on };
+    this.#ports.report(this.status());
+  }
+
+  /** H.248.1 7.2.8 HandOff: it shall go to another controller. Its contexts are lost to us when it does. */
+  async handOff(mgc: string): Promise<void> {
+    const [reply] = await this.command(handoffRequest(mgc));
+    const error = reply?.error ?? reply?.commands[0]?.error;
+    if (error !== undefined) throw iqError(error, this.entry.id);
+    this.#feed({ kind: "handed-off", to: mgc });
+  }
+
+  /** Another gateway came or went: whether contexts of a lost one are waited for may have changed. */
+  reconsider(): void {
+    if (this.#lostAt !== undefined && this.#patience !== undefined) this.#bePatient();
   }
 
   serviceChange(peer: H248Peer, said: ServiceChange): Registered {
@@ -96,7 +143,10 @@ export class GatewayLink {
     const accepted = effects.find((effect) => effect.kind === "accept");
     const before = this.#peer;
     this.#peer = this.#view.state === "down" ? undefined : peer;
+    const registered = effects.some((effect) => effect.kind === "start-heartbeat");
+    if (registered) this.#standing = afterRegistration(this.#standing);
     this.#run(effects, before);
+    if (registered && this.#ports.watchRoot) void this.#watchRoot();
     const { version, profile } = accepted ?? this.#ports.rules;
     return { ok: true, version, profile };
   }
@@ -114,7 +164,10 @@ export class GatewayLink {
    * Sends one transaction. Rejects SALLY_IQ_GATEWAY_LOST, SALLY_IQ_TIMEOUT (the outcome is then unknown, and compared later)
    * or the SALLY_IQ_* its error code maps to.
    */
-  async command(actions: readonly ActionRequest[]): Promise<readonly ActionReply[]> {
+  async command(
+    actions: readonly ActionRequest[],
+    timeoutMs = this.#ports.times.commandTimeoutMs,
+  ): Promise<readonly ActionReply[]> {
     const peer = this.#peer;
     if (peer === undefined) throw iqErrors("SALLY_IQ_GATEWAY_LOST", undefined, { where: this.entry.id });
     const adds = actions.some((action) => action.context === "$");
@@ -122,10 +175,13 @@ export class GatewayLink {
     try {
       return await this.#ports.request(actions, peer, {
         version: this.#version,
-        timeoutMs: this.#ports.times.commandTimeoutMs,
+        timeoutMs,
       });
     } catch (error) {
-      throw this.#understand(error);
+      if (!(error instanceof SallyportError)) throw error;
+      const understood = lostReply(error, this.entry.id);
+      if (understood.doubtful) this.#doubtful = true;
+      throw understood.error;
     } finally {
       if (adds) this.#adding -= 1;
     }
@@ -134,16 +190,26 @@ export class GatewayLink {
   /** Contexts of an earlier run. Nobody has registered yet, so patience runs from now. */
   adopt(known: readonly IqContextState[]): void {
     for (const state of known) this.hold(heldFrom(state));
-    if (known.length > 0) this.#run([{ kind: "start-patience" }], undefined);
+    if (known.length === 0) return;
+    this.#patience?.cancel();
+    this.#patience = this.#ports.clock.after(this.#ports.times.keepContextsMs, () => this.#feed({ kind: "given-up" }));
   }
 
   hold(held: HeldContext): void {
     this.contexts.set(held.context.context, held);
   }
 
+  /** The call of a context has ended, or the context is not there any more. */
+  drop(context: number): void {
+    const was = this.contexts.delete(context);
+    // The last one of a gateway that is to be emptied: whoever watches wants to know.
+    if (was && this.contexts.size === 0 && (this.#standing.draining || this.#view.state === "leaving"))
+      this.#ports.report(this.status());
+  }
+
   /** Removes what a failed or unanswered command may have left: now when possible, else when contexts are compared. */
   async tidy(context: number): Promise<void> {
-    this.contexts.delete(context);
+    this.drop(context);
     try {
       await this.command(subtractRequest(context, { statistics: false }));
     } catch {
@@ -171,25 +237,6 @@ export class GatewayLink {
   #began(): void {
     this.#adding += 1;
     this.#added += 1;
-  }
-
-  #understand(error: unknown): unknown {
-    if (!(error instanceof SallyportError)) return error;
-    const where = this.entry.id;
-    switch (error.code) {
-      case "SALLY_H248_TIMEOUT":
-        this.#doubtful = true;
-        return iqErrors("SALLY_IQ_TIMEOUT", undefined, { where, cause: error });
-      case "SALLY_H248_CLOSED":
-        return iqErrors("SALLY_IQ_GATEWAY_LOST", undefined, { where, cause: error });
-      case "SALLY_H248_BUSY":
-        return iqErrors("SALLY_IQ_BUSY", undefined, { where, cause: error });
-      case "SALLY_H248_ERROR":
-        return iqError({ code: error.h248Error ?? 500, text: error.detail }, where);
-      default:
-        this.#doubtful = true;
-        return iqErrors("SALLY_IQ_REFUSED", error.code, { where, cause: error });
-    }
   }
 
   #step(input: RegistryInput): readonly RegistryEffect[] {
@@ -226,12 +273,11 @@ export class GatewayLink {
           this.#heartbeat = undefined;
           break;
         case "start-patience":
-          this.#patience?.cancel();
-          this.#patience = this.#ports.clock.after(this.#ports.times.keepContextsMs, () =>
-            this.#feed({ kind: "given-up" }),
-          );
+          this.#lostAt = this.#ports.clock.now();
+          this.#bePatient();
           break;
         case "stop-patience":
+          this.#lostAt = undefined;
           this.#patience?.cancel();
           this.#patience = undefined;
           break;
@@ -244,22 +290,45 @@ export class GatewayLink {
     }
   }
 
-  #lose(lost: readonly HeldContext[], reason: "restart" | "forced" | "silence" | "audit"): void {
+  #lose(lost: readonly HeldContext[], reason: LossReason): void {
     for (const { context } of lost) {
-      this.contexts.delete(context.context);
+      this.drop(context.context);
       this.#ports.notify({ kind: "context-lost", gateway: this.entry.id, context, reason });
     }
   }
 
+  /** Its calls are moved soon where another gateway can take them; else it has longer to come back with them. */
+  #bePatient(): void {
+    const { clock, times } = this.#ports;
+    const patience = this.#ports.replaceable(this)
+      ? Math.min(times.failoverMs, times.keepContextsMs)
+      : times.keepContextsMs;
+    const left = (this.#lostAt ?? clock.now()) + patience - clock.now();
+    this.#patience?.cancel();
+    this.#patience = clock.after(Math.max(0, left), () => {
+      this.#patience = undefined;
+      this.#feed({ kind: "given-up" });
+    });
+  }
+
+  /** H.248.1 7.1.9: asks for the events of ROOT. A gateway that does not know them answers an error: nothing is lost. */
+  async #watchRoot(): Promise<void> {
+    await new Promise(setImmediate);
+    if (this.#closed || this.#peer === undefined) return;
+    await this.command(watchRootRequest).catch(() => undefined);
+  }
+
   #beatLater(): void {
     this.#heartbeat?.cancel();
-    this.#heartbeat = this.#ports.clock.after(this.#ports.times.heartbeatMs, () => void this.#beat());
+    // One that did not answer is asked again at once: what is to be noticed within a second can not wait.
+    const ms = this.#view.missed > 0 ? 0 : this.#ports.times.heartbeatMs;
+    this.#heartbeat = this.#ports.clock.after(ms, () => void this.#beat());
   }
 
   async #beat(): Promise<void> {
     const peer = this.#peer;
     if (peer === undefined || this.#closed) return;
-    const timeoutMs = Math.min(this.#ports.times.commandTimeoutMs, this.#ports.times.heartbeatMs);
+    const timeoutMs = this.#ports.times.heartbeatTimeoutMs;
     try {
       await this.#ports.request(heartbeatRequest, peer, { version: this.#version, timeoutMs });
       this.heard();

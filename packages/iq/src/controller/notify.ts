@@ -10,6 +10,19 @@ import type { IqNotification } from "./types.ts";
 const parametersOf = (event: EventOccurrence): Readonly<Record<string, string>> =>
   Object.fromEntries(event.properties.map((property) => [property.name.toLowerCase(), property.values.join(",")]));
 
+/** The event of our extension package that a gateway sends when 7/8 of a key's life are used up. */
+const keyExpiring = "xsrtp/kexp";
+
+/** The observed events of a Notify, names and parameter names in lower case. */
+export const eventsOf = (
+  command: CommandRequest,
+): readonly { readonly name: string; readonly parameters: Readonly<Record<string, string>> }[] =>
+  command.descriptors.flatMap((descriptor) =>
+    descriptor.kind === "observedEvents"
+      ? descriptor.events.map((event) => ({ name: event.name.toLowerCase(), parameters: parametersOf(event) }))
+      : [],
+  );
+
 const readEvent = (
   gateway: string,
   context: IqContext,
@@ -20,10 +33,15 @@ const readEvent = (
   const parameters = parametersOf(event);
   const stream = event.stream === undefined ? {} : { stream: event.stream };
   const side = sides.find((candidate) => context[candidate].toLowerCase() === termination.toLowerCase());
+  const direction = parameters["dir"]?.toLowerCase();
+  // Our own package: H.248.77 has no word for a key that is nearly used up.
+  if (name === keyExpiring && side !== undefined) {
+    const way = direction === "in" || direction === "out" ? ({ direction } as const) : {};
+    return { kind: "key-expiring", gateway, context, side, ...stream, ...way };
+  }
   if (name !== "adid/ipstop" || side === undefined) {
     return { kind: "event", gateway, context, termination, name, ...stream, parameters };
   }
-  const direction = parameters["dir"]?.toLowerCase();
   return {
     kind: "media-inactivity",
     gateway,

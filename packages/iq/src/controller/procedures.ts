@@ -41,14 +41,14 @@ const guard = (link: GatewayLink, streams: readonly StreamPlan[]): void => {
 export const addContext = async (
   link: GatewayLink,
   streams: readonly StreamPlan[],
-  options: { readonly emergency?: boolean },
+  options: { readonly emergency?: boolean; readonly timeoutMs?: number },
 ): Promise<{ readonly context: IqContext } & ReservedEnds> => {
   guard(link, streams);
   // A context of this profile has a termination on each side from the start.
   if (!streams.some((plan) => plan.access !== undefined) || !streams.some((plan) => plan.core !== undefined)) {
     throw iqErrors("SALLY_IQ_REFUSED", "A new context needs a plan for both sides.", { where: link.entry.id });
   }
-  const replies = await link.command(addRequest(streams, options));
+  const replies = await link.command(addRequest(streams, options), options.timeoutMs);
   const added = readAdd(link.entry.id, streams, replies);
   if (!added.ok) {
     // A gateway that keeps the commands before the failed one must not keep their context.
@@ -106,7 +106,7 @@ export const subtractContext = async (
 ): Promise<IqStatistics> => {
   const held = link.contexts.get(context.context);
   if (held === undefined) return nothing;
-  link.contexts.delete(context.context);
+  link.drop(context.context);
   const replies = await link.command(subtractRequest(context, options)).catch(() => undefined);
   if (replies === undefined) {
     link.doubt();

@@ -24,3 +24,22 @@ export const iqError = (error: H248Error, where: string): SallyportError =>
   iqErrors(codeOf.get(error.code) ?? "SALLY_IQ_REFUSED", `H.248 error ${error.code}: ${errorText(error.text)}.`, {
     where,
   });
+
+/** What a request that did not come back with a reply means; `doubtful`: what it did at the gateway is not known. */
+export const lostReply = (
+  error: SallyportError,
+  where: string,
+): { readonly error: SallyportError; readonly doubtful: boolean } => {
+  switch (error.code) {
+    case "SALLY_H248_TIMEOUT":
+      return { error: iqErrors("SALLY_IQ_TIMEOUT", undefined, { where, cause: error }), doubtful: true };
+    case "SALLY_H248_CLOSED":
+      return { error: iqErrors("SALLY_IQ_GATEWAY_LOST", undefined, { where, cause: error }), doubtful: false };
+    case "SALLY_H248_BUSY":
+      return { error: iqErrors("SALLY_IQ_BUSY", undefined, { where, cause: error }), doubtful: false };
+    case "SALLY_H248_ERROR":
+      return { error: iqError({ code: error.h248Error ?? 500, text: error.detail }, where), doubtful: false };
+    default:
+      return { error: iqErrors("SALLY_IQ_REFUSED", error.code, { where, cause: error }), doubtful: true };
+  }
+};

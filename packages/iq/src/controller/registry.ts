@@ -12,6 +12,8 @@ export interface GatewayView {
   readonly peer?: string;
   readonly version: number;
   readonly missed: number;
+  /** It is on its way to another controller, and its contexts with it. */
+  readonly handedOff?: true;
   readonly reason: string;
 }
 
@@ -27,6 +29,8 @@ export type RegistryInput =
   | { readonly kind: "peer-closed"; readonly peer: string }
   | { readonly kind: "heartbeat-answered" }
   | { readonly kind: "heartbeat-missed" }
+  /** It agreed to go to another controller. */
+  | { readonly kind: "handed-off"; readonly to: string }
   /** It has been down for as long as its contexts are believed in. */
   | { readonly kind: "given-up" };
 
@@ -35,7 +39,7 @@ export type RegistryEffect =
   | { readonly kind: "refuse"; readonly error: H248Error }
   /** Somebody else holds the registration now. */
   | { readonly kind: "drop-peer"; readonly peer: string }
-  | { readonly kind: "lose-contexts"; readonly reason: "restart" | "forced" | "silence" }
+  | { readonly kind: "lose-contexts"; readonly reason: "restart" | "forced" | "silence" | "handoff" }
   /** Compare contexts: subtract what we do not know, lose what it does not know. */
   | { readonly kind: "resynchronise" }
   | { readonly kind: "start-heartbeat" }
@@ -137,6 +141,8 @@ export const stepRegistry = (view: GatewayView, rules: RegistryRules, input: Reg
     // A broken connection is noticed at once; its contexts may live on until it comes back or we lose patience.
     case "peer-closed":
       if (view.peer !== input.peer) return stay(view);
+      // H.248.1 7.2.8 HandOff: whoever has it now has its contexts; ours are to be made elsewhere.
+      if (view.handedOff === true) return toDown(view, view.reason, [{ kind: "lose-contexts", reason: "handoff" }]);
       return toDown(view, "connection lost", [{ kind: "start-patience" }]);
     case "heartbeat-answered":
       return view.missed === 0 ? stay(view) : stay({ ...view, missed: 0 });
@@ -147,6 +153,12 @@ export const stepRegistry = (view: GatewayView, rules: RegistryRules, input: Reg
       const gone: readonly RegistryEffect[] = view.peer === undefined ? [] : [{ kind: "drop-peer", peer: view.peer }];
       return toDown(view, "heartbeat unanswered", [...gone, { kind: "start-patience" }]);
     }
+    case "handed-off":
+      if (view.state === "down") return stay(view);
+      return {
+        view: { ...view, state: "leaving", handedOff: true, reason: `handed off to ${input.to}` },
+        effects: [{ kind: "report" }],
+      };
     // Given up.
     default:
       if (view.state !== "down") return stay(view);

@@ -228,6 +228,43 @@ export const auditContextsRequest: readonly ActionRequest[] = [
   },
 ];
 
+/** H.248.1 7.1.9: the events of ROOT that tell of congestion (H.248.10), overload (H.248.11) and realms (H.248.41 Amd. 1). */
+export const watchRootRequest: readonly ActionRequest[] = [
+  {
+    context: "-",
+    commands: [
+      {
+        command: "Modify",
+        optional: true,
+        termination: root,
+        descriptors: [
+          {
+            kind: "events",
+            requestId: 1,
+            events: ["chp/mgcon", "ocp/mg_overload", "ipra/arc"].map((name) => ({ name, properties: [] })),
+          },
+        ],
+      },
+    ],
+  },
+];
+
+/** H.248.1 7.2.8: `mgc` is the message identifier of the controller to register with. */
+export const handoffRequest = (mgc: string): readonly ActionRequest[] => [
+  {
+    context: "-",
+    commands: [
+      {
+        command: "ServiceChange",
+        termination: root,
+        descriptors: [
+          { kind: "services", method: "HandOff", reason: "903 MGC Directed Change", mgcIdToTry: mgc, extensions: [] },
+        ],
+      },
+    ],
+  },
+];
+
 /** The empty audit of ROOT: the heartbeat. */
 export const heartbeatRequest: readonly ActionRequest[] = [
   {

@@ -30,6 +30,12 @@ export interface IqGatewayEntry {
   readonly protectedBelow?: boolean;
   /** It may register without TLS and without any of that: then it gets no keys. For interoperability tests. */
   readonly allowUnprotected?: boolean;
+  /** IP realms it serves (`ipdc/realm`); left out: all. */
+  readonly realms?: readonly string[];
+  /** Its share of new contexts against other gateways, default 1. */
+  readonly weight?: number;
+  /** Contexts it may hold for us; emergency calls are above it. */
+  readonly capacity?: number;
 }
 
 export interface IqControllerConfig {
@@ -44,18 +50,38 @@ export interface IqControllerConfig {
   /** Highest H.248 version we speak, default 2. */
   readonly version?: 1 | 2 | 3;
   readonly style?: "pretty" | "compact";
-  /** Empty audit of ROOT every `intervalMs` (default 10 000); down after `misses` unanswered ones (default 2). */
-  readonly heartbeat?: { readonly intervalMs: number; readonly misses: number };
+  /**
+   * Empty audit of ROOT every `intervalMs` (default 10 000), unanswered after `timeoutMs` (default: the interval, at most
+   * `commandTimeoutMs`); down after `misses` unanswered ones in a row (default 2), so after intervalMs + misses * timeoutMs.
+   */
+  readonly heartbeat?: { readonly intervalMs: number; readonly misses: number; readonly timeoutMs?: number };
   /** How long a command may take, ms, default 4 000. */
   readonly commandTimeoutMs?: number;
   /** How long contexts of a silent gateway are believed in, ms, default 30 000. */
   readonly keepContextsMs?: number;
+  /** The same where another gateway can take the calls, ms, default 600: then they are given up here to be made there. */
+  readonly failoverMs?: number;
+  /** One gateway may take this long for a new context while others can still be asked, ms, default 1 500. */
+  readonly tryMs?: number;
+  /** All tries for a new context together, ms, default 8 000. */
+  readonly addBudgetMs?: number;
+  /** Ask each gateway for its congestion, overload and realm events (H.248.10, H.248.11, H.248.41 Amd. 1), default false. */
+  readonly watchRoot?: boolean;
   /** Ask for statistics when a call ends, default true. */
   readonly statistics?: boolean;
 }
 
 /** `down`: not registered or lost. `leaving`: serves its contexts and takes no new ones. */
 export type GatewayState = "down" | "up" | "leaving";
+
+/**
+ * `silent`: its last heartbeat was not answered. `congested`: it asked for fewer calls. `refusing`: it had no room lately,
+ * or did not answer.
+ */
+export type GatewayHealth = "good" | "silent" | "congested" | "refusing" | "down";
+
+/** Why a context is gone. `handoff`: its gateway went to another controller as it was told. */
+export type LossReason = "restart" | "forced" | "audit" | "silence" | "handoff";
 
 export interface GatewayStatus {
   readonly id: string;
@@ -65,6 +91,14 @@ export interface GatewayStatus {
   readonly protected: boolean;
   /** How many contexts the controller holds there. */
   readonly contexts: number;
+  /** The operator wants it empty: no new contexts; drained when `contexts` is 0. */
+  readonly draining: boolean;
+  readonly health: GatewayHealth;
+  readonly weight: number;
+  /** As configured, and `load`, contexts against it. */
+  readonly capacity?: number;
+  readonly load?: number;
+  readonly realms?: readonly string[];
   readonly remote?: Endpoint;
   readonly protocol?: "udp" | "tcp" | "tls";
   /** Why it is in this state, for people. */
@@ -86,7 +120,17 @@ export type IqNotification =
       readonly kind: "context-lost";
       readonly gateway: string;
       readonly context: IqContext;
-      readonly reason: "restart" | "forced" | "audit" | "silence";
+      readonly reason: LossReason;
+    }
+  /** 7/8 of a key's life are used up: give the stream another (RFC 3711 9.2, RFC 4568 6.1). */
+  | {
+      readonly kind: "key-expiring";
+      readonly gateway: string;
+      readonly context: IqContext;
+      readonly side: IqSide;
+      readonly stream?: number;
+      /** `in`: the key the gateway decrypts with, the UE's; `out`: the one it encrypts with. */
+      readonly direction?: "in" | "out";
     }
   /** Any other observed event, `package/event` with its parameters. */
   | {
@@ -140,7 +184,8 @@ export interface IqController {
   /** What it remembers of a context, for `known` of a successor; undefined when it does not hold it. */
   describe(context: IqContext): IqContextState | undefined;
   /**
-   * Reserve (and Configure) AGW Connection Point at both sides, one new context. `gateway` undefined: the least loaded that may serve.
+   * Reserve (and Configure) AGW Connection Point at both sides, one new context. `gateway` undefined: by realm, load and
+   * health, and where one refuses or does not answer the next is asked, within `addBudgetMs`.
    * Rejects SALLY_IQ_*; nothing is left behind then.
    */
   add(
@@ -155,6 +200,10 @@ export interface IqController {
   subtract(context: IqContext): Promise<IqStatistics>;
   /** The contexts the gateway says it holds. */
   audit(gateway: string): Promise<{ readonly contexts: readonly number[] }>;
+  /** No new contexts at this gateway from now on, or again. Rejects nothing: @throws SALLY_IQ_UNKNOWN_GATEWAY */
+  drain(gateway: string, on: boolean): GatewayStatus;
+  /** Sends the gateway to another controller, named by its message identifier. Its contexts are lost to us when it goes. */
+  handOff(gateway: string, mgc: string): Promise<void>;
   /** Subtracts what it holds, unless told to keep it for a successor, and lets go of everything. */
   close(options?: { readonly keepContexts?: boolean }): Promise<void>;
 }

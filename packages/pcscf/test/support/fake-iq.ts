@@ -1,6 +1,7 @@
 // A controller without gateways: records every command, answers with addresses, fails or waits when told to.
 import {
   iqErrors,
+  type GatewayStatus,
   type IqContext,
   type IqController,
   type IqNotification,
@@ -80,9 +81,22 @@ export const createFakeIq = (): FakeIq => {
     core: ends(context, "core", streams),
   });
 
+  const status = (): GatewayStatus => ({
+    id: "gw-a",
+    mid: "<gw-a.example>",
+    state: "up",
+    protected: true,
+    contexts: open.size,
+    draining: false,
+    health: "good",
+    weight: 1,
+  });
+
   const controller: IqController = {
     listening: [{ protocol: "tls", address: "127.0.0.1", port: 2944 }],
-    gateways: () => [{ id: "gw-a", mid: "<gw-a.example>", state: "up", protected: true, contexts: open.size }],
+    gateways: () => [status()],
+    drain: () => status(),
+    handOff: async () => undefined,
     describe: (context) =>
       contexts.has(context.context)
         ? {

@@ -1,0 +1,36 @@
+// Owns the words of what one gateway's link needs of the controller around it. No behaviour here.
+import type { ActionReply, ActionRequest, H248Peer } from "@sallyport/h248";
+import type { Clock, Log } from "@sallyport/kit";
+import type { GatewayLink } from "./link.ts";
+import type { RegistryRules } from "./registry.ts";
+import type { GatewayStatus, IqNotification } from "./types.ts";
+
+interface LinkTimes {
+  readonly heartbeatMs: number;
+  /** How long one heartbeat may stay unanswered. */
+  readonly heartbeatTimeoutMs: number;
+  readonly commandTimeoutMs: number;
+  readonly keepContextsMs: number;
+  /** The same where another gateway can take the calls. */
+  readonly failoverMs: number;
+}
+
+export interface LinkPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly rules: RegistryRules;
+  readonly times: LinkTimes;
+  readonly lab: boolean;
+  /** Ask ROOT for its events (congestion, overload, realms) after each registration. */
+  readonly watchRoot: boolean;
+  /** Another gateway could take this one's calls now. */
+  replaceable(link: GatewayLink): boolean;
+  request(
+    actions: readonly ActionRequest[],
+    peer: H248Peer,
+    options: { readonly version: 1 | 2 | 3; readonly timeoutMs: number },
+  ): Promise<readonly ActionReply[]>;
+  disconnect(peer: H248Peer): void;
+  notify(notification: IqNotification): void;
+  report(status: GatewayStatus): void;
+}
