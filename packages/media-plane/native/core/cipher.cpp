@@ -1,10 +1,11 @@
 // OpenSSL, one set of contexts for a thread; see cipher.hpp.
+
+// The low-level SHA-1 is deprecated in favour of EVP_MAC, which copies contexts on the heap for each packet; libcrypto keeps it.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "cipher.hpp"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-// The low-level SHA-1 is deprecated in favour of EVP_MAC, which re-keys by copying contexts on the heap; it stays in libcrypto.
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
 #include <atomic>
@@ -82,11 +83,11 @@ Ciphers::~Ciphers() {
 
 bool Ciphers::key(Context& context, bool sealing, SessionHalf const& half, uint8_t const* iv) noexcept {
   // Setting a key is a third of the work on a packet of speech: not when the context has it.
-  bool const known = context.serial == half.serial;
-  context.serial = half.serial;
-  uint8_t const* const key = known ? nullptr : half.encryption;
-  return (sealing ? EVP_EncryptInit_ex(context.evp, nullptr, nullptr, key, iv)
-                  : EVP_DecryptInit_ex(context.evp, nullptr, nullptr, key, iv)) == 1;
+  uint8_t const* const key = context.serial == half.serial ? nullptr : half.encryption;
+  bool const done = (sealing ? EVP_EncryptInit_ex(context.evp, nullptr, nullptr, key, iv)
+                             : EVP_DecryptInit_ex(context.evp, nullptr, nullptr, key, iv)) == 1;
+  context.serial = done ? half.serial : 0;
+  return done;
 }
 
 bool Ciphers::counterMode(Way way, SessionHalf const& half, unsigned keyLength, uint8_t const iv[16], uint8_t* octets,

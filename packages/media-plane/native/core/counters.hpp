@@ -34,7 +34,7 @@ struct alignas(64) Counters {
 };
 
 #define SALLYPORT_NAME(name) #name,
-/** The fields' names in the order of the layout. */
+/** The fields' names in the order of the layout. `lastPacketAt` is in nanoseconds of the clock that `receive` is told. */
 inline constexpr char const* counterNames[] = {SALLYPORT_COUNTERS(SALLYPORT_NAME)};
 #undef SALLYPORT_NAME
 inline constexpr size_t counterCount = sizeof counterNames / sizeof counterNames[0];

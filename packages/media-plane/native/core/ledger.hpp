@@ -1,6 +1,8 @@
 // Owns the CONTROL side of a leg's keys: refuses what may not be used, derives the rest, and remembers which keys a leg
 // has had (invariant 4, RFC 3711 9.1). Touches nothing that packets use.
 #pragma once
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -62,10 +64,11 @@ class SendKeys {
 struct Update {
   LegValues values;
   Protection protection = Protection::clear;
-  /** Where the keys differ from those in force; after `Leg::apply` what was replaced or not needed. */
+  /** With `srtp`: octets below which a packet cannot be SRTP of this suite. */
+  size_t shortest = 0;
+  /** Where the keys differ from those in force; what `Leg::apply` did not take is zeroised with the update. */
   std::unique_ptr<Sending> sending;
   std::unique_ptr<Receiving> receiving;
-  std::unique_ptr<Receiving> ended;
 
   Update();
   ~Update();
@@ -78,35 +81,46 @@ class Ledger {
   Ledger(Ledger const&) = delete;
   Ledger& operator=(Ledger const&) = delete;
 
-  /** Gives an update, or null and why. Nothing has changed on a refusal. `change`'s masters are not kept. */
+  /**
+   * Gives an update, or null and why. Nothing has changed on a refusal, and an update that was given must be applied.
+   * `change`'s masters are read and not kept. `nowNs` is the clock that the leg's thread has.
+   */
   std::unique_ptr<Update> prepare(LegChange const& change, uint64_t nowNs, Refusal& refusal);
-  /** The update came back from the leg's thread: a key under which nothing was sent may be used elsewhere. */
-  void settle(Update& update);
-  /** The leg is closed (its thread has let it go): its send keys stay used. */
+  /** The leg's thread has applied one update, the oldest: replaced keys under which nothing was sent may be used elsewhere. */
+  void settle();
+  /** The leg is closed, its thread has let it go and every update was settled: its used send keys stay used. */
   void close();
   /** Which leg, after `otherLeg`. */
   uint32_t owner() const noexcept { return owner_; }
 
  private:
-  struct Live {
-    std::vector<Terms> terms;
-  };
-  Refusal check(ProtectionPlan const& plan, std::vector<Terms>& received, Terms& sent, uint64_t nowNs);
+  using Used = std::shared_ptr<std::atomic<bool>>;
+  Refusal check(ProtectionPlan const& plan, bool newSending, bool newReceiving);
+  Refusal checkKey(Suite const& suite, KeyPlan const& plan) const;
   void endOverlap();
-  void retireReceiving();
+  void remember(std::vector<Terms>& receiving);
   void retireSending();
+  void forgetUnused();
 
   uint32_t leg_;
   KeyPool& pool_;
   SendKeys& sendKeys_;
   uint32_t owner_ = 0;
-  std::unique_ptr<Terms> sending_;
-  std::shared_ptr<std::atomic<bool>> sendingUsed_;
+  /** What is in force, as the leg's thread has it or will have it. */
+  bool isSending_ = false;
+  Terms sending_;
+  Used sendingUsed_;
   std::vector<Terms> receiving_;
   std::vector<Terms> earlier_;
   uint64_t earlierUntilNs_ = 0;
-  std::unordered_map<Identity, std::shared_ptr<std::atomic<bool>>, IdentityHash> usedToSend_;
+  /** Keys in force before, by what was sent under them. */
+  std::unordered_map<Identity, Used, IdentityHash> usedToSend_;
   std::unordered_set<Identity, IdentityHash> usedToReceive_;
+  /** Updates on their way: until they are settled nobody can say that a key was not used. */
+  uint32_t unsettled_ = 0;
+  /** Of the change being prepared. */
+  std::vector<Terms> askedReceiving_;
+  Terms askedSending_;
 };
 
 }  // namespace sallyport

@@ -4,7 +4,7 @@
 // Who may call what. CONTROL is one thread (JavaScript's); PACKETS is the thread both legs of a pair belong to.
 //   CONTROL  Ledger::prepare(change) -> Update (keys derived, memory taken; or a Refusal and nothing has changed)
 //   PACKETS  leg.apply(update): takes effect for the next packet, cannot fail
-//   CONTROL  Ledger::settle(update), then delete it: it holds what was replaced, zeroised as it is deleted
+//   CONTROL  Ledger::settle() once it was applied, and delete it
 // A Leg is made and deleted where its thread does not touch it.
 #pragma once
 #include <cstddef>
@@ -83,7 +83,7 @@ class alignas(64) Leg {
   Verdict handOver(Packet& packet) noexcept;
   Verdict sendProtected(Packet& packet) noexcept;
   Verdict send(Packet& packet) noexcept;
-  void accept(Packet const& packet) noexcept;
+  void accept(Packet const& packet, size_t arrived) noexcept;
   bool passes(Packet const& packet) const noexcept;
   void refused(Packet const& packet, Failure failure) noexcept;
   void unverified(Packet const& packet, Failure failure) noexcept;
@@ -117,11 +117,14 @@ class alignas(64) Leg {
   Counters* counters_;
   Contexts contexts_;
   FlowState flows_[2];
-  Statistics statistics_;
   Watch watch_;
+  Reception reception_;
   // Cold.
+  uint64_t inactivityNs_ = 0;
   SourceFilter filter_;
+  Policing policing_;
   Police police_;
+  RoundTrip roundTrip_;
   AlarmState alarms_[alarmKinds];
 };
 

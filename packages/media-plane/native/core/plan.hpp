@@ -59,16 +59,15 @@ struct SourceFilter {
 
 /** H.248.53 `tman`; a rate of 0 means that bucket is not there. */
 struct Policing {
-  uint64_t sustainedOctetsPerS = 0;
-  uint64_t sustainedBurst = 0;
-  uint64_t peakOctetsPerS = 0;
-  /** At least 1,500: `octetsPerS * toleranceMs / 1000`, computed by who made the change. */
-  double peakBurst = 0;
+  double sustainedOctetsPerS = 0;
+  double sustainedBurst = 0;
+  double peakOctetsPerS = 0;
+  double peakToleranceMs = 0;
 };
 
 inline bool operator==(Policing const& a, Policing const& b) noexcept {
   return a.sustainedOctetsPerS == b.sustainedOctetsPerS && a.sustainedBurst == b.sustainedBurst &&
-         a.peakOctetsPerS == b.peakOctetsPerS && a.peakBurst == b.peakBurst;
+         a.peakOctetsPerS == b.peakOctetsPerS && a.peakToleranceMs == b.peakToleranceMs;
 }
 
 /** Which values of a change count; `all` opens a leg. */

@@ -19,4 +19,6 @@ inline bool operator==(Terms const& a, Terms const& b) noexcept {
   return a.suite == b.suite && a.lifetime == b.lifetime && a.identity == b.identity && a.mki == b.mki;
 }
 
+inline bool operator!=(Terms const& a, Terms const& b) noexcept { return !(a == b); }
+
 }  // namespace sallyport
