@@ -210,7 +210,8 @@ const checkInvariants = (core: Peer, ues: readonly Peer[], logs: readonly LogRec
   for (const ue of ues) {
     for (const text of received(ue)) {
       expect(text, "invariant 2: towards the UE").not.toContain(keys.forged);
-      expect(text.match(/^a=3ge2ae:/gim)?.length ?? 0, "invariant 2: towards the UE").toBeLessThan(2);
+      const lines = text.match(/^m=/gm)?.length ?? 0;
+      expect(text.match(/^a=3ge2ae:/gim)?.length ?? 0, "invariant 2: towards the UE").toBeLessThanOrEqual(lines);
     }
   }
   const logged = JSON.stringify(logs);
