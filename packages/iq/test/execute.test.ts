@@ -151,9 +151,15 @@ describe("commands", () => {
       {
         context: 7,
         termination: "IP/1/Access/1",
-        streams: [{ stream: 2, mode: "receive-only", realm: "inside", rtcp: false }],
+        streams: [{ stream: 2, mode: "receive-only", realm: "inside", rtcp: false, dscp: 0 }],
         latch: [{ napt: "relatch", stream: 2 }],
-        watch: { request: 12, inactivity: [{ afterMs: 31_000, direction: "both", stream: 2 }] },
+        watch: expect.objectContaining({
+          request: 12,
+          inactivity: [{ afterMs: 31_000, direction: "both", stream: 2 }],
+          bearer: true,
+          keyExpiring: false,
+          clearMedia: false,
+        }),
       },
     ]);
   });
@@ -169,7 +175,7 @@ describe("commands", () => {
       termination: "ip/1/access/1",
       streams: [{ stream: 1, local: { kind: "release" }, remote: { kind: "release" } }],
       latch: [{ napt: "off" }],
-      watch: { request: 0, inactivity: [] },
+      watch: { request: 0, inactivity: [], bearer: false, keyExpiring: false, clearMedia: false, events: [] },
     });
   });
 

@@ -288,6 +288,6 @@ describe("a controller of another make", () => {
     const elsewhere = request(
       "Context = - { ServiceChange = ROOT { Services { Method = HandOff, Reason = 903, MgcIdToTry = <mgc-b.example> } } }",
     );
-    expect(await code(association.request(elsewhere, { peer: peer() }))).toBe(501);
+    expect(await code(association.request(elsewhere, { peer: peer() }))).toBe(449);
   });
 });

@@ -1,4 +1,4 @@
-// Owns the answers to AuditValue: ROOT, one termination, all of a context, all contexts (H.248.1 7.2.5). Pure.
+// Owns who answers an audit: ROOT, one termination, all of a context, all contexts (H.248.1 7.2.5, 7.2.6). Pure.
 import type {
   ActionReply,
   ActionRequest,
@@ -6,66 +6,28 @@ import type {
   CommandReply,
   CommandRequest,
   Descriptor,
+  ContextAuditItem,
   H248Error,
 } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { fail, ok } from "@sallyport/kit";
 import { h248Error, refusal } from "../profile/error-text.ts";
 import { matchesName, root } from "../profile/names.ts";
-import { writeSessionText } from "../profile/session-text.ts";
-import { modeToken, statisticsDescriptors, withoutKey } from "./encode.ts";
-import { packagesDone } from "./packages.ts";
-import type { ContextView, TerminationView } from "./types.ts";
+import { rootValue, terminationCapability, terminationValue } from "./audit-items.ts";
+import type { RootState } from "./audit-items.ts";
+import type { ContextView, GatewayCapabilities, TerminationView } from "./types.ts";
+
+/** What an audit may look at. */
+export interface Audited {
+  readonly contexts: readonly ContextView[];
+  /** The agreed protocol version. */
+  readonly version: number;
+  readonly root: RootState;
+  readonly capabilities: GatewayCapabilities;
+}
 
 const itemsOf = (command: CommandRequest): readonly AuditItem[] =>
   command.descriptors.flatMap((descriptor) => (descriptor.kind === "audit" ? descriptor.items : []));
-
-const single = (item: AuditItem): boolean => item.value !== undefined || (item.items?.length ?? 0) > 0;
-
-const mediaOf = (view: TerminationView): Descriptor => ({
-  kind: "media",
-  streams: view.streams.map((stream) => ({
-    id: stream.stream,
-    localControl: { mode: modeToken[stream.mode], properties: [] },
-    local: writeSessionText(withoutKey(stream.local)),
-    ...(stream.remote === undefined ? {} : { remote: writeSessionText(withoutKey(stream.remote)) }),
-  })),
-});
-
-const terminationItem = (
-  view: TerminationView,
-  item: AuditItem,
-  version: number,
-): Result<readonly Descriptor[], H248Error> => {
-  if (single(item)) return refusal(501, `Audit of single properties of ${item.name}`);
-  switch (item.name.toLowerCase()) {
-    case "media":
-      return ok([mediaOf(view)]);
-    case "statistics":
-      return ok(
-        statisticsDescriptors(
-          view.streams.map((stream) => stream.counts),
-          version,
-        ),
-      );
-    case "packages":
-      return ok([{ kind: "packages", packages: packagesDone }]);
-    default:
-      return refusal(501, `Audit of ${item.name}`);
-  }
-};
-
-const rootItem = (item: AuditItem): Result<readonly Descriptor[], H248Error> => {
-  if (single(item)) return refusal(501, `Audit of single properties of ${item.name}`);
-  switch (item.name.toLowerCase()) {
-    case "media":
-      return ok([{ kind: "media", streams: [], terminationState: { serviceState: "InService", properties: [] } }]);
-    case "packages":
-      return ok([{ kind: "packages", packages: packagesDone }]);
-    default:
-      return refusal(501, `Audit of ${item.name}`);
-  }
-};
 
 const collect = (
   items: readonly AuditItem[],
@@ -80,39 +42,51 @@ const collect = (
   return ok(descriptors);
 };
 
-const rootReply = (items: readonly AuditItem[]): Result<CommandReply, H248Error> => {
-  const descriptors = collect(items, rootItem);
+/** H.248.1 7.1.12: single properties came with version 2. */
+const judgeVersion = (items: readonly AuditItem[], version: number): H248Error | undefined =>
+  version < 2 && items.some((item) => (item.items?.length ?? 0) > 0)
+    ? h248Error(501, "single properties in version 1")
+    : undefined;
+
+const rootReply = (command: CommandRequest, audited: Audited): Result<CommandReply, H248Error> => {
+  const descriptors = collect(itemsOf(command), (item) => rootValue(audited.root, item));
   if (!descriptors.ok) return descriptors;
-  return ok({ command: "AuditValue", termination: root, descriptors: descriptors.value });
+  return ok({ command: command.command, termination: root, descriptors: descriptors.value });
 };
 
 const contextReply = (
   context: ContextView,
   command: CommandRequest,
-  version: number,
+  audited: Audited,
 ): Result<ActionReply | undefined, H248Error> => {
+  const show = (view: TerminationView, item: AuditItem): Result<readonly Descriptor[], H248Error> =>
+    command.command === "AuditCapability"
+      ? terminationCapability(view, item, audited.capabilities)
+      : terminationValue(view, item, audited.version);
   const replies: CommandReply[] = [];
   for (const view of context.terminations) {
     if (!matchesName(command.termination, view.termination)) continue;
-    const descriptors = collect(itemsOf(command), (item) => terminationItem(view, item, version));
+    const descriptors = collect(itemsOf(command), (item) => show(view, item));
     if (!descriptors.ok) return descriptors;
-    replies.push({ command: "AuditValue", termination: view.termination, descriptors: descriptors.value });
+    replies.push({ command: command.command, termination: view.termination, descriptors: descriptors.value });
   }
   return ok(replies.length === 0 ? undefined : { context: context.context, commands: replies });
 };
 
-/** One AuditValue: the action replies it yields, or the error. */
-export const auditValue = (
+/** One AuditValue or AuditCapability: the action replies it yields, or the error. */
+export const audit = (
   action: ActionRequest,
   command: CommandRequest,
-  contexts: readonly ContextView[],
-  version: number,
+  audited: Audited,
 ): Result<readonly ActionReply[], H248Error> => {
   const { context } = action;
-  if (context === "$") return refusal(421, "AuditValue in the CHOOSE context");
+  const { contexts } = audited;
+  if (context === "$") return refusal(421, `${command.command} in the CHOOSE context`);
+  const early = judgeVersion(itemsOf(command), audited.version);
+  if (early !== undefined) return fail(early);
   const wild = command.termination.includes("*");
   if (command.termination.toUpperCase() === root) {
-    const reply = rootReply(itemsOf(command));
+    const reply = rootReply(command, audited);
     if (!reply.ok) return reply;
     // ROOT of ALL contexts: the list of context identifiers, an action each; the null context stands for "none".
     if (context === "*" && contexts.length > 0) {
@@ -129,10 +103,34 @@ export const auditValue = (
   const replies: ActionReply[] = [];
   for (const view of contexts) {
     if (typeof context === "number" && view.context !== context) continue;
-    const reply = contextReply(view, command, version);
+    const reply = contextReply(view, command, audited);
     if (!reply.ok) return reply;
     if (reply.value !== undefined) replies.push(reply.value);
   }
   if (replies.length > 0) return ok(replies);
   return fail(h248Error(wild ? 431 : 430, command.termination));
+};
+
+const contextProperties = (view: ContextView, items: readonly ContextAuditItem[], version: number): ActionReply => ({
+  context: view.context,
+  ...(items.includes("Priority") ? { priority: view.priority ?? 0 } : {}),
+  ...(items.includes("Emergency") ? { emergency: view.emergency ?? false } : {}),
+  // Version 3 knows the International Emergency Preference Scheme.
+  ...(items.includes("IEPSCall") && version >= 3 ? { ieps: view.ieps ?? false } : {}),
+  commands: [],
+});
+
+/** H.248.1 8.1.1: the properties of one context or of all. There is no topology to tell of between two terminations. */
+export const auditContext = (
+  action: ActionRequest,
+  items: readonly ContextAuditItem[],
+  audited: Audited,
+): Result<readonly ActionReply[], H248Error> => {
+  const { context } = action;
+  if (items.includes("Topology")) return refusal(444, "Topology");
+  if (items.includes("IEPSCall") && audited.version < 3) return refusal(501, "IEPSCall before version 3");
+  if (context === "$" || context === "-") return refusal(421, `ContextAudit in context ${context}`);
+  const views = audited.contexts.filter((view) => context === "*" || view.context === context);
+  if (views.length === 0) return refusal(411, String(context));
+  return ok(views.map((view) => contextProperties(view, items, audited.version)));
 };

@@ -1,15 +1,14 @@
 // Owns the reading of a Media descriptor into stream orders, with the error for everything that can not be carried out.
 // H.248.1 7.1.4 to 7.1.8; TS 29.334 5.7, 5.8 and 5.17.1.
-import type { H248Error, LocalControl, MediaDescriptor, Property, StreamDescriptor } from "@sallyport/h248";
+import type { H248Error, LocalControl, MediaDescriptor, StreamDescriptor } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import { refusal } from "../profile/error-text.ts";
 import { readSessionText } from "../profile/session-text.ts";
 import type { StreamMode } from "../types.ts";
+import { readProperties } from "./decode-properties.ts";
 import { judgeItem } from "./packages.ts";
 import type { DescriptionOrder, StreamOrder } from "./types.ts";
-
-type Refusal = ReturnType<typeof refusal>;
 
 const modes: Partial<Record<NonNullable<LocalControl["mode"]>, StreamMode>> = {
   Inactive: "inactive",
@@ -20,53 +19,15 @@ const modes: Partial<Record<NonNullable<LocalControl["mode"]>, StreamMode>> = {
 
 const protocols = new Set(["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"]);
 
-/** The one value of a property, or undefined for lists, ranges and relations. */
-export const singleValue = (property: Property): string | undefined =>
-  property.relation === "=" && property.values.length === 1 ? property.values[0] : undefined;
-
-interface Controls {
-  realm?: string;
-  rtcp?: boolean;
-}
-
-const readProperty = (controls: Controls, property: Property): Refusal | undefined => {
-  const judged = judgeItem("properties", property.name);
-  if (judged !== undefined) return { ok: false, error: judged };
-  const value = singleValue(property);
-  const shown = `${property.name}=${property.values.join(",")}`;
-  // TS 29.334 5.17.1: 449 with the offending value.
-  if (value === undefined || value === "$" || value === "*") return refusal(449, shown);
-  switch (property.name.toLowerCase()) {
-    case "ipdc/realm":
-      controls.realm = value;
-      return undefined;
-    case "rtcph/rsb":
-    case "gm/rsb":
-      if (!/^(on|off)$/i.test(value)) return refusal(449, shown);
-      controls.rtcp = value.toLowerCase() === "on";
-      return undefined;
-    // ds/dscp: packets leave with the default code point; any other can not be written by this gateway.
-    default:
-      return /^0{1,2}$/.test(value) ? undefined : refusal(445, shown);
-  }
-};
-
 const readControl = (control: LocalControl): Result<Omit<StreamOrder, "stream">, H248Error> => {
   // H.248.1 7.1.5: reserving alternatives is not offered.
   if (control.reservedGroup === true) return refusal(501, "ReservedGroup=ON");
   if (control.reservedValue === true) return refusal(501, "ReservedValue=ON");
   const mode = control.mode === undefined ? undefined : modes[control.mode];
   if (control.mode !== undefined && mode === undefined) return refusal(517, control.mode);
-  const controls: Controls = {};
-  const seen = new Set<string>();
-  for (const property of control.properties) {
-    const name = property.name.toLowerCase();
-    if (seen.has(name)) return refusal(456, property.name);
-    seen.add(name);
-    const refused = readProperty(controls, property);
-    if (refused !== undefined) return refused;
-  }
-  return ok({ ...(mode === undefined ? {} : { mode }), ...controls });
+  const properties = readProperties(control.properties);
+  if (!properties.ok) return properties;
+  return ok(mode === undefined ? properties.value : { mode, ...properties.value });
 };
 
 const readDescription = (text: string, where: "Local" | "Remote"): Result<DescriptionOrder, H248Error> => {

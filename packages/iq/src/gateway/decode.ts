@@ -1,58 +1,15 @@
-// Owns the reading of Add and Modify into typed orders: descriptors, events and signals (H.248.1 7.1.9, 7.1.11, 7.2).
+// Owns the reading of Add and Modify into typed orders: descriptors and signals (H.248.1 7.1.11, 7.2).
 // Must not know what a media plane can do: it judges against the profile only.
-import type {
-  CommandRequest,
-  EventsDescriptor,
-  H248Error,
-  Property,
-  RequestedEvent,
-  Signal,
-  SignalsDescriptor,
-} from "@sallyport/h248";
+import type { CommandRequest, H248Error, Signal, SignalsDescriptor } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import { releaseCrypto } from "@sallyport/sdp";
 import { refusal } from "../profile/error-text.ts";
-import { decodeMedia, singleValue } from "./decode-media.ts";
+import { decodeEvents, parameter } from "./decode-events.ts";
+import { decodeMedia } from "./decode-media.ts";
 import { judgeItem } from "./packages.ts";
-import type { InactivityOrder, LatchOrder, TerminationOrder, WatchOrder } from "./types.ts";
-
-const parameter = (properties: readonly Property[], name: string): string | undefined => {
-  const found = properties.find((property) => property.name.toLowerCase() === name);
-  return found === undefined ? undefined : singleValue(found);
-};
-
-const readInactivity = (event: RequestedEvent): Result<InactivityOrder, H248Error> => {
-  const seconds = parameter(event.properties, "dt");
-  // 457: a parameter is missing; 449: its value can not be used.
-  if (seconds === undefined) return refusal(457, `${event.name} dt`);
-  if (!/^\d{1,6}$/.test(seconds) || Number(seconds) === 0) return refusal(449, `${event.name} dt=${seconds}`);
-  const direction = (parameter(event.properties, "dir") ?? "in").toLowerCase();
-  if (direction !== "in" && direction !== "out" && direction !== "both") {
-    return refusal(449, `${event.name} dir=${direction}`);
-  }
-  return ok({
-    afterMs: Number(seconds) * 1000,
-    direction,
-    ...(event.stream === undefined ? {} : { stream: event.stream }),
-  });
-};
-
-const decodeEvents = (descriptor: EventsDescriptor): Result<WatchOrder, H248Error> => {
-  if (descriptor.requestId === "*") return refusal(449, "Events=*");
-  const inactivity: InactivityOrder[] = [];
-  for (const event of descriptor.events) {
-    const judged = judgeItem("events", event.name);
-    if (judged !== undefined) return { ok: false, error: judged };
-    if (event.embed !== undefined || event.digitMap !== undefined) return refusal(501, `${event.name} embedded action`);
-    if (event.name.toLowerCase() !== "adid/ipstop") continue;
-    const order = readInactivity(event);
-    if (!order.ok) return order;
-    inactivity.push(order.value);
-  }
-  return ok({ request: descriptor.requestId ?? 0, inactivity });
-};
+import type { LatchOrder, TerminationOrder, WatchOrder } from "./types.ts";
 
 const decodeSignal = (signal: Signal): Result<LatchOrder, H248Error> => {
   const judged = judgeItem("signals", signal.name);

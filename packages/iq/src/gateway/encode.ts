@@ -41,22 +41,34 @@ export const errorReply = (command: CommandRequest, error: H248Error): CommandRe
   error,
 });
 
-const properties = (values: Readonly<Record<string, string>>): readonly Property[] =>
+/** Statistics as they stand in a descriptor. */
+export const statisticsProperties = (values: Readonly<Record<string, string>>): readonly Property[] =>
   Object.entries(values).map(([name, value]) => ({ name, relation: "=", values: [value] }));
 
+// What does not add up over streams that ran side by side: the largest is told.
+const largest = new Set(["nt/dur", "rtp/jit", "rtp/delay", "xsrtp/rtt"]);
+
 const sum = (counts: readonly StreamCounts[]): Readonly<Record<string, string>> => {
+  const [only] = counts;
+  if (only !== undefined && counts.length === 1) return only.values;
   const total = new Map<string, bigint>();
   for (const { values } of counts) {
     for (const [name, value] of Object.entries(values)) {
       if (!/^\d{1,20}$/.test(value)) continue;
       const one = BigInt(value);
       const before = total.get(name) ?? 0n;
-      // A duration is not added up over streams that ran side by side.
-      total.set(name, name === "nt/dur" ? (one > before ? one : before) : before + one);
+      total.set(name, largest.has(name) ? (one > before ? one : before) : before + one);
     }
   }
-  return Object.fromEntries([...total].map(([name, value]) => [name, value.toString()]));
+  const values = Object.fromEntries([...total].map(([name, value]) => [name, value.toString()]));
+  // A share is not added up either: it is taken anew from what is.
+  if (!counts.some((stream) => "rtp/pl" in stream.values)) return values;
+  return { ...values, "rtp/pl": lossShare(Number(total.get("rtp/pr") ?? 0n), Number(total.get("xsrtp/lost") ?? 0n)) };
 };
+
+/** Per cent of the packets expected, two decimals (H.248.1 E.12.4). */
+export const lossShare = (received: number, lost: number): string =>
+  received + lost === 0 ? "0" : ((100 * lost) / (received + lost)).toFixed(2).replace(/\.?0+$/, "");
 
 /** Statistics as the agreed version can carry them. */
 export const statisticsDescriptors = (counts: readonly StreamCounts[], version: number): readonly Descriptor[] => {
@@ -65,11 +77,11 @@ export const statisticsDescriptors = (counts: readonly StreamCounts[], version: 
     return [
       {
         kind: "media",
-        streams: counts.map(({ stream, values }) => ({ id: stream, statistics: properties(values) })),
+        streams: counts.map(({ stream, values }) => ({ id: stream, statistics: statisticsProperties(values) })),
       },
     ];
   }
-  return [{ kind: "statistics", statistics: properties(sum(counts)) }];
+  return [{ kind: "statistics", statistics: statisticsProperties(sum(counts)) }];
 };
 
 /** H.248.1 7.2.3: Subtract answers with statistics unless an Audit descriptor says otherwise; `W-` answers once for all. */

@@ -5,10 +5,14 @@ import type { Result } from "@sallyport/kit";
 import { fail, ok } from "@sallyport/kit";
 import { h248Error, refusal } from "../profile/error-text.ts";
 import { readChoosePattern, root } from "../profile/names.ts";
-import { auditValue } from "./audit.ts";
+import { audit, auditContext } from "./audit.ts";
+import type { Audited } from "./audit.ts";
+import { noRootWatch } from "./decode-events.ts";
+import type { RootWatch } from "./decode-events.ts";
 import { decodeOrder, releaseOrder } from "./decode.ts";
 import { chosenReply, errorReply, subtractReplies } from "./encode.ts";
-import type { IqGatewayHandler } from "./types.ts";
+import { modifyRoot, rootProperties, unlimited } from "./root.ts";
+import type { ContextMarks, IqGatewayHandler } from "./types.ts";
 
 export interface Execution {
   readonly handler: IqGatewayHandler;
@@ -18,7 +22,33 @@ export interface Execution {
   readonly version: number;
   /** The controller orders a new registration. Answers the error when it can not be followed. */
   readonly serviceChange: (command: CommandRequest) => H248Error | undefined;
+  /** What ROOT reports, and how that is changed; nothing and nowhere when left out. */
+  readonly rootWatch?: () => RootWatch;
+  readonly watchRoot?: (watch: RootWatch) => void;
+  /** The gateway is leaving: no new contexts. */
+  readonly leaving?: () => boolean;
 }
+
+const auditedOf = (run: Execution): Audited => {
+  const capabilities = run.handler.capabilities?.() ?? unlimited;
+  return {
+    contexts: run.handler.contexts(),
+    version: run.version,
+    root: { watch: run.rootWatch?.() ?? noRootWatch, properties: rootProperties(capabilities) },
+    capabilities,
+  };
+};
+
+/** H.248.1 6.1.1: a priority is 0 to 15. */
+const marksOf = (action: ActionRequest): Result<ContextMarks, H248Error> => {
+  const { emergency, ieps, priority } = action;
+  if (priority !== undefined && priority > 15) return refusal(449, `Priority=${priority}`);
+  return ok({
+    ...(emergency === undefined ? {} : { emergency }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(ieps === undefined ? {} : { ieps }),
+  });
+};
 
 interface Running {
   /** The context commands of this action go to: what was chosen, once something was. */
@@ -41,6 +71,8 @@ const add = async (
   const { context } = running;
   // H.248.1 7.2.1: Add makes or enlarges a context; it has no place in the null context or in all of them.
   if (context === "-" || context === "*") return refusal(421, `Add in context ${context}`);
+  // TS 23.334 8: a gateway that is leaving serves what it has.
+  if (context === "$" && run.leaving?.() === true) return refusal(503, "the gateway is leaving");
   const name = readChoosePattern(command.termination);
   if (name === undefined) return refusal(430, command.termination);
   const order = decodeOrder(command, run.keysAllowed);
@@ -54,6 +86,8 @@ const add = async (
     ...order.value,
     context: context === "$" ? "new" : context,
     emergency: action.emergency ?? false,
+    ...(action.priority === undefined ? {} : { priority: action.priority }),
+    ...(action.ieps === undefined ? {} : { ieps: action.ieps }),
     name,
   });
   if (!added.ok) {
@@ -68,10 +102,15 @@ const add = async (
 const modify = async (run: Execution, command: CommandRequest, running: Running): Promise<Replies> => {
   const { context } = running;
   if (typeof context !== "number") {
-    // ROOT has nothing to modify in this profile; ephemeral terminations live in numbered contexts.
     const isRoot = command.termination.toUpperCase() === root;
-    return isRoot ? refusal(501, "Modify of ROOT") : refusal(421, `Modify in context ${context}`);
+    // Ephemeral terminations live in numbered contexts.
+    if (!isRoot || context !== "-") return refusal(421, `Modify in context ${context}`);
+    const watch = modifyRoot(command, rootProperties(run.handler.capabilities?.() ?? unlimited));
+    if (!watch.ok) return watch;
+    if (watch.value !== undefined) run.watchRoot?.(watch.value);
+    return inContext(running, { command: "Modify", termination: root, descriptors: [] });
   }
+  run.handler.touched?.(context, command.termination);
   if (/[$*]/.test(command.termination)) return refusal(501, `Modify of ${command.termination}`);
   const order = decodeOrder(command, run.keysAllowed);
   if (!order.ok) return order;
@@ -116,14 +155,16 @@ const runCommand = async (
     case "Subtract":
       return subtract(run, command, running);
     case "AuditValue":
-      return auditValue({ ...action, context: running.context }, command, run.handler.contexts(), run.version);
+    case "AuditCapability":
+      if (typeof running.context === "number") run.handler.touched?.(running.context, command.termination);
+      return audit({ ...action, context: running.context }, command, auditedOf(run));
     case "ServiceChange": {
       if (command.termination.toUpperCase() !== root) return refusal(501, `ServiceChange of ${command.termination}`);
       const error = run.serviceChange(command);
       if (error !== undefined) return fail(error);
       return inContext(running, { command: "ServiceChange", termination: root, descriptors: [] });
     }
-    // Move has no place in a profile of two terminations; Notify goes the other way.
+    // TS 29.334 5.8: Move has no place in a profile of two terminations that belong together; Notify goes the other way.
     default:
       return refusal(501, command.command);
   }
@@ -153,7 +194,16 @@ const runAction = async (run: Execution, action: ActionRequest): Promise<ActionO
   });
   // Two terminations need no topology (TS 29.334 5.8).
   if (action.topology !== undefined) return refuse(h248Error(444, "Topology"));
-  if (action.contextAudit !== undefined) return refuse(h248Error(501, "ContextAudit"));
+  const marks = marksOf(action);
+  if (!marks.ok) return refuse(marks.error);
+  if (typeof action.context === "number" && Object.keys(marks.value).length > 0) {
+    run.handler.mark?.(action.context, marks.value);
+  }
+  if (action.contextAudit !== undefined) {
+    const shown = auditContext(action, action.contextAudit, auditedOf(run));
+    if (!shown.ok) return refuse(shown.error);
+    append(replies, shown.value);
+  }
   for (const command of action.commands) {
     const outcome = await runCommand(run, action, command, running);
     if (outcome.ok) {

@@ -9,13 +9,19 @@ import { inTurn } from "../in-turn.ts";
 import { h248Error } from "../profile/error-text.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
 import { readMid } from "../profile/mid.ts";
+import { root } from "../profile/names.ts";
 import { readAgreement, readServiceChange, writeServiceChange } from "../profile/services.ts";
+import type { Execution } from "./execute.ts";
 import { runActions } from "./execute.ts";
 import { connectSpec } from "./connect-spec.ts";
+import { noRootWatch } from "./decode-events.ts";
+import { findController } from "./mgc.ts";
 import { observedEvents } from "./observed.ts";
 import type { RegistrationEffect, RegistrationInput, RegistrationRules } from "./registration.ts";
 import { stepRegistration, unstarted } from "./registration.ts";
-import type { IqGateway, IqGatewayHandler, IqGatewayOptions, IqGatewayState } from "./types.ts";
+import { rootEvent } from "./root.ts";
+import { watchSilence } from "./silence.ts";
+import type { IqGateway, IqGatewayEvent, IqGatewayHandler, IqGatewayOptions, IqGatewayState } from "./types.ts";
 
 const registerTimeoutMs = 4000;
 const leaveTimeoutMs = 1000;
@@ -52,9 +58,14 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
   let peer: H248Peer | undefined;
   let waiting: Timer | undefined;
   let keeping: Timer | undefined;
-  let listening: Timer | undefined;
-  let heardAt = clock.now();
   let leaving: (() => void) | undefined;
+  /** ServiceChange Graceful was sent. */
+  let goingAway = false;
+  let rootWatch = noRootWatch;
+  const silence = watchSilence(clock, {
+    lost: () => lose("controller silent"),
+    ask: () => void askWhetherThere(),
+  });
 
   const transport: H248Transport = createH248Transport({
     clock,
@@ -77,12 +88,36 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
   const serviceChange = (command: CommandRequest): H248Error | undefined => {
     const said = readServiceChange(command);
     if (!said.ok) return said.error;
-    const services = command.descriptors.find((descriptor) => descriptor.kind === "services");
-    if (services?.mgcIdToTry !== undefined) return h248Error(501, "MgcIdToTry");
+    const { method, mgcIdToTry } = said.value;
+    if (method === "HandOff" || method === "Failover") {
+      if (mgcIdToTry === undefined) return h248Error(472, "MgcIdToTry");
+      const controller = findController(config.controllers, mgcIdToTry);
+      if (controller === undefined) return h248Error(449, `MgcIdToTry=${mgcIdToTry}`);
+      clock.after(0, () =>
+        feed(
+          controller === registration.controller
+            ? { kind: "ordered", fresh: false }
+            : { kind: "handed-over", controller, method },
+        ),
+      );
+      return undefined;
+    }
+    if (mgcIdToTry !== undefined) return h248Error(501, `MgcIdToTry with ${method}`);
     const fresh = said.value.method === "Restart" || said.value.method === "Forced";
     // After the reply has left.
     clock.after(0, () => feed({ kind: "ordered", fresh }));
     return undefined;
+  };
+
+  const running: Omit<Execution, "keysAllowed" | "version"> = {
+    handler,
+    serviceChange,
+    rootWatch: () => rootWatch,
+    watchRoot: (watch) => {
+      rootWatch = watch;
+      listen();
+    },
+    leaving: () => goingAway,
   };
 
   const association = createAssociation({
@@ -102,9 +137,10 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       if (registration.state === "registering") await new Promise(setImmediate);
       // H.248.1 11.2: nothing is carried out before the ServiceChange reply.
       if (registration.state !== "registered") throw iqErrors("SALLY_IQ_NOT_REGISTERED");
-      heardAt = clock.now();
+      silence.heard();
       const declared = { protectedBelow: controller.protectedBelow, lab: config.lab };
-      return runActions({ handler, keysAllowed: keysAllowed(from, declared), version: agreed, serviceChange }, actions);
+      const run = { ...running, keysAllowed: keysAllowed(from, declared), version: agreed };
+      return runActions(run, actions);
     },
   });
 
@@ -163,8 +199,16 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
         return feed({ kind: "failed", why: `refused with ${error?.code ?? "nothing"}`, jitter: jitter() });
       }
       const answer = readAgreement(reply);
+      if (answer.mgcIdToTry !== undefined) {
+        const controller = findController(config.controllers, answer.mgcIdToTry);
+        const why = `sent to ${answer.mgcIdToTry}, which is not configured`;
+        return feed(
+          controller === undefined
+            ? { kind: "failed", why, jitter: jitter() }
+            : { kind: "sent-on", controller, jitter: jitter() },
+        );
+      }
       agreed = answer.version === 3 ? 3 : answer.version === 1 ? 1 : 2;
-      heardAt = clock.now();
       feed({ kind: "accepted", ...answer, jitter: jitter() });
     } catch (error) {
       if (effect.method === "Forced") return feed({ kind: "left" });
@@ -176,12 +220,21 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     }
   };
 
-  const watchSilence = (): void => {
-    listening?.cancel();
-    if (silenceMs === 0 || registration.state !== "registered") return;
-    const left = heardAt + silenceMs - clock.now();
-    if (left <= 0) return lose("controller silent");
-    listening = clock.after(left, watchSilence);
+  /** From now on; nothing is expected of a controller we are not registered with. */
+  const listen = (): void => {
+    if (registration.state === "registered") silence.watch({ lostMs: silenceMs, askMs: rootWatch.silenceMs });
+    else silence.stop();
+  };
+
+  /** H.248.14: Notify `it/ito` of ROOT; a controller that answers is there. */
+  const askWhetherThere = async (): Promise<void> => {
+    const to = peer;
+    try {
+      await requestOfRoot({ name: "it/ito", parameters: {} });
+      silence.heard();
+    } catch {
+      if (to !== undefined && peer?.id === to.id) lose("controller silent");
+    }
   };
 
   const run = (effect: RegistrationEffect): void => {
@@ -199,7 +252,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       case "disconnect": {
         const gone = peer;
         peer = undefined;
-        listening?.cancel();
+        silence.stop();
         if (gone !== undefined) transport.disconnect(gone);
         if (registration.state === "closed") leaving?.();
         break;
@@ -210,9 +263,10 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
         break;
       case "contexts-owned":
         keeping?.cancel();
-        watchSilence();
+        listen();
         break;
       case "drop-contexts":
+        rootWatch = noRootWatch;
         void handler.clear();
         break;
       case "report":
@@ -221,11 +275,26 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     }
   };
 
-  const request = (command: CommandRequest, context: number): Promise<readonly ActionReply[]> => {
+  const request = (
+    command: CommandRequest,
+    context: number | "-",
+    timeoutMs = 10_000,
+  ): Promise<readonly ActionReply[]> => {
     if (peer === undefined || registration.state !== "registered") {
       return Promise.reject(iqErrors("SALLY_IQ_NO_CONTROLLER"));
     }
-    return association.request([{ context, commands: [command] }], { peer }, { version: agreed, timeoutMs: 10_000 });
+    return association.request([{ context, commands: [command] }], { peer }, { version: agreed, timeoutMs });
+  };
+
+  const requestOfRoot = (event: Pick<IqGatewayEvent, "name" | "parameters">): Promise<readonly ActionReply[]> =>
+    request(observedEvents({ ...event, termination: root, request: rootWatch.request }, clock.now()), "-", 4000);
+
+  /** What we say of all of ourselves while registered. */
+  const announce = async (method: "Graceful" | "Restart", reason: string, delay?: number): Promise<boolean> => {
+    if (registration.state !== "registered") return false;
+    const said = { version, profile: rules.profile, ...(delay === undefined ? {} : { delay }) };
+    const replies = await request(writeServiceChange(method, reason, said), "-", registerTimeoutMs);
+    return replies[0]?.commands[0]?.error === undefined && replies[0]?.error === undefined;
   };
 
   feed({ kind: "start", jitter: jitter() });
@@ -235,6 +304,20 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     notify: async (event) => {
       await request(observedEvents(event, clock.now()), event.context);
     },
+    notifyRoot: async (event) => {
+      const { name, parameters } = rootEvent(event);
+      if (!rootWatch.names.has(name)) return false;
+      await requestOfRoot({ name, parameters });
+      return true;
+    },
+    leave: async (delayMs) => {
+      goingAway = true;
+      return announce("Graceful", "905 Termination taken out of service", Math.ceil(delayMs / 1000));
+    },
+    stay: async () => {
+      goingAway = false;
+      return announce("Restart", "918 Cancel Graceful");
+    },
     close: async () => {
       if (registration.state === "closed") return;
       waiting?.cancel();
@@ -242,7 +325,8 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
         leaving = resolve;
         feed({ kind: "leave" });
       });
-      for (const timer of [waiting, keeping, listening]) timer?.cancel();
+      for (const timer of [waiting, keeping]) timer?.cancel();
+      silence.stop();
       association.close();
       await handler.clear();
       await transport.close();

@@ -8,7 +8,7 @@ const timeStamp = (ms: number): string => {
   return digits.slice(0, 17);
 };
 
-export const observedEvents = (event: IqGatewayEvent, now: number): CommandRequest => ({
+export const observedEvents = (event: Omit<IqGatewayEvent, "context">, now: number): CommandRequest => ({
   command: "Notify",
   termination: event.termination,
   descriptors: [

@@ -1,5 +1,5 @@
-// Owns the packages of the profile: which properties, events and signals exist and which are carried out here.
-// TS 29.334 5.14; error codes of the IANA registry: 440 no such package, 450/451/452 nothing of that name in it,
+// Owns the packages of the profile: which properties, events, signals and statistics exist and which are carried out here.
+// TS 29.334 5.14; error codes of the IANA registry: 440 no such package, 450/451/452/453 nothing of that name in it,
 // 445/512/513 known but not done by this gateway.
 import type { H248Error, PackageVersion } from "@sallyport/h248";
 import { h248Error } from "../profile/error-text.ts";
@@ -9,12 +9,14 @@ interface PackageEntry {
   readonly properties?: readonly string[];
   readonly events?: readonly string[];
   readonly signals?: readonly string[];
-  /** What of the above this gateway carries out. */
-  readonly done: readonly string[];
+  readonly statistics?: readonly string[];
+  /** Known, and not done here. */
+  readonly undone?: readonly string[];
 }
 
 const packages: Readonly<Record<string, PackageEntry>> = {
-  g: { version: 1, events: ["cause", "sc"], done: ["cause"] },
+  // `sc`, signal completion, needs a signal that lasts.
+  g: { version: 1, events: ["cause", "sc"], undone: ["sc"] },
   root: {
     version: 2,
     properties: [
@@ -24,43 +26,69 @@ const packages: Readonly<Record<string, PackageEntry>> = {
       "normalmgcexecutiontime",
       "mgprovisionalresponsetimervalue",
       "mgcprovisionalresponsetimervalue",
+      "mgcoriginatedpendinglimit",
+      "mgoriginatedpendinglimit",
     ],
-    done: [],
   },
-  ipnapt: { version: 1, signals: ["latch"], done: ["latch"] },
+  ipnapt: { version: 1, signals: ["latch"] },
+  // Our own address and port are the interface's: `lsa` and `lsp` cannot be ordered.
   gm: {
     version: 2,
     properties: ["saf", "sam", "spf", "spr", "esas", "lsa", "esps", "lsp", "rsb"],
-    done: ["rsb"],
+    undone: ["lsa", "lsp"],
   },
-  tman: { version: 1, properties: ["pol", "sdr", "mbs", "pdr", "dvt"], done: [] },
-  ipdc: { version: 1, properties: ["realm"], done: ["realm"] },
-  hangterm: { version: 1, events: ["thb"], done: [] },
-  ds: { version: 2, properties: ["dscp", "tb"], done: ["dscp"] },
-  rtcph: { version: 1, properties: ["rsb"], done: ["rsb"] },
-  adid: { version: 1, events: ["ipstop"], done: ["ipstop"] },
-  nt: { version: 1, done: [] },
-  rtp: { version: 1, done: [] },
+  tman: { version: 1, properties: ["pol", "sdr", "mbs", "pdr", "dvt"] },
+  ipdc: { version: 1, properties: ["realm"] },
+  hangterm: { version: 1, events: ["thb"] },
+  ds: { version: 2, properties: ["dscp", "tb"], undone: ["tb"] },
+  rtcph: { version: 1, properties: ["rsb"] },
+  adid: { version: 1, events: ["ipstop"] },
+  it: { version: 1, events: ["ito"] },
+  ocp: { version: 1, events: ["mg_overload"] },
+  chp: { version: 1, events: ["mgcon"] },
+  ipra: { version: 1, events: ["arc"] },
+  nt: { version: 1, statistics: ["dur", "os", "or"] },
+  rtp: { version: 1, statistics: ["ps", "pr", "pl", "jit", "delay"] },
+  // Our own: proof of protection. Documented in docs/iq.md.
+  xsrtp: {
+    version: 2,
+    events: ["kexp", "clear"],
+    statistics: ["af", "rp", "cd", "kc", "lost", "rtt", "ir", "cf", "rt", "pd", "fd", "ld"],
+  },
 };
 
-const unknown = { properties: 450, events: 451, signals: 452 } as const;
-const undone = { properties: 445, events: 512, signals: 513 } as const;
+/** Events of ROOT, and of ROOT alone. */
+const rootEvents = new Set(["it/ito", "ocp/mg_overload", "chp/mgcon", "ipra/arc"]);
 
-/** Undefined when `package/item` is carried out; else the error to answer. */
-export const judgeItem = (kind: "properties" | "events" | "signals", name: string): H248Error | undefined => {
-  const [group, item, ...more] = name.toLowerCase().split("/");
+const unknown = { properties: 450, events: 451, signals: 452, statistics: 453 } as const;
+const undone = { properties: 445, events: 512, signals: 513, statistics: 453 } as const;
+
+export type ItemKind = keyof typeof unknown;
+
+/** Undefined when `package/item` is carried out, on ROOT or on a termination; else the error to answer. */
+export const judgeItem = (
+  kind: ItemKind,
+  name: string,
+  on: "root" | "termination" = "termination",
+): H248Error | undefined => {
+  const lower = name.toLowerCase();
+  const [group, item, ...more] = lower.split("/");
   const entry = group === undefined || !Object.hasOwn(packages, group) ? undefined : packages[group];
   if (entry === undefined || item === undefined || more.length > 0) return h248Error(440, name);
-  if (!(entry[kind] ?? []).includes(item)) return h248Error(unknown[kind], name);
-  return entry.done.includes(item) ? undefined : h248Error(undone[kind], name);
+  if (entry[kind]?.includes(item) !== true) return h248Error(unknown[kind], name);
+  if (entry.undone?.includes(item) === true) return h248Error(undone[kind], name);
+  const ofRoot = kind === "events" ? rootEvents.has(lower) : group === "root";
+  return ofRoot === (on === "root") ? undefined : h248Error(undone[kind], name);
 };
 
-/** What a Packages audit answers: packages of which something is carried out, and statistics (`xsrtp` is our own). */
-export const packagesDone: readonly PackageVersion[] = [
-  ...Object.entries(packages)
-    .filter(([, entry]) => entry.done.length > 0)
-    .map(([name, entry]) => ({ name, version: entry.version })),
-  { name: "nt", version: 1 },
-  { name: "rtp", version: 1 },
-  { name: "xsrtp", version: 1 },
-];
+/** What a Packages audit answers. */
+export const packagesDone: readonly PackageVersion[] = Object.entries(packages).map(([name, { version }]) => ({
+  name,
+  version,
+}));
+
+/** `package/item` of everything of a kind that is done on terminations. */
+export const itemsDone = (kind: ItemKind): readonly string[] =>
+  Object.entries(packages).flatMap(([group, entry]) =>
+    (entry[kind] ?? []).map((item) => `${group}/${item}`).filter((name) => judgeItem(kind, name) === undefined),
+  );

@@ -23,7 +23,10 @@ export interface Registration {
   readonly failures: number;
   /** The controller that made the contexts we still hold; undefined when we hold none of anybody's. */
   readonly owner?: number;
-  readonly method: "Restart" | "Disconnected";
+  /** How we shall present ourselves next. With `HandOff` and `Failover` our contexts go with us. */
+  readonly method: "Restart" | "Disconnected" | "HandOff" | "Failover";
+  /** Controllers that sent us on, in a row. */
+  readonly sentOn: number;
   /** No controller has accepted us since we started. */
   readonly cold: boolean;
   readonly reason: string;
@@ -36,6 +39,10 @@ export type RegistrationInput =
   | { readonly kind: "connected" }
   | { readonly kind: "failed"; readonly why: string; readonly jitter: number }
   | { readonly kind: "accepted"; readonly version?: number; readonly profile?: IqProfile; readonly jitter: number }
+  /** The reply to our registration named another controller (`MgcIdToTry`). */
+  | { readonly kind: "sent-on"; readonly controller: number; readonly jitter: number }
+  /** Our controller gave us to another one: our contexts go with us (903, 909). */
+  | { readonly kind: "handed-over"; readonly controller: number; readonly method: "HandOff" | "Failover" }
   | { readonly kind: "lost"; readonly why: string; readonly jitter: number }
   /**
    * The controller told us to register anew (TS 23.334: ALG restoration, AGW re-registration ordered by ALG).
@@ -52,12 +59,14 @@ export type RegistrationEffect =
   | { readonly kind: "connect"; readonly controller: number }
   | {
       readonly kind: "register";
-      readonly method: "Restart" | "Disconnected" | "Forced";
+      readonly method: "Restart" | "Disconnected" | "Forced" | "HandOff" | "Failover";
       /** Reason code and its text, H.248.8. */
       readonly reason:
         | "900 Service Restored"
         | "901 Cold Boot"
         | "902 Warm Boot"
+        | "903 MGC Directed Change"
+        | "909 MGC Impending Failure"
         | "905 Termination taken out of service";
     }
   | { readonly kind: "disconnect" }
@@ -76,6 +85,7 @@ export const unstarted: Registration = {
   state: "idle",
   controller: 0,
   failures: 0,
+  sentOn: 0,
   method: "Restart",
   cold: true,
   reason: "not started",
@@ -87,23 +97,48 @@ const backOff = (rules: RegistrationRules, failures: number, jitter: number): nu
   return full / 2 + (full / 2) * jitter;
 };
 
-const retry = (from: Registration, rules: RegistrationRules, why: string, jitter: number): RegistrationStep => ({
-  registration: {
-    ...from,
-    state: "waiting",
-    controller: (from.controller + 1) % rules.controllers,
-    failures: from.failures + 1,
-    reason: why,
-  },
-  effects: [{ kind: "disconnect" }, { kind: "wait", ms: backOff(rules, from.failures, jitter) }, { kind: "report" }],
-});
+const carriesOver = (from: Registration): boolean => from.method === "HandOff" || from.method === "Failover";
+
+const retry = (from: Registration, rules: RegistrationRules, why: string, jitter: number): RegistrationStep => {
+  // H.248.1 11.5: who was handed over in vain goes back to where its contexts are known.
+  const home = carriesOver(from) && from.owner !== undefined ? from.owner : undefined;
+  return {
+    registration: {
+      ...from,
+      state: "waiting",
+      controller: home ?? (from.controller + 1) % rules.controllers,
+      method: home === undefined ? from.method : "Disconnected",
+      failures: from.failures + 1,
+      sentOn: 0,
+      reason: why,
+    },
+    effects: [{ kind: "disconnect" }, { kind: "wait", ms: backOff(rules, from.failures, jitter) }, { kind: "report" }],
+  };
+};
+
+const reasonOf = (
+  method: Registration["method"],
+  cold: boolean,
+): Extract<RegistrationEffect, { kind: "register" }>["reason"] => {
+  switch (method) {
+    case "Disconnected":
+      return "900 Service Restored";
+    case "HandOff":
+      return "903 MGC Directed Change";
+    case "Failover":
+      return "909 MGC Impending Failure";
+    case "Restart":
+      return cold ? "901 Cold Boot" : "902 Warm Boot";
+  }
+};
 
 const registerNow = (from: Registration): RegistrationStep => {
   // Another controller knows nothing of our contexts: they go, and what starts is a warm boot (H.248.1 11.5).
-  const foreign = from.owner !== undefined && from.owner !== from.controller;
+  // Unless it was told that we come with them.
+  const foreign = from.owner !== undefined && from.owner !== from.controller && !carriesOver(from);
   const { owner: _owner, ...rest } = from;
   const method = foreign ? "Restart" : from.method;
-  const reason = method === "Disconnected" ? "900 Service Restored" : from.cold ? "901 Cold Boot" : "902 Warm Boot";
+  const reason = reasonOf(method, from.cold);
   return {
     registration: { ...(foreign ? rest : from), state: "registering", method },
     effects: [...(foreign ? [{ kind: "drop-contexts" } as const] : []), { kind: "register", method, reason }],
@@ -133,6 +168,7 @@ const accepted = (
       ...from,
       state: "registered",
       failures: 0,
+      sentOn: 0,
       owner: from.controller,
       method: "Disconnected",
       cold: false,
@@ -150,6 +186,47 @@ const lost = (from: Registration, rules: RegistrationRules, why: string, jitter:
     effects: [{ kind: "disconnect" }, { kind: "keep-contexts" }, { kind: "wait", ms: wait }, { kind: "report" }],
   };
 };
+
+/** H.248.1 7.2.8: `MgcIdToTry` in the reply. A ring of controllers that send us on ends in the ordinary retry. */
+const sentOn = (
+  from: Registration,
+  rules: RegistrationRules,
+  input: Extract<RegistrationInput, { kind: "sent-on" }>,
+): RegistrationStep => {
+  if (from.sentOn >= rules.controllers) return retry(from, rules, "controllers send us in a ring", input.jitter);
+  return {
+    registration: {
+      ...from,
+      state: "connecting",
+      controller: input.controller,
+      sentOn: from.sentOn + 1,
+      reason: "sent on by a controller",
+    },
+    effects: [{ kind: "disconnect" }, { kind: "connect", controller: input.controller }],
+  };
+};
+
+/** H.248.1 7.2.8, methods HandOff and Failover from the controller. Contexts wait for the other one as for a lost one. */
+const handedOver = (
+  from: Registration,
+  input: Extract<RegistrationInput, { kind: "handed-over" }>,
+): RegistrationStep => ({
+  registration: {
+    ...from,
+    state: "connecting",
+    controller: input.controller,
+    method: input.method,
+    failures: 0,
+    sentOn: 0,
+    reason: "handed over",
+  },
+  effects: [
+    { kind: "disconnect" },
+    { kind: "keep-contexts" },
+    { kind: "connect", controller: input.controller },
+    { kind: "report" },
+  ],
+});
 
 const leave = (from: Registration): RegistrationStep => {
   if (from.state === "registered") {
@@ -194,6 +271,10 @@ export const stepRegistration = (
         : nothing;
     case "accepted":
       return from.state === "registering" ? accepted(from, rules, input) : nothing;
+    case "sent-on":
+      return from.state === "registering" ? sentOn(from, rules, input) : nothing;
+    case "handed-over":
+      return from.state === "registered" ? handedOver(from, input) : nothing;
     case "lost":
       if (from.state === "registered") return lost(from, rules, input.why, input.jitter);
       if (from.state === "connecting" || from.state === "registering")

@@ -1,6 +1,6 @@
 // Owns the gateway's face of Iq: commands as typed requests, what the gateway answers, and how it is wired.
 // TS 23.334 clause 8 on the receiving side; nothing here knows a media plane.
-import type { H248Error } from "@sallyport/h248";
+import type { H248Error, RequestedEvent } from "@sallyport/h248";
 import type { Clock, Log, OpenDatagram, Random, Result } from "@sallyport/kit";
 import type { IqTlsMaterial, IqWireEvent } from "../controller/types.ts";
 import type { NamePattern } from "../profile/names.ts";
@@ -9,6 +9,32 @@ import type { IqProfile, StreamMode } from "../types.ts";
 
 /** Local or Remote as it came: a description, or the order to give up what the old one reserved (H.248.1 7.1.6). */
 export type DescriptionOrder = { readonly kind: "describe"; readonly text: SessionText } | { readonly kind: "release" };
+
+/** `gm` (H.248.43): what is missing stays as it is. */
+export interface FilterOrder {
+  /** `saf`: source addresses are looked at; without a mask the one of Remote. */
+  readonly addresses?: boolean;
+  /** `sam` */
+  readonly mask?: { readonly literal: string; readonly prefix: number };
+  /** `spf`: source ports are looked at; without a range those of Remote. */
+  readonly ports?: boolean;
+  /** `spr` */
+  readonly range?: { readonly first: number; readonly last: number };
+}
+
+/** `tman` (H.248.53): what is missing stays as it is. */
+export interface PoliceOrder {
+  /** `pol` */
+  readonly on?: boolean;
+  /** `sdr`, octets a second. */
+  readonly sustained?: number;
+  /** `mbs`, octets. */
+  readonly burst?: number;
+  /** `pdr`, octets a second. */
+  readonly peak?: number;
+  /** `dvt`, ms. */
+  readonly toleranceMs?: number;
+}
 
 /** What a command says about one stream; what is missing stays as it is. */
 export interface StreamOrder {
@@ -20,6 +46,10 @@ export interface StreamOrder {
   readonly realm?: string;
   /** `rtcph/rsb`: false when no RTCP port shall be reserved. */
   readonly rtcp?: boolean;
+  readonly filter?: FilterOrder;
+  readonly police?: PoliceOrder;
+  /** `ds/dscp`, 0 to 63. */
+  readonly dscp?: number;
 }
 
 /** `ipnapt/latch`; without `stream` it is for all streams of the termination. */
@@ -39,6 +69,23 @@ export interface InactivityOrder {
 export interface WatchOrder {
   readonly request: number;
   readonly inactivity: readonly InactivityOrder[];
+  /** `hangterm/thb`: no command about this termination for so long, ms. */
+  readonly hangingMs?: number;
+  /** `g/cause` */
+  readonly bearer: boolean;
+  /** Our own `xsrtp/kexp` and `xsrtp/clear`. */
+  readonly keyExpiring: boolean;
+  readonly clearMedia: boolean;
+  /** As it was asked for: what an audit of events shows. */
+  readonly events: readonly RequestedEvent[];
+}
+
+/** What a command says about a context itself (H.248.1 6.1.1). */
+export interface ContextMarks {
+  readonly emergency?: boolean;
+  /** 0 to 15. */
+  readonly priority?: number;
+  readonly ieps?: boolean;
 }
 
 export interface TerminationOrder {
@@ -50,6 +97,8 @@ export interface TerminationOrder {
 export interface AddRequest extends TerminationOrder {
   readonly context: number | "new";
   readonly emergency: boolean;
+  readonly priority?: number;
+  readonly ieps?: boolean;
   readonly name: NamePattern;
 }
 
@@ -78,16 +127,19 @@ export interface StreamCounts {
 
 export interface TerminationView {
   readonly termination: string;
+  readonly watch?: WatchOrder;
   readonly streams: readonly {
     readonly stream: number;
     readonly mode: StreamMode;
     readonly local: SessionText;
     readonly remote?: SessionText;
     readonly counts: StreamCounts;
+    /** LocalControl properties in force, `package/item` to value. */
+    readonly controls?: Readonly<Record<string, string>>;
   }[];
 }
 
-export interface ContextView {
+export interface ContextView extends ContextMarks {
   readonly context: number;
   readonly terminations: readonly TerminationView[];
 }
@@ -109,6 +161,19 @@ export interface IqGatewayHandler {
   contexts(): readonly ContextView[];
   /** Everything goes: we restart in the eyes of the controller. */
   clear(): Promise<void>;
+  /** A command named this termination: it does not hang (H.248.36). */
+  touched?(context: number, termination: string): void;
+  /** The context's own properties changed. */
+  mark?(context: number, marks: ContextMarks): void;
+  /** What AuditCapability and the audit of ROOT tell. */
+  capabilities?(): GatewayCapabilities;
+}
+
+export interface GatewayCapabilities {
+  readonly maxContexts: number;
+  /** Code points other than 0 can be written. */
+  readonly marks: boolean;
+  readonly realms: readonly string[];
 }
 
 export interface IqControllerAddress {
@@ -171,10 +236,28 @@ export interface IqGatewayEvent {
   readonly parameters?: Readonly<Record<string, string>>;
 }
 
+/** What ROOT may be asked to report; sent only when the controller asked for it. */
+export type IqRootEvent =
+  /** `chp/mgcon`: percent of new contexts that should stay away (H.248.10). */
+  | { readonly kind: "congestion"; readonly reduction: number }
+  /** `ocp/mg_overload` (H.248.11). */
+  | { readonly kind: "overload" }
+  /** `ipra/arc` (H.248.41 Amd. 1). */
+  | { readonly kind: "realms"; readonly available: readonly string[]; readonly unavailable: readonly string[] };
+
 export interface IqGateway {
   state(): IqGatewayState;
   /** Resolves when the controller has confirmed it. Rejects SALLY_IQ_NO_CONTROLLER or SALLY_H248_* when it could not be told. */
   notify(event: IqGatewayEvent): Promise<void>;
+  /** Resolves to whether the controller was told: it may not have asked. Rejects as `notify`. */
+  notifyRoot(event: IqRootEvent): Promise<boolean>;
+  /**
+   * ServiceChange Graceful (905): the controller gives no new contexts; `delayMs` 0 is "until all are gone".
+   * `false` when not registered. Adds of new contexts are refused 503 until `stay`.
+   */
+  leave(delayMs: number): Promise<boolean>;
+  /** ServiceChange Restart 918: takes `leave` back; contexts live on. */
+  stay(): Promise<boolean>;
   /** Takes itself out of service (ServiceChange Forced), then lets go of everything. */
   close(): Promise<void>;
 }

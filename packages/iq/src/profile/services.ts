@@ -20,6 +20,10 @@ export interface ServiceChange {
   readonly reason: number;
   readonly version?: number;
   readonly profile?: IqProfile;
+  /** Where to go instead, a message identifier. */
+  readonly mgcIdToTry?: string;
+  /** Seconds until what was announced happens. */
+  readonly delay?: number;
 }
 
 /** `NAME/version`. */
@@ -45,14 +49,16 @@ export const readServiceChange = (command: CommandRequest): Result<ServiceChange
     reason: reason === undefined ? 0 : Number(reason),
     ...(services.version === undefined ? {} : { version: services.version }),
     ...(profile === undefined ? {} : { profile }),
+    ...(services.mgcIdToTry === undefined ? {} : { mgcIdToTry: services.mgcIdToTry }),
+    ...(services.delay === undefined ? {} : { delay: services.delay }),
   });
 };
 
-/** The ServiceChange of ROOT. */
+/** The ServiceChange of ROOT; `delay` in seconds. */
 export const writeServiceChange = (
   method: ServiceChangeMethod,
   reason: string,
-  said: { readonly version: number; readonly profile: IqProfile },
+  said: { readonly version: number; readonly profile: IqProfile; readonly delay?: number },
 ): CommandRequest => ({
   command: "ServiceChange",
   termination: root,
@@ -61,6 +67,7 @@ export const writeServiceChange = (
       kind: "services",
       method,
       reason,
+      ...(said.delay === undefined ? {} : { delay: said.delay }),
       version: said.version,
       profile: `${said.profile.name}/${said.profile.version}`,
       extensions: [],
