@@ -56,6 +56,18 @@ export const mediaPlaneErrors = defineErrors({
     sipStatus: 500,
     h248Error: 510,
   },
+  SALLY_PLANE_MEMORY: {
+    summary: "No locked memory is left for keys.",
+    action: "Raise RLIMIT_MEMLOCK (LimitMEMLOCK= of the service), or look for calls that do not end.",
+    sipStatus: 503,
+    h248Error: 510,
+  },
+  SALLY_PLANE_ENGINE: {
+    summary: "The media engine that was asked for cannot start.",
+    action: "Mend what is said here, or let `auto` take the best engine that starts.",
+    sipStatus: 500,
+    h248Error: 500,
+  },
   SALLY_PLANE_CLOSED: {
     summary: "The media plane was shut down.",
     action: "Start the gateway again.",

@@ -55,6 +55,13 @@ class alignas(64) Leg {
 
   /** PACKETS. What one receives the other sends; legs joined elsewhere are taken from there. Both of one Worker. */
   static void join(Leg& a, Leg& b) noexcept;
+  /** PACKETS. The joined leg, if any, is joined no more. */
+  void part() noexcept {
+    if (peer_ != nullptr) peer_->peer_ = nullptr;
+    peer_ = nullptr;
+  }
+  /** PACKETS of the new worker, while no packet is under way: another thread has taken the leg over. */
+  void rehome(Worker& worker) noexcept { worker_ = &worker; }
   /** PACKETS. Leaves the joined leg and drops every key; every later packet is dropped without being counted. */
   void close() noexcept;
 

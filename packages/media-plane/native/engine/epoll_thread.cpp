@@ -1,5 +1,4 @@
 #include "epoll_thread.hpp"
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <cerrno>
@@ -9,7 +8,6 @@
 namespace sallyport {
 namespace {
 
-constexpr int eventsAtOnce = 512;
 constexpr int idleMs = 100;
 /** One socket may not keep the others waiting. */
 constexpr int roundsPerSocket = 4;
@@ -41,11 +39,14 @@ void EpollThread::listen(Port& port) {
 bool EpollThread::leave(Port& port) {
   if (port.state == PortState::listening) epoll_ctl(epoll_, EPOLL_CTL_DEL, port.fd, nullptr);
   port.state = PortState::idle;
+  for (int at = 0; at < ready_; ++at) {
+    epoll_event& event = events_[static_cast<size_t>(at)];
+    if (event.data.ptr == &port) event.data.ptr = nullptr;
+  }
   return true;
 }
 
 void EpollThread::run() {
-  std::array<epoll_event, eventsAtOnce> events;
   while (!stopping()) {
     int wait = 0;
     const unsigned batch = batchUs();
@@ -56,12 +57,13 @@ void EpollThread::run() {
     } else if (mayFallAsleep()) {
       wait = idleMs;
     }
-    const int ready = epoll_wait(epoll_, events.data(), eventsAtOnce, wait);
+    ready_ = epoll_wait(epoll_, events_.data(), eventsAtOnce, wait);
     awake();
     takeCommands();
     nowNs_ = nowNs();
-    for (int at = 0; at < ready; ++at) {
-      auto* port = static_cast<Port*>(events[static_cast<size_t>(at)].data.ptr);
+    for (int at = 0; at < ready_; ++at) {
+      auto* port = static_cast<Port*>(events_[static_cast<size_t>(at)].data.ptr);
+      // The wake-up, or a port that has left; reading the wake-up once more does no harm.
       if (port == nullptr) {
         eventfd_t value;
         eventfd_read(wakeFd_, &value);
@@ -69,6 +71,7 @@ void EpollThread::run() {
         readFrom(*port);
       }
     }
+    ready_ = 0;
     if (packets_ > 0) {
       sawPackets(packets_);
       stats_.packetsIn.add(packets_);
@@ -81,8 +84,6 @@ void EpollThread::run() {
 }
 
 void EpollThread::readFrom(Port& port) {
-  // A command of this round may have taken it away.
-  if (port.state != PortState::listening) return;
   for (int round = 0; round < roundsPerSocket; ++round) {
     mmsghdr messages[datagrams];
     iovec parts[datagrams];

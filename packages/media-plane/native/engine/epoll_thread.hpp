@@ -1,5 +1,6 @@
 // Owns a thread that moves packets by epoll and one system call a datagram: for kernels, and containers, without io_uring.
 #pragma once
+#include <sys/epoll.h>
 #include <array>
 
 #include "packet_thread.hpp"
@@ -20,7 +21,11 @@ class EpollThread final : public PacketThread {
   void readFrom(Port& port);
 
   static constexpr size_t datagrams = 8, octets = 4096;
+  static constexpr int eventsAtOnce = 512;
   int epoll_ = -1;
+  /** Of this round; a port that leaves meanwhile is taken out. */
+  std::array<epoll_event, eventsAtOnce> events_{};
+  int ready_ = 0;
   uint64_t nowNs_ = 0;
   unsigned packets_ = 0, sends_ = 0;
   std::array<std::array<uint8_t, octets>, datagrams> buffers_{};

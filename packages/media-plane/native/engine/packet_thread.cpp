@@ -31,7 +31,8 @@ const uint64_t epochOffset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MON
 
 uint64_t nowNs() { return epochOffset + nanoseconds(CLOCK_MONOTONIC); }
 
-PacketThread::PacketThread(ThreadSettings const& settings, ThreadStats& stats) : settings_(settings), stats_(stats) {
+PacketThread::PacketThread(ThreadSettings const& settings, ThreadStats& stats, KeyPool& pool)
+    : worker(events, pool), settings_(settings), stats_(stats) {
   untold_.reserve(1024);
   legs_.reserve(1024);
 }
@@ -99,7 +100,7 @@ bool PacketThread::mayFallAsleep() {
   return false;
 }
 
-void PacketThread::takeCommands() {
+void PacketThread::takeArrivals() {
   for (Slot* slot = arrivals_.exchange(nullptr, std::memory_order_acquire); slot != nullptr;) {
     Slot* next = slot->nextArrival;
     slot->rehome(worker);
@@ -109,11 +110,20 @@ void PacketThread::takeCommands() {
     for (Port& port : slot->ports) listen(port);
     slot = next;
   }
+}
+
+void PacketThread::takeCommands() {
+  takeArrivals();
   for (Command* command = commands_.front(); command != nullptr; command = commands_.front()) {
-    // A leg on its way from another thread: what is for it waits, and so does what was asked later.
+    // A leg on its way from another thread: what is for it waits, and so does what was asked later. The other thread needs a
+    // batch's time at most, and cannot be waiting for us but for what we were asked before.
     if (command->kind != CommandKind::open && command->kind != CommandKind::stop) {
-      if (command->slot->owner.load(std::memory_order_acquire) != this) return;
-      if (command->other != nullptr && command->other->owner.load(std::memory_order_acquire) != this) return;
+      for (Slot* slot : {command->slot, command->other}) {
+        while (slot != nullptr && slot->owner.load(std::memory_order_acquire) != this) {
+          sched_yield();
+          takeArrivals();
+        }
+      }
     }
     Command copy = *command;
     commands_.pop();
@@ -147,7 +157,11 @@ void PacketThread::execute(Command& command) {
     case CommandKind::move:
       slot->movingTo = command.to;
       stats_.moves.add(1);
-      return leaveAll(*slot);
+      // At once: another thread waits for it.
+      moving_ = true;
+      leaveAll(*slot);
+      while (moving_) pump();
+      return;
     case CommandKind::close:
       slot->Leg::close();
       slot->closing = true;
@@ -181,6 +195,7 @@ void PacketThread::left(Slot& slot) {
   slot.movingTo = nullptr;
   removeLeg(slot);
   slot.owner.store(nullptr, std::memory_order_relaxed);
+  moving_ = false;
   to->arrive(slot);
 }
 

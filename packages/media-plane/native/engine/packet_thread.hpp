@@ -45,7 +45,7 @@ struct ThreadSettings {
 
 class PacketThread {
  public:
-  PacketThread(ThreadSettings const& settings, ThreadStats& stats);
+  PacketThread(ThreadSettings const& settings, ThreadStats& stats, KeyPool& pool);
   virtual ~PacketThread();
   PacketThread(PacketThread const&) = delete;
   PacketThread& operator=(PacketThread const&) = delete;
@@ -63,7 +63,7 @@ class PacketThread {
   void arrive(Slot& slot);
 
   EventRing events;
-  Worker worker{events};
+  Worker worker;
 
  protected:
   /** On the thread, before `run`. */
@@ -72,6 +72,9 @@ class PacketThread {
   virtual void listen(Port& port) = 0;
   /** Stops listening; true when nothing of the port is under way any more, else `left` is called later. */
   virtual bool leave(Port& port) = 0;
+
+  /** Works off what is under way, so that ports leave. */
+  virtual void pump() {}
 
   /** Opens, changes, joins, closes as CONTROL asked; to be called before packets are worked off. */
   void takeCommands();
@@ -95,6 +98,7 @@ class PacketThread {
   int wakeFd_ = -1;
 
  private:
+  void takeArrivals();
   void execute(Command& command);
   void tell(Slot* slot, Update* update);
   void leaveAll(Slot& slot);
@@ -107,7 +111,7 @@ class PacketThread {
   std::vector<Slot*> legs_;
   std::atomic<Slot*> arrivals_{nullptr};
   std::atomic<bool> asleep_{false};
-  bool stopping_ = false;
+  bool stopping_ = false, moving_ = false;
   bool loaded_ = false;
   unsigned seen_ = 0, deepest_ = 0;
   uint64_t rateAtNs_ = 0, tickAtNs_ = 0, secondAtNs_ = 0;

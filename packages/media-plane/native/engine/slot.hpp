@@ -1,6 +1,7 @@
 // Owns the place of one leg in the engine: the core's leg, its counters, its two sockets and which thread it is with. Knows no
 // JavaScript.
 #pragma once
+#include <unistd.h>
 #include <atomic>
 #include <cstdint>
 
@@ -27,16 +28,21 @@ struct Port {
 };
 
 struct SlotCounters {
-  Counters counters;
+  Counters figures;
 };
 
 /** Made and deleted by CONTROL; between `open` and `closed` all but the ledger is its thread's. */
 struct Slot final : SlotCounters, Leg {
   Slot(uint32_t id, PacketThread& home, Worker& worker, KeyPool& pool, SendKeys& keys)
-      : Leg(id, worker, counters), ledger(id, pool, keys), home(&home) {
+      : Leg(id, worker, figures), ledger(id, pool, keys), home(&home) {
     ports[0].flow = Flow::rtp;
     ports[1].flow = Flow::rtcp;
     ports[0].slot = ports[1].slot = this;
+  }
+  ~Slot() {
+    for (Port& port : ports) {
+      if (port.fd >= 0) ::close(port.fd);
+    }
   }
 
   Port ports[2];
@@ -51,6 +57,10 @@ struct Slot final : SlotCounters, Leg {
   Slot* nextArrival = nullptr;
 
   // CONTROL's own.
+  int index = -1;
+  /** Updates that have not come back. */
+  unsigned underWay = 0;
+  bool gone = false;
   Ledger ledger;
   PacketThread* home;
   Slot* joined = nullptr;

@@ -140,6 +140,12 @@ bool UringThread::leave(Port& port) {
   return false;
 }
 
+void UringThread::pump() {
+  ring_.submitAndWait(1, 0, loadedNs);
+  ring_.reap(ring_.ready(), [this](uring::Cqe const& cqe) { complete(cqe); });
+  flush();
+}
+
 void UringThread::complete(uring::Cqe const& cqe) {
   auto* port = reinterpret_cast<Port*>(cqe.userData & ~tagBits);
   switch (cqe.userData & tagBits) {

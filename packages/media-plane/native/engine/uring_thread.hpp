@@ -18,6 +18,7 @@ class UringThread final : public PacketThread {
   void run() override;
   void listen(Port& port) override;
   bool leave(Port& port) override;
+  void pump() override;
 
   void complete(uring::Cqe const& cqe);
   void received(Port& port, uring::Cqe const& cqe);

@@ -1,0 +1,64 @@
+// Owns the door to the compiled engine: finds it, and gives its calls their types. Knows no plan.
+import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** An engine at work; opaque here. */
+export interface NativeDoor {
+  readonly door: never;
+}
+
+/** What `create` gives: the door and two blocks of memory it shares, or why it cannot start. */
+export type NativeStart =
+  | { readonly why: string }
+  | {
+      readonly why?: undefined;
+      readonly door: NativeDoor;
+      /** Changes go in, counters and events come out: one call's at a time. */
+      readonly scratch: ArrayBuffer;
+      /** What the threads say of themselves, written as they run. */
+      readonly stats: ArrayBuffer;
+      readonly ioUring: boolean;
+      readonly note: string;
+    };
+
+/** Numbers below 0: -errno, or from -1000 downwards a refusal. */
+export interface NativeAddon {
+  readonly counterNames: readonly string[];
+  create(
+    onClosed: () => void,
+    threads: number,
+    io: number,
+    batchUs: number,
+    receiveBuffer: number,
+    firstCore: number,
+  ): NativeStart;
+  prepare(door: NativeDoor, leg: number): number;
+  bind(door: NativeDoor, index: number): number;
+  abandon(door: NativeDoor, index: number): void;
+  change(door: NativeDoor, index: number): number;
+  join(door: NativeDoor, a: number, b: number): void;
+  close(door: NativeDoor, index: number): void;
+  counters(door: NativeDoor, index: number): void;
+  drain(door: NativeDoor, closed: (leg: number) => void): void;
+  events(door: NativeDoor): number;
+  owner(door: NativeDoor): number;
+  shutdown(door: NativeDoor): void;
+}
+
+const place = fileURLToPath(new URL("../../native/build/sallyport-media.node", import.meta.url));
+const require = createRequire(import.meta.url);
+
+/** The compiled engine, or a sentence that says why there is none and what would help. */
+export const loadAddon = (): NativeAddon | string => {
+  if (process.platform !== "linux") return `the native engine runs on Linux only, this is ${process.platform}`;
+  if (!existsSync(place)) {
+    return "the native engine was not built: install g++ and the headers of Node and run `npm run setup`";
+  }
+  try {
+    return require(place) as NativeAddon;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return `the native engine cannot be loaded (${reason}): run \`npm run setup\` with this Node`;
+  }
+};

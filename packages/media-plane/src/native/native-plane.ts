@@ -1,0 +1,242 @@
+// Owns the native engine behind the MediaPlane port: checks what is asked, hands it over, and gives what came back its names.
+// Packets never come here. Knows no signalling.
+import type { Clock, Log } from "@sallyport/kit";
+import { mediaPlaneErrors } from "../errors.ts";
+import type { LegCounters, LegPlan, MediaPlane, OpenedLeg, PlaneAlarm, PlaneEvent } from "../plane.ts";
+import { PortPairs, type PortRange } from "../portable/ports.ts";
+import type { NativeAddon, NativeDoor } from "./addon.ts";
+import { checkChange } from "./check.ts";
+import { ChangeRecord } from "./record.ts";
+import { refusal, unbound } from "./refusal.ts";
+import { threadLoads, type ThreadLoad } from "./threads.ts";
+
+export interface NativePlaneOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ports of each local address, both ends included. */
+  readonly portRange: PortRange;
+  /** How long a freed pair of ports rests, default 5,000 ms. */
+  readonly quarantineMs?: number;
+  /** Packet threads, default 1. */
+  readonly threads?: number;
+  /** `auto`: io_uring where the kernel lets us, else epoll. */
+  readonly io?: "auto" | "io_uring" | "epoll";
+  /** Under load packets are worked off at most this often, default 250 microseconds; 0: each at once. */
+  readonly batchUs?: number;
+  /** Octets of each socket's receive buffer, default the system's. */
+  readonly receiveBuffer?: number;
+  /** First core to bind threads to; not bound when left out. */
+  readonly firstCore?: number;
+}
+
+/** The port, and what the threads say of themselves. */
+export interface NativePlane extends MediaPlane {
+  /** Which way packets come and go. */
+  readonly io: "io_uring" | "epoll";
+  /** What it goes without, and what would help; empty when nothing. */
+  readonly note: string;
+  threads(): readonly ThreadLoad[];
+}
+
+interface Entry {
+  readonly id: number;
+  readonly index: number;
+  readonly ports: PortPairs;
+  readonly port: number;
+  closed: ((counters: LegCounters) => void) | undefined;
+}
+
+const attempts = 32;
+const ios = { auto: 0, io_uring: 1, epoll: 2 } as const;
+const busy: ReadonlySet<number> = new Set([-98, -13]);
+const alarms: readonly PlaneAlarm[] = ["clear-on-protected", "authentication", "lifetime", "index-reuse"];
+const directions = ["in", "out"] as const;
+
+/** A sentence instead of a plane: why it cannot start. @throws SALLY_PLANE_RANGE. */
+export const createNativePlane = (addon: NativeAddon, options: NativePlaneOptions): NativePlane | string => {
+  const { clock, portRange, quarantineMs = 5000 } = options;
+  const newPorts = (): PortPairs => new PortPairs(clock, portRange, quarantineMs);
+  newPorts();
+  const start = addon.create(
+    () => drain(),
+    options.threads ?? 1,
+    ios[options.io ?? "auto"],
+    options.batchUs ?? 250,
+    options.receiveBuffer ?? 0,
+    options.firstCore ?? -1,
+  );
+  if (start.why !== undefined) return start.why;
+  const door: NativeDoor = start.door;
+  const record = new ChangeRecord(start.scratch);
+  const numbers = new Float64Array(start.scratch);
+  const stats = new Float64Array(start.stats);
+  const entries = new Map<number, Entry>();
+  const leaving = new Map<number, Entry>();
+  const portsOf = new Map<string, PortPairs>();
+  const place = Object.fromEntries(addon.counterNames.map((name, at) => [name, at])) as Record<
+    keyof LegCounters,
+    number
+  >;
+  const count = (name: keyof LegCounters): number => numbers[place[name]] ?? 0;
+  let lastId = 0;
+  let closed = false;
+
+  // Written out, so that it is one shape however often it is made.
+  const countersRead = (): LegCounters => ({
+    rtpIn: count("rtpIn"),
+    rtcpIn: count("rtcpIn"),
+    octetsIn: count("octetsIn"),
+    rtpOut: count("rtpOut"),
+    rtcpOut: count("rtcpOut"),
+    octetsOut: count("octetsOut"),
+    otherIn: count("otherIn"),
+    otherOut: count("otherOut"),
+    authenticationFailures: count("authenticationFailures"),
+    replays: count("replays"),
+    clearDropped: count("clearDropped"),
+    malformed: count("malformed"),
+    sourceDropped: count("sourceDropped"),
+    stunDropped: count("stunDropped"),
+    dtlsDropped: count("dtlsDropped"),
+    awaitingKeysDropped: count("awaitingKeysDropped"),
+    modeDropped: count("modeDropped"),
+    filtered: count("filtered"),
+    policed: count("policed"),
+    indexReuse: count("indexReuse"),
+    carriedForward: count("carriedForward"),
+    rocTrials: count("rocTrials"),
+    lifetimeDropped: count("lifetimeDropped"),
+    sourcesRefused: count("sourcesRefused"),
+    otherDropped: count("otherDropped"),
+    sendErrors: count("sendErrors"),
+    keyChanges: count("keyChanges"),
+    sources: count("sources"),
+    lost: count("lost"),
+    jitter: count("jitter"),
+    roundTripMs: count("roundTripMs"),
+    lastPacketAt: count("lastPacketAt"),
+  });
+
+  const ended = (id: number): void => {
+    const entry = leaving.get(id);
+    if (entry === undefined) return;
+    leaving.delete(id);
+    entry.ports.give(entry.port);
+    entry.closed?.(countersRead());
+  };
+  const drain = (): void => addon.drain(door, ended);
+
+  const entryOf = (id: number): Entry => {
+    const entry = entries.get(id);
+    if (entry === undefined) throw mediaPlaneErrors("SALLY_PLANE_LEG", `Leg ${id}.`);
+    return entry;
+  };
+
+  const bind = (index: number, address: string, ports: PortPairs): number => {
+    let error = 0;
+    for (let tried = 0; tried < Math.min(attempts, ports.count); tried++) {
+      const port = ports.take();
+      if (port === undefined) break;
+      record.writeLocal(address, port);
+      error = addon.bind(door, index);
+      if (error === 0) return port;
+      ports.give(port);
+      if (!busy.has(error)) throw unbound(error, address);
+    }
+    throw mediaPlaneErrors("SALLY_PLANE_PORTS", "", { where: address });
+  };
+
+  const open = (plan: LegPlan): OpenedLeg => {
+    checkChange(plan);
+    const id = ++lastId;
+    record.writePlan(plan);
+    const index = addon.prepare(door, id);
+    if (index < 0) throw refusal(index, () => addon.owner(door));
+    const { address } = plan;
+    const ports = portsOf.get(address) ?? newPorts();
+    portsOf.set(address, ports);
+    try {
+      const port = bind(index, address, ports);
+      entries.set(id, { id, index, ports, port, closed: undefined });
+      return { leg: id, local: { address, rtpPort: port, rtcpPort: plan.rtcp === "mux" ? port : port + 1 } };
+    } catch (error) {
+      addon.abandon(door, index);
+      throw error;
+    }
+  };
+
+  const close = (entry: Entry): Promise<LegCounters> => {
+    entries.delete(entry.id);
+    leaving.set(entry.id, entry);
+    return new Promise((resolve) => {
+      entry.closed = resolve;
+      addon.close(door, entry.index);
+    });
+  };
+
+  return {
+    engine: "socket",
+    marks: true,
+    io: start.ioUring ? "io_uring" : "epoll",
+    note: start.note,
+
+    open: async (plan) => {
+      if (closed) throw mediaPlaneErrors("SALLY_PLANE_CLOSED");
+      const opened = open(plan);
+      // A shutdown in the same turn has closed it again.
+      await Promise.resolve();
+      if (closed) throw mediaPlaneErrors("SALLY_PLANE_CLOSED");
+      return opened;
+    },
+
+    join: (a, b) => {
+      const one = entryOf(a);
+      const other = entryOf(b);
+      if (one === other) throw mediaPlaneErrors("SALLY_PLANE_LEG", `Leg ${a} cannot be joined to itself.`);
+      addon.join(door, one.index, other.index);
+    },
+
+    update: (id, change) => {
+      const { index } = entryOf(id);
+      checkChange(change);
+      record.writeChange(change);
+      const done = addon.change(door, index);
+      if (done < 0) throw refusal(done, () => addon.owner(door));
+    },
+
+    counters: (id) => {
+      addon.counters(door, entryOf(id).index);
+      return countersRead();
+    },
+
+    close: async (id) => close(entryOf(id)),
+
+    events: () => {
+      if (closed) return [];
+      drain();
+      const events: PlaneEvent[] = [];
+      const found = addon.events(door);
+      for (let at = 0; at < found * 4; at += 4) {
+        const [leg = 0, kind = 0, what = 0, times = 0] = numbers.subarray(at, at + 4);
+        if (kind === 0) events.push({ kind: "inactive", leg, direction: directions[what] ?? "in" });
+        else if (kind === 1) events.push({ kind: "key-expiring", leg, direction: directions[what] ?? "in" });
+        else events.push({ kind: "alarm", leg, what: alarms[what] ?? "authentication", count: times });
+      }
+      return events;
+    },
+
+    get legs() {
+      return entries.size;
+    },
+
+    threads: () => threadLoads(stats),
+
+    shutdown: async () => {
+      if (closed) return;
+      closed = true;
+      await Promise.all(Array.from(entries.values(), close));
+      portsOf.clear();
+      addon.shutdown(door);
+    },
+  };
+};

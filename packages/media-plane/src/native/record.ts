@@ -1,0 +1,171 @@
+// Owns the form of a change in the memory shared with the engine; the places are those of native/engine/record.hpp.
+// Values were checked before. Master keys stand there until the engine has read them, and are zeroised then.
+import { suites, type SuiteName } from "@sallyport/srtp";
+import type { LatchRule, LegChange, PlaneKey, PlaneMode, Protection } from "../plane.ts";
+
+const places = {
+  mode: 4,
+  mux: 5,
+  latch: 6,
+  dscp: 7,
+  inactivityMs: 8,
+  local: 16,
+  localPort: 80,
+  remote: 88,
+  remoteRtpPort: 152,
+  remoteRtcpPort: 154,
+  filter: 160,
+  filterPorts: 224,
+  filtered: 232,
+  hasAddress: 233,
+  hasPorts: 234,
+  hasRtcpPorts: 235,
+  prefix: 236,
+  policed: 237,
+  rates: 240,
+  protection: 272,
+  suite: 273,
+  receiveKeys: 274,
+  keys: 280,
+} as const;
+const keySize = 192;
+const textSize = 64;
+/** The engine refuses more than it can hold; so many are looked at. */
+const mostReceiveKeys = 16;
+
+const fieldBits = {
+  mode: 1,
+  rtcp: 2,
+  protection: 4,
+  remote: 8,
+  latch: 16,
+  inactivityMs: 32,
+  sourceFilter: 64,
+  policing: 128,
+  dscp: 256,
+} as const satisfies Record<keyof LegChange, number>;
+const fields = Object.entries(fieldBits) as [keyof LegChange, number][];
+const allFields = 511;
+
+const modes: Readonly<Record<PlaneMode, number>> = {
+  inactive: 0,
+  "send-only": 1,
+  "receive-only": 2,
+  "send-receive": 3,
+};
+const protections: Readonly<Record<Protection["kind"], number>> = {
+  clear: 0,
+  srtp: 1,
+  "awaiting-keys": 2,
+  transparent: 3,
+};
+const latches: Readonly<Record<LatchRule, number>> = { off: 0, latch: 1, relatch: 2 };
+const suiteNumbers = Object.fromEntries(Object.keys(suites).map((name, at) => [name, at])) as Record<SuiteName, number>;
+const wide = 65_535;
+
+export class ChangeRecord {
+  readonly #octets: Buffer;
+  readonly #shorts: Uint16Array;
+  readonly #words: Uint32Array;
+  readonly #doubles: Float64Array;
+  readonly #longs: BigUint64Array;
+
+  constructor(scratch: ArrayBuffer) {
+    this.#octets = Buffer.from(scratch);
+    this.#shorts = new Uint16Array(scratch);
+    this.#words = new Uint32Array(scratch);
+    this.#doubles = new Float64Array(scratch);
+    this.#longs = new BigUint64Array(scratch);
+  }
+
+  /** A whole plan: what is left out is none. */
+  writePlan(plan: LegChange): void {
+    this.#write(plan);
+    this.#words[0] = allFields;
+  }
+
+  writeChange(change: LegChange): void {
+    this.#write(change);
+    let bits = 0;
+    for (const [name, bit] of fields) if (name in change) bits |= bit;
+    // These have no "none": not given is not changed.
+    if (change.mode === undefined) bits &= ~fieldBits.mode;
+    if (change.rtcp === undefined) bits &= ~fieldBits.rtcp;
+    if (change.latch === undefined) bits &= ~fieldBits.latch;
+    if (change.protection === undefined) bits &= ~fieldBits.protection;
+    this.#words[0] = bits;
+  }
+
+  writeLocal(address: string, port: number): void {
+    this.#text(places.local, address);
+    this.#shorts[places.localPort / 2] = port;
+  }
+
+  #write(change: LegChange): void {
+    const octets = this.#octets;
+    octets[places.mode] = modes[change.mode ?? "inactive"];
+    octets[places.mux] = change.rtcp === "mux" ? 1 : 0;
+    octets[places.latch] = latches[change.latch ?? "off"];
+    octets[places.dscp] = change.dscp ?? 0;
+    this.#doubles[places.inactivityMs / 8] = change.inactivityMs ?? 0;
+    const { remote } = change;
+    this.#text(places.remote, remote?.address ?? "");
+    this.#shorts[places.remoteRtpPort / 2] = remote?.rtpPort ?? 0;
+    this.#shorts[places.remoteRtcpPort / 2] = remote?.rtcpPort ?? 0;
+    this.#filter(change.sourceFilter);
+    this.#policing(change.policing);
+    if (change.protection !== undefined) this.#protection(change.protection);
+  }
+
+  #filter(filter: LegChange["sourceFilter"]): void {
+    const { address, ports, rtcpPorts } = filter ?? {};
+    const octets = this.#octets;
+    octets[places.filtered] = filter === undefined ? 0 : 1;
+    octets[places.hasAddress] = address === undefined ? 0 : 1;
+    octets[places.hasPorts] = ports === undefined ? 0 : 1;
+    octets[places.hasRtcpPorts] = rtcpPorts === undefined ? 0 : 1;
+    octets[places.prefix] = address?.prefix ?? 0;
+    this.#text(places.filter, address?.literal ?? "");
+    this.#shorts.set(
+      [ports?.first ?? 0, ports?.last ?? wide, rtcpPorts?.first ?? 0, rtcpPorts?.last ?? wide],
+      places.filterPorts / 2,
+    );
+  }
+
+  #policing(policing: LegChange["policing"]): void {
+    const { peak, sustained } = policing ?? {};
+    this.#octets[places.policed] = policing === undefined ? 0 : 1;
+    // A rate of 0 is no bucket.
+    this.#doubles.set(
+      [sustained?.octetsPerS ?? 0, sustained?.burstOctets ?? 0, peak?.octetsPerS ?? 0, peak?.toleranceMs ?? 0],
+      places.rates / 8,
+    );
+  }
+
+  #protection(protection: Protection): void {
+    this.#octets[places.protection] = protections[protection.kind];
+    if (protection.kind !== "srtp") return;
+    this.#octets[places.suite] = suiteNumbers[protection.suite];
+    this.#octets[places.receiveKeys] = Math.min(protection.receive.length, mostReceiveKeys);
+    this.#key(0, protection.send);
+    for (let at = 0; at < protection.receive.length && at < mostReceiveKeys; at++) {
+      const key = protection.receive[at];
+      if (key !== undefined) this.#key(at + 1, key);
+    }
+  }
+
+  #key(at: number, key: PlaneKey): void {
+    const start = places.keys + at * keySize;
+    const mki = key.mki ?? new Uint8Array(0);
+    this.#shorts[start / 2] = Math.min(key.master.length, wide);
+    this.#shorts[start / 2 + 1] = Math.min(mki.length, wide);
+    this.#longs[start / 8 + 1] = key.lifetime ?? 0n;
+    key.master.use((octets) => octets.copy(this.#octets, start + 16, 0, 46));
+    this.#octets.set(mki.subarray(0, 128), start + 64);
+  }
+
+  #text(at: number, text: string): void {
+    const length = this.#octets.write(text, at, textSize - 1, "latin1");
+    this.#octets[at + length] = 0;
+  }
+}

@@ -1,0 +1,50 @@
+// Owns the names of what a packet thread says of itself; the order is that of native/engine/stats.hpp.
+const figures = 16;
+
+/** Totals since the start unless the name says otherwise. */
+export interface ThreadLoad {
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly wakes: number;
+  /** Datagrams the kernel dropped because a socket's receive buffer was full. */
+  readonly lost: number;
+  readonly sendErrors: number;
+  /** 0 to 1, over the last tenth of a second. */
+  readonly load: number;
+  /** Packets found waiting at once, a peak that decays within seconds. */
+  readonly queueDepth: number;
+  readonly legs: number;
+  /** Times receive buffers ran out: packets waited in their sockets. */
+  readonly buffersExhausted: number;
+  /** Datagrams longer than a receive buffer, dropped. */
+  readonly oversized: number;
+  readonly cpuSeconds: number;
+  /** How long packets are gathered now, microseconds; 0: each is worked off at once. */
+  readonly batchUs: number;
+  /** Legs given to another thread. */
+  readonly moves: number;
+}
+
+/** `stats` is the engine's memory: read as it stands. */
+export const threadLoads = (stats: Float64Array): readonly ThreadLoad[] => {
+  const loads: ThreadLoad[] = [];
+  for (let start = 0; start < stats.length; start += figures) {
+    const at = (place: number): number => stats[start + place] ?? 0;
+    loads.push({
+      packetsIn: at(0),
+      packetsOut: at(1),
+      wakes: at(2),
+      lost: at(3),
+      sendErrors: at(4),
+      load: at(5),
+      queueDepth: at(6),
+      legs: at(7),
+      buffersExhausted: at(8),
+      oversized: at(9),
+      cpuSeconds: at(10),
+      batchUs: at(11),
+      moves: at(12),
+    });
+  }
+  return loads;
+};
