@@ -56,7 +56,7 @@ describe("selection of a gateway", () => {
       const chosen = ids(
         (["a", "b", "c"] as const).map((id) => candidate(id, { weight: weights[id], contexts: held.get(id) ?? 0 })),
       );
-      const first = String(chosen[0]);
+      const [first = ""] = chosen;
       held.set(first, (held.get(first) ?? 0) + 1);
     }
     expect([held.get("a"), held.get("b"), held.get("c")]).toEqual([100, 200, 500]);

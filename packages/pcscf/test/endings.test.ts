@@ -235,10 +235,11 @@ const endings: readonly Ending[] = [
     },
   },
   {
-    name: "TS 33.328 4.2.2: the gateway loses the context in a call",
+    name: "TS 33.328 4.2.2: the gateway loses the context in a call, and no other takes it",
     reason: "gateway-lost",
     run: async (parts) => {
       await establishOriginating(parts.scenario, parts.ue);
+      parts.scenario.iq.failNext("add");
       parts.scenario.iq.notify((context) => ({
         kind: "context-lost",
         gateway: context.gateway,

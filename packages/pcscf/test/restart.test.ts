@@ -184,6 +184,7 @@ describe("calls after a restart", () => {
     scenario.core.respond(await scenario.core.expect("INFO"), 200);
     await info.final();
     await scenario.restart();
+    scenario.iq.failNext("add");
     scenario.iq.notify((context) => ({ kind: "context-lost", gateway: "gw-a", context, reason: "audit" }));
     const [towardsCore, towardsUe] = [await scenario.core.expect("BYE"), await ue.expect("BYE")];
     expect(Number.parseInt(headerValue(towardsCore.request, "cseq") ?? "", 10)).toBeGreaterThan(40);
@@ -192,7 +193,7 @@ describe("calls after a restart", () => {
       [ue, towardsUe],
     ] as const)
       end.respond(bye, 200);
-    expect(scenario.edge.calls()[0]?.ended).toEqual({ reason: "gateway-lost", detail: "audit" });
+    expect(scenario.edge.calls()[0]?.ended).toEqual({ reason: "gateway-lost", detail: "gateway-refused" });
     await until(() => scenario.iq.open.size === 0, "nothing left");
     expect(await kept("pcscf/calls")).toEqual([]);
   });

@@ -45,6 +45,10 @@ export const effectInWords = (effect: Effect): readonly string[] => {
       return ["waits for the gateway"];
     case "drop-branch":
       return [`not sent on: ${effect.reason}`];
+    case "ask":
+      return [`offered again to the ${effect.towards === "access" ? "UE" : "core"}`];
+    case "agreed":
+      return [`agreed again with the ${effect.towards === "access" ? "UE" : "core"}`];
     case "release-gateway":
       return ["gateway released"];
     default:

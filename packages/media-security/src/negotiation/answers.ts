@@ -4,6 +4,7 @@ import { decideAnswer } from "./answer.ts";
 import { close } from "./ending.ts";
 import type { NegotiationEvent } from "./model.ts";
 import { answeredOn, baseOf, dropBranch, refuse, type Outcome } from "./outcome.ts";
+import { onOwnAnswer } from "./reoffer.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import { install, settle } from "./progress.ts";
 import { hold, type Exchange, type Negotiation } from "./state.ts";
@@ -19,6 +20,7 @@ export const onAnswer = (state: Negotiation, event: Answer, step: Step): Outcome
   if (state.pending !== undefined) return { state, effects: [{ kind: "defer" }] };
   const { exchange } = state;
   if (exchange === undefined) return lateAnswer(state, event, step);
+  if (exchange.own !== undefined && event.from !== exchange.offerer) return onOwnAnswer(state, exchange, event, step);
   const { outer } = exchange;
   if (outer !== undefined && (event.request === "INVITE" || event.from === exchange.offerer)) {
     return answerBelow(state, exchange, outer, event, step);

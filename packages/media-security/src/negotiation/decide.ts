@@ -5,6 +5,7 @@ import { close, onEnded, onExchangeFailed } from "./ending.ts";
 import { onAnswer, onConfirmed } from "./answers.ts";
 import { onOffer } from "./offers.ts";
 import type { Outcome } from "./outcome.ts";
+import { onReOffer } from "./reoffer.ts";
 import { accept, proceed } from "./progress.ts";
 import { spentKeys } from "./keys.ts";
 import type { Decision, NegotiationEvent } from "./model.ts";
@@ -32,6 +33,8 @@ const dispatch = (state: Negotiation, event: NegotiationEvent, step: Step): Outc
       return onOffer(state, event, step);
     case "answer":
       return onAnswer(state, event, step);
+    case "re-offer":
+      return onReOffer(state, event, step);
     case "confirmed":
       return onConfirmed(state, event.branch, step);
     case "gateway-done":
@@ -58,7 +61,7 @@ const settled = (state: Negotiation): Negotiation => {
 
 /** What was on its way when the exchange failed becomes part of the state, so that it can be undone. */
 const reached = (state: Negotiation, { next }: PendingRequest): Negotiation => {
-  if (next.kind === "forward-offer") return { ...state, exchange: next.exchange };
+  if (next.kind === "forward-offer" || next.kind === "ask") return { ...state, exchange: next.exchange };
   return next.kind === "forward-answer" ? accept(state, next.session, false) : state;
 };
 

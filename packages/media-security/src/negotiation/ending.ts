@@ -40,6 +40,10 @@ export const onExchangeFailed = (state: Negotiation): Outcome => {
     return { state: { ...state, pending: { ...pending, after: "failed" } }, effects: [] };
   }
   if (exchange === undefined) return { state, effects: [] };
+  // Invariant 4: the keys of a lost context are spent, there is nothing that could be put back.
+  if (exchange.own === "lost") {
+    return close(state, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
+  }
   const base = baseOf(state, exchange);
   const { exchange: _failed, ...rest } = state;
   const { outer } = exchange;

@@ -27,9 +27,11 @@ const ofWish = ({ access }: GatewayStream): readonly CryptoAttribute[] =>
 const ofContinuation = (next: Continuation): readonly CryptoAttribute[] => {
   switch (next.kind) {
     case "forward-offer":
+    case "ask":
       return ofExchange(next.exchange);
     case "forward-answer":
     case "settle":
+    case "agree":
       return ofSession(next.session);
     default:
       return [];

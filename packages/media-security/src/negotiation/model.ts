@@ -94,6 +94,12 @@ export type NegotiationEvent =
       readonly core: readonly LegAddress[];
     }
   | { readonly kind: "gateway-refused"; readonly request: number; readonly status: number }
+  /**
+   * The edge offers the session in force again to one side. `lost`: its context is gone, another gateway is asked for a new
+   * one first; `kept`: the context stays. The key towards the UE is a new one. Answered by `ask` and, after the answer, by
+   * `agreed`; only where `canReOffer`.
+   */
+  | { readonly kind: "re-offer"; readonly towards: Side; readonly gateway: "lost" | "kept" }
   /** The carrier of the open offer ended without an answer: 4xx to 6xx, timeout, CANCEL. */
   | { readonly kind: "exchange-failed" }
   /** BYE, final failure, timeout, lost flow: the call is over. */
@@ -104,6 +110,10 @@ export type Effect =
   | { readonly kind: "gateway"; readonly request: number; readonly plan: GatewayPlan }
   /** Send the pending message on with this body. */
   | { readonly kind: "forward"; readonly towards: Side; readonly sdp: SdpDocument }
+  /** Offer this in the edge's own name. */
+  | { readonly kind: "ask"; readonly towards: Side; readonly sdp: SdpDocument }
+  /** The answer to the edge's own offer is in force. */
+  | { readonly kind: "agreed"; readonly towards: Side }
   /** Refuse the message that carried the SDP; where it cannot be refused (ACK, PRACK 2xx, response) end the call. */
   | { readonly kind: "refuse"; readonly status: 488 | 491 | 500 | 503; readonly reason: ReasonCode }
   /**

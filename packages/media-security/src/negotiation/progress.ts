@@ -2,8 +2,10 @@
 // Invariant 6: both keys reach the gateway before the SDP that makes the peer use them is sent on. RFC 3261 13.2.1.
 import { request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
-import type { Continuation, Negotiation, Session } from "./state.ts";
+import type { SdpDocument } from "@sallyport/sdp";
+import type { Continuation, HeldDocument, Negotiation, Session } from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
+import { agree, ask, bodiesOf } from "./reoffer.ts";
 import { writeAnswer, writeOffer } from "./write.ts";
 
 /** The state once an answer stands: early beside others, final instead of everything before. */
@@ -25,7 +27,7 @@ export const accept = (state: Negotiation, session: Session, final: boolean): Ne
 };
 
 /** Gives up what has no secured stream left: the gateway is in the path only for those. */
-const releaseIfIdle = (state: Negotiation, session: Session, final: boolean): Outcome => {
+export const releaseIfIdle = (state: Negotiation, session: Session, final: boolean): Outcome => {
   const idle =
     final && state.exchange === undefined && state.installed.length > 0 && sessionStreams(session).length === 0;
   if (!idle) return { state, effects: [] };
@@ -58,7 +60,10 @@ export const proceed = (state: Negotiation, next: Continuation, step: Step): Out
     }
     case "forward-answer": {
       const nested = state.exchange?.outer !== undefined;
-      const written = writeAnswer(accept(state, next.session, next.final), next.session, next.held.document(), step);
+      const offer = state.exchange?.body;
+      const answer = next.held.document();
+      const plain = writeAnswer(accept(state, next.session, next.final), next.session, answer, step);
+      const written = { ...plain, state: remembering(plain.state, next.session, offer, answer, plain.effect.sdp) };
       noteMedia(next.session, next.final, step);
       const rest = releaseIfIdle(written.state, next.session, next.final && !nested);
       return { state: rest.state, effects: [written.effect, ...rest.effects] };
@@ -71,13 +76,29 @@ export const proceed = (state: Negotiation, next: Continuation, step: Step): Out
       const rest = releaseIfIdle(written.state, next.session, true);
       return { state: rest.state, effects: [written.effect, ...rest.effects] };
     }
+    case "ask":
+      return ask(state, next.exchange, next.held, step);
+    case "agree":
+      return agree(state, next.session, next.towards, step);
     default:
       return { state, effects: [] };
   }
 };
 
+/** Keeps what each side was told, for an offer of our own: of the core as it was received, of the UE as it was written. */
+const remembering = (
+  state: Negotiation,
+  session: Session,
+  offer: HeldDocument | undefined,
+  received: SdpDocument,
+  written: SdpDocument,
+): Negotiation => {
+  const bodies = bodiesOf(session, offer?.document(), session.answerer === "core" ? received : written);
+  return bodies === undefined ? state : { ...state, bodies };
+};
+
 /** 7.2.1 step 9, 7.3.1 step 9: both keys are where they belong and media can be sent. */
-const noteMedia = (session: Session, final: boolean, step: Step): void => {
+export const noteMedia = (session: Session, final: boolean, step: Step): void => {
   if (!final) return;
   for (const [index, line] of session.lines.entries()) {
     if (line.kind !== "secured") continue;

@@ -21,6 +21,13 @@ export interface HeldDocument {
 
 export const hold = (document: SdpDocument): HeldDocument => ({ document: () => document });
 
+/** What each side was last told of the other party: `branch` names the dialog. No key of ours stands in it. */
+export interface Bodies {
+  readonly branch: string;
+  readonly access: HeldDocument;
+  readonly core: HeldDocument;
+}
+
 /** Which way a party wants media: of its a=sendrecv and so on, and of an unspecified c= address. */
 export interface Direction {
   readonly send: boolean;
@@ -123,6 +130,10 @@ export interface Exchange {
   readonly answers: readonly Session[];
   /** The exchange of the INVITE, already answered early, that an UPDATE overtook. */
   readonly outer?: Exchange;
+  /** What the offer says of the offerer, for the side that has to answer it. */
+  readonly body?: HeldDocument;
+  /** The edge's own offer: nobody waits for the answer. `lost`: the context it replaces is gone, and is never put back. */
+  readonly own?: "lost" | "kept";
 }
 
 /** A stream as the gateway has it. */
@@ -143,7 +154,10 @@ export type Continuation =
     }
   /** `held`: the 2xx repeats the answer and is sent on. */
   | { readonly kind: "settle"; readonly session: Session; readonly held?: HeldDocument }
-  | { readonly kind: "restored" };
+  | { readonly kind: "restored" }
+  /** The edge's own offer, and what the answer to it agreed on. */
+  | { readonly kind: "ask"; readonly exchange: Exchange; readonly held: HeldDocument }
+  | { readonly kind: "agree"; readonly session: Session; readonly towards: Side };
 
 export interface PendingRequest {
   readonly request: number;
@@ -176,6 +190,8 @@ export interface Negotiation {
   readonly requests: number;
   /** By the side a body was sent to. */
   readonly origins: { readonly access?: OriginMark; readonly core?: OriginMark };
+  /** Of the session in force, or of the last early answer. */
+  readonly bodies?: Bodies;
   /** Why the last offer was refused. */
   readonly refused?: ReasonCode;
   /** What there was when the call ended. */

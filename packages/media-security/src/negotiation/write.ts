@@ -4,7 +4,15 @@ import type { SdpDocument } from "@sallyport/sdp";
 import type { Effect, Side } from "./model.ts";
 import { stampOrigin } from "./origin.ts";
 import { rewrite, type WrittenLine } from "./rewrite.ts";
-import type { AgreedLine, Exchange, InstalledStream, Negotiation, OfferedLine, Session } from "./state.ts";
+import {
+  hold,
+  type AgreedLine,
+  type Exchange,
+  type InstalledStream,
+  type Negotiation,
+  type OfferedLine,
+  type Session,
+} from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
 
 const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
@@ -92,14 +100,19 @@ const send = (
 };
 
 /** The open offer towards the other side. */
-export const writeOffer = (state: Negotiation, exchange: Exchange, document: SdpDocument, step: Step): Written =>
-  send(
+export const writeOffer = (state: Negotiation, exchange: Exchange, document: SdpDocument, step: Step): Written => {
+  const written = send(
     state,
     document,
     exchange.lines.map((line, index) => offeredLine(line, index, exchange, state.installed)),
     { clause: exchange.offerer === "access" ? "7.2.1" : "7.3.1", towards: otherSide(exchange.offerer) },
     step,
   );
+  if (!exchange.lines.some((line) => line.fate === "secured")) return written;
+  // What the answering side is told of the offerer: no key of the access stands in either.
+  const body = hold(exchange.offerer === "core" ? document : written.effect.sdp);
+  return { ...written, state: { ...written.state, exchange: { ...exchange, body } } };
+};
 
 /** An answer towards the offerer. */
 export const writeAnswer = (state: Negotiation, session: Session, document: SdpDocument, step: Step): Written => {

@@ -5,6 +5,7 @@ import { writeSdp } from "@sallyport/sdp";
 import { sdpBodyOf } from "./body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { passAck, passRequest, passResponse } from "./pass.ts";
+import { onAgreed, sendAsk } from "./reoffer.ts";
 import type { Carried } from "./types.ts";
 import { putDecided, refuse, type Work } from "./work.ts";
 
@@ -75,11 +76,20 @@ const carryOut = (work: Work, effect: Effect): void => {
       if (carried !== undefined) sendOn(work, carried, writeSdp(effect.sdp));
       return;
     }
+    case "ask":
+      return sendAsk(work, effect.towards, writeSdp(effect.sdp));
+    case "agreed":
+      return onAgreed(work, effect.towards);
     case "refuse":
       return refuseCarried(work, takeCarried(work), effect.status, effect.reason);
     case "end-call":
       work.call.carried = undefined;
-      return endCall(work, "media-security", effect.coreStatus, effect.reason);
+      return endCall(
+        work,
+        work.call.own?.why === "gateway-lost" ? "gateway-lost" : "media-security",
+        effect.coreStatus,
+        effect.reason,
+      );
     case "drop-branch":
       return dropBranch(work, effect.branch, effect.reason);
     case "release-gateway":

@@ -110,12 +110,26 @@ export const refreshed = (call: CallState, dialog: CallDialog, from: Side, messa
   return withParty(call, dialog, from, { ...party, seq, target: contactOf(message) ?? party.target });
 };
 
+/** The CSeq number of a request of our own in the name of a party. RFC 3261 12.2.1.1. */
+const nextNumber = ({ seq, shift = 0, uncounted = 0 }: Party): number => seq + shift + uncounted + 1;
+
+/** The party after it: what it sends itself goes on with numbers above. */
+const used = ({ uncounted: _uncounted, ...party }: Party, number: number): Party => ({
+  ...party,
+  shift: number - party.seq,
+});
+
 /** A request in the name of the party opposite to `towards`. */
 const inDialog = (
   call: CallState,
   dialog: CallDialog,
   towards: Side,
-  parts: { readonly method: string; readonly seq: number; readonly reason?: string },
+  parts: {
+    readonly method: string;
+    readonly seq: number;
+    readonly more?: readonly (readonly [name: string, value: string])[];
+    readonly body?: Buffer;
+  },
 ): SipRequest => {
   const to = partyAt(call, dialog, towards);
   const from = partyAt(call, dialog, otherSide(towards));
@@ -129,8 +143,9 @@ const inDialog = (
       ["To", to.name],
       ["Call-ID", dialog.callId],
       ["CSeq", `${parts.seq} ${parts.method}`],
-      ...(parts.reason === undefined ? [] : [["Reason", parts.reason] as const]),
+      ...(parts.more ?? []),
     ],
+    ...(parts.body === undefined ? {} : { body: parts.body }),
   });
 };
 
@@ -142,13 +157,50 @@ export const byeTowards = (
   reason: string,
 ): { readonly request: SipRequest; readonly dialog: CallDialog } => {
   const from = partyAt(call, dialog, otherSide(towards));
-  const seq = from.seq + 1;
+  const seq = nextNumber(from);
   return {
-    request: inDialog(call, dialog, towards, { method: "BYE", seq, reason }),
-    dialog: withParty(call, dialog, otherSide(towards), { ...from, seq }),
+    request: inDialog(call, dialog, towards, { method: "BYE", seq, more: [["Reason", reason]] }),
+    dialog: withParty(call, dialog, otherSide(towards), used(from, seq)),
   };
 };
 
+/**
+ * An offer of our own to `towards`, in the name of the other end (RFC 3261 14.1). RFC 4028 7.4: a session timer that runs
+ * goes on, refreshed by whoever refreshes it now.
+ */
+export const offerTowards = (
+  call: CallState,
+  dialog: CallDialog,
+  towards: Side,
+  sdp: Buffer,
+): { readonly request: SipRequest; readonly seq: number; readonly dialog: CallDialog } => {
+  const from = partyAt(call, dialog, otherSide(towards));
+  const seq = nextNumber(from);
+  const { session } = dialog;
+  const refresher = session?.refresher === towards ? "uas" : "uac";
+  const timer =
+    session === undefined
+      ? []
+      : ([
+          ["Supported", "timer"],
+          ["Session-Expires", `${session.seconds};refresher=${refresher}`],
+        ] as const);
+  const more = [["Contact", `<${from.target}>`], ...timer, ["Content-Type", "application/sdp"]] as const;
+  return {
+    request: inDialog(call, dialog, towards, { method: "INVITE", seq, more, body: sdp }),
+    seq,
+    dialog: withParty(call, dialog, otherSide(towards), used(from, seq)),
+  };
+};
+
+/** The number a request of `from` has for the other end. RFC 3261 12.2.2: numbers only go up. */
+export const shiftOf = (call: CallState, dialog: CallDialog | undefined, from: Side): number =>
+  dialog === undefined ? 0 : (partyAt(call, dialog, from).shift ?? 0);
+
 /** Our own ACK for a 2xx of `towards` that nobody else will acknowledge. RFC 3261 13.2.2.4. */
 export const ackTowards = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>
+  ackNumbered(call, dialog, towards, seq + shiftOf(call, dialog, otherSide(towards)));
+
+/** The same, `seq` being the number `towards` knows the INVITE by. */
+export const ackNumbered = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>
   inDialog(call, dialog, towards, { method: "ACK", seq });

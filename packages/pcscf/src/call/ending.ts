@@ -23,12 +23,13 @@ const release = (work: Work): void => {
 export const finish = (work: Work, reason: EndReason, detail: string, linger = false): void => {
   if (work.call.phase === "ending") return;
   work.call.carried = undefined;
+  work.call.own = undefined;
   work.call.phase = "ending";
   work.call.ended = { reason, detail };
   release(work);
   // Whoever still waits for an answer inside the dialog gets one: the dialog is gone. RFC 3261 12.2.2.
   for (const exchange of work.call.exchanges.values()) refuse(work, exchange, 481);
-  for (const timer of ["setup", "acknowledge", "session", "flow"] as const)
+  for (const timer of ["setup", "acknowledge", "session", "flow", "re-offer"] as const)
     work.effects.push({ kind: "disarm", timer });
   if (linger) work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });
   else work.effects.push({ kind: "finished" });

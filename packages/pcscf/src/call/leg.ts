@@ -10,6 +10,7 @@ import {
   type Flow,
   type ServerTransaction,
   type SipRequest,
+  type SipResponse,
   type SipTarget,
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
@@ -89,6 +90,8 @@ class CallLeg implements Leg {
   readonly #onFinished: (leg: Leg, view: CallView) => void;
   readonly #servers = new Map<number, ServerTransaction>();
   readonly #clients = new Map<number, ClientTransaction>();
+  /** Offers of our own. */
+  readonly #asked = new Set<ClientTransaction>();
   readonly #timers = new Map<CallTimer, Timer>();
   readonly #inbox: CallInput[] = [];
   readonly #startedAt: number;
@@ -173,7 +176,9 @@ class CallLeg implements Leg {
   notify(notification: IqNotification): void {
     if (notification.kind === "context-lost") {
       this.#media.forget();
-      this.feed({ kind: "end", reason: "gateway-lost", status: 503, detail: notification.reason });
+      this.feed({ kind: "re-offer", why: "gateway-lost", detail: notification.reason });
+    } else if (notification.kind === "key-expiring") {
+      this.feed({ kind: "re-offer", why: "key-expiring", detail: "7/8 of a key used" });
     } else if (notification.kind === "media-inactivity") {
       this.feed({ kind: "end", reason: "media-inactive", status: 408, detail: "media inactivity" });
     }
@@ -194,8 +199,9 @@ class CallLeg implements Leg {
       server.onEnd = undefined;
     }
     this.#servers.clear();
-    for (const client of this.#clients.values()) client.forget();
+    for (const client of [...this.#clients.values(), ...this.#asked]) client.forget();
     this.#clients.clear();
+    this.#asked.clear();
   }
 
   view(): CallView {
@@ -299,16 +305,30 @@ class CallLeg implements Leg {
   }
 
   /** Requests no UE or core element sent: they leave by any point of the other side. */
-  #sendOwn(effect: CallEffect & { readonly kind: "acknowledge" | "originate" }): void {
+  #sendOwn(effect: CallEffect & { readonly kind: "acknowledge" | "originate" | "ask" }): void {
     const ctx = this.#ctx;
     const side = otherSide(effect.towards);
     const point = ctx.points.all.find((each) => each.side === side);
     const out = point === undefined ? undefined : this.#outgoing(effect.towards, effect.request, effect.party, point);
     if (out === undefined) {
-      return ctx.log.info("flow gone", { call: this.#facts.id, method: effect.request.method });
+      ctx.log.info("flow gone", { call: this.#facts.id, method: effect.request.method });
+      if (effect.kind === "ask") this.#answered(effect, undefined);
+      return undefined;
     }
     if (effect.kind === "acknowledge") return this.#send(out.to, out.request);
-    ctx.transactions.request(out.request, out.to, unheard);
+    if (effect.kind === "originate") return void ctx.transactions.request(out.request, out.to, unheard);
+    const client = ctx.transactions.request(out.request, out.to, {
+      onResponse: (response) => this.#answered(effect, response),
+      onTimeout: () => this.#answered(effect, undefined),
+      onTransportError: () => this.#answered(effect, undefined),
+      onEnd: () => this.#asked.delete(client),
+    });
+    this.#asked.add(client);
+    return undefined;
+  }
+
+  #answered({ towards, seq }: CallEffect & { readonly kind: "ask" }, response: SipResponse | undefined): void {
+    this.feed({ kind: "own-response", towards, seq, response });
   }
 
   #respond(effect: CallEffect & { readonly kind: "respond" }): void {
@@ -365,6 +385,7 @@ class CallLeg implements Leg {
         return this.#clients.get(effect.exchange)?.cancel();
       case "acknowledge":
       case "originate":
+      case "ask":
         return this.#sendOwn(effect);
       case "gateway":
         return this.#toGateway(effect);

@@ -1,7 +1,7 @@
 // Sends a message of the leg on to the other side and notes what that means for the leg. Pure. RFC 3261 16.6, 16.7, 13.3.
-import { headerValue, type SipRequest, type SipResponse } from "@sallyport/sip";
+import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "./body.ts";
-import { dialogOf, otherSide, partyAt, seqOf, tagsOf } from "./dialog.ts";
+import { dialogOf, otherSide, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
 import type { Exchange, Side } from "./types.ts";
 import { putDialog, putExchange, type Work } from "./work.ts";
@@ -12,6 +12,19 @@ const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | u
   // An untouched body passes byte for byte.
   if (body.kind !== "sdp" || body.octets.equals(sdp)) return message;
   return withSdpBody(message, body, sdp);
+};
+
+/**
+ * The message with the number its receiver knows the sender's requests by: requests of ours in the sender's name have used
+ * some (RFC 3261 12.2.2), and PRACK names an INVITE by its number (RFC 3262 7.2).
+ */
+const numbered = <M extends SipRequest | SipResponse>(message: M, by: number): M => {
+  const cseq = by === 0 ? undefined : parseCSeq(headerValue(message, "cseq") ?? "");
+  if (cseq === undefined) return message;
+  const shifted = setHeader(message, "cseq", `${cseq.seq + by} ${cseq.method}`);
+  const [, rseq, invite, method] =
+    /^\s*(\d{1,10})\s+(\d{1,10})\s+(\S+)\s*$/.exec(headerValue(message, "rack") ?? "") ?? [];
+  return invite === undefined ? shifted : setHeader(shifted, "rack", `${rseq} ${Number(invite) + by} ${method}`);
 };
 
 /** Forwards a request; `sdp` replaces its SDP body. */
@@ -25,15 +38,22 @@ export const passRequest = (work: Work, id: number, request: SipRequest, sdp: Bu
     kind: "forward",
     exchange: id,
     towards,
-    request: withSdp(request, sdp),
+    request: numbered(withSdp(request, sdp), shiftOf(work.call, dialog, exchange.from)),
     ...(dialog === undefined ? {} : { party: partyAt(work.call, dialog, towards) }),
   });
   if (exchange.method === "INVITE") work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });
 };
 
 // RFC 4028 10: without a refresh the session is over; its end is watched with some grace.
-const watchSession = (work: Work, response: SipResponse): void => {
+const watchSession = (work: Work, exchange: Exchange, response: SipResponse): void => {
   const seconds = /^\s*(\d{1,9})/.exec(headerValue(response, "session-expires") ?? "")?.[1];
+  const dialog = dialogOf(work.call, exchange, exchange.from) ?? work.call.dialogs.get(tagsOf(response).toTag ?? "");
+  if (dialog !== undefined) {
+    const uas = /;\s*refresher\s*=\s*uas\b/i.test(headerValue(response, "session-expires") ?? "");
+    const refresher = uas ? otherSide(exchange.from) : exchange.from;
+    const { session: _before, ...rest } = dialog;
+    putDialog(work, seconds === undefined ? rest : { ...rest, session: { seconds: Number(seconds), refresher } });
+  }
   if (seconds === undefined) work.effects.push({ kind: "disarm", timer: "session" });
   else work.effects.push({ kind: "arm", timer: "session", ms: Number(seconds) * 1000 + 32_000 });
 };
@@ -55,7 +75,7 @@ const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): vo
       work.effects.push({ kind: "arm", timer: "acknowledge", ms: work.env.limits.acknowledgeMs });
     }
   }
-  if (exchange.method === "INVITE" || exchange.method === "UPDATE") watchSession(work, response);
+  if (exchange.method === "INVITE" || exchange.method === "UPDATE") watchSession(work, exchange, response);
 };
 
 // RFC 5057 5.1: these end the dialog for INVITE, UPDATE and BYE.
@@ -85,7 +105,7 @@ export const passResponse = (work: Work, id: number, response: SipResponse, sdp:
     exchange: id,
     from: otherSide(exchange.from),
     initial: exchange.initial,
-    response: withSdp(response, sdp),
+    response: numbered(withSdp(response, sdp), exchange.seq - seqOf(response)),
   });
   if (status < 200) {
     if (exchange.method === "INVITE" && !exchange.cancelled)
@@ -106,7 +126,7 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
   work.effects.push({
     kind: "acknowledge",
     towards,
-    request: withSdp(request, sdp),
+    request: numbered(withSdp(request, sdp), shiftOf(work.call, dialog, from)),
     party: partyAt(work.call, dialog, towards),
   });
   if (dialog.unacknowledged !== seqOf(request)) return;

@@ -28,6 +28,11 @@ const forgetFinished = (work: Work): void => {
 };
 
 const carry = (work: Work, exchange: Exchange, request: SipRequest): void => {
+  const { method } = exchange;
+  // RFC 3261 14.2, RFC 3311 5.2: an offer of the edge's own is on its way.
+  const asking = work.call.own !== undefined && work.call.own.stage !== "postponed";
+  if (asking && (method === "INVITE" || method === "UPDATE"))
+    return refuseRequest(work, exchange, 491, "offer pending");
   const body = sdpBodyOf(request);
   if (body.kind === "unusable") return refuseRequest(work, exchange, body.status, body.reason);
   if (body.kind === "none") return passRequest(work, exchange.id, request, undefined);

@@ -3,7 +3,7 @@ import { parseSdp } from "@sallyport/sdp";
 import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
 import { decideNext, pass } from "./decide.ts";
-import { ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
+import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { answeredMark, responseRole } from "./offer-answer.ts";
@@ -148,6 +148,6 @@ export const onStray = (work: Work, from: Side, response: SipResponse): void => 
   if (work.call.phase !== "confirmed" || cseq?.method !== "INVITE" || !isSuccess(response)) return;
   const dialog = work.call.dialogs.get(tagOf(response, from === upstreamOf(work.call) ? "from" : "to") ?? "");
   if (dialog?.state !== "confirmed" || dialog.callId !== headerValue(response, "call-id")) return;
-  const request = ackTowards(work.call, dialog, from, cseq.seq);
+  const request = ackNumbered(work.call, dialog, from, cseq.seq);
   work.effects.push({ kind: "acknowledge", towards: from, request, party: partyAt(work.call, dialog, from) });
 };

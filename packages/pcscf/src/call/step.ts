@@ -4,6 +4,7 @@ import { openNegotiation, type NegotiationFacts } from "@sallyport/media-securit
 import { decideNext, pass } from "./decide.ts";
 import { endCall } from "./ending.ts";
 import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
+import { onOwnResponse, onReOffer, onReOfferTimer } from "./reoffer.ts";
 import { onResponse, onStray } from "./responses.ts";
 import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
 import { offerFailed } from "./requests.ts";
@@ -34,6 +35,7 @@ export const openCall = (facts: CallFacts): CallState => ({
   exchanges: noExchanges,
   dialogs: noDialogs,
   offer: undefined,
+  own: undefined,
   waiting: [],
   carried: undefined,
   queue: noInputs,
@@ -85,6 +87,8 @@ const onTimer = (work: Work, timer: CallTimer): void => {
       return endCall(work, "session-expired", 408, "no refresh");
     case "flow":
       return endCall(work, "flow-lost", 480, "the UE's flow is gone", "access");
+    case "re-offer":
+      return onReOfferTimer(work);
     case "linger":
       work.effects.push({ kind: "finished" });
       return;
@@ -125,6 +129,10 @@ const apply = (work: Work, input: CallInput): void => {
     case "flow-back":
       work.effects.push({ kind: "disarm", timer: "flow" });
       return;
+    case "re-offer":
+      return onReOffer(work, input.why, input.detail);
+    case "own-response":
+      return onOwnResponse(work, input.towards, input.seq, input.response);
     case "stray":
       return onStray(work, input.from, input.response);
     case "end":

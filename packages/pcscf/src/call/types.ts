@@ -12,8 +12,35 @@ export interface Party {
   readonly target: string;
   /** The route set from here to it. RFC 3261 12.1. */
   readonly routes: readonly string[];
-  /** The highest CSeq number it has used in this dialog. */
+  /** The highest CSeq number it has used in this dialog, as it wrote it. */
   readonly seq: number;
+  /** What this edge adds to its CSeq numbers on their way to the other end, which has had requests of the edge in its name. */
+  readonly shift?: number;
+  /** Numbers it may have used that were not counted, over a restart of this edge. */
+  readonly uncounted?: number;
+}
+
+/** RFC 4028: the session of a dialog, and who refreshes it. */
+export interface SessionTimer {
+  readonly seconds: number;
+  readonly refresher: Side;
+}
+
+/** A request of the edge's own that offers the session again, in the name of the other end. */
+export interface OwnOffer {
+  readonly why: "gateway-lost" | "key-expiring";
+  readonly detail: string;
+  /** Waits for quiet; with the negotiation or the gateway; on its way; refused with 491 and waiting to go again. */
+  readonly stage: "postponed" | "deciding" | "asked" | "refused";
+  readonly towards: Side;
+  /** The dialog, by its tag. */
+  readonly tag: string;
+  /** Its CSeq number on the wire. */
+  readonly seq: number;
+  readonly sdp: Buffer | undefined;
+  /** How often it waited for quiet, and was refused with 491. */
+  readonly tries: number;
+  readonly refused: number;
 }
 
 /** One dialog of the leg: forking gives several, told apart by the tag of the called side. */
@@ -23,6 +50,7 @@ export interface CallDialog {
   readonly upstream: Party;
   readonly downstream: Party;
   readonly state: "early" | "confirmed" | "terminated";
+  readonly session?: SessionTimer;
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   readonly unacknowledged: number | undefined;
 }
@@ -101,6 +129,7 @@ export interface CallState {
   readonly exchanges: ReadonlyMap<number, Exchange>;
   readonly dialogs: ReadonlyMap<string, CallDialog>;
   readonly offer: OpenOffer | undefined;
+  readonly own: OwnOffer | undefined;
   /** Gateway requests under way, and the message that waits for them. */
   readonly waiting: readonly number[];
   readonly carried: Carried | undefined;
@@ -114,7 +143,7 @@ export interface CallState {
   readonly released: boolean;
 }
 
-export type CallTimer = "setup" | "acknowledge" | "session" | "flow" | "linger";
+export type CallTimer = "setup" | "acknowledge" | "session" | "flow" | "re-offer" | "linger";
 
 export type CallInput =
   | { readonly kind: "request"; readonly exchange: number; readonly from: Side; readonly request: SipRequest }
@@ -137,6 +166,15 @@ export type CallInput =
   | { readonly kind: "flow-back" }
   /** A 2xx to an INVITE that no transaction of ours knows: it was answered before a restart. */
   | { readonly kind: "stray"; readonly from: Side; readonly response: SipResponse }
+  /** The session has to be offered again: its context is lost, or a key is nearly used up. */
+  | { readonly kind: "re-offer"; readonly why: OwnOffer["why"]; readonly detail: string }
+  /** A response to a request of our own with this CSeq number; undefined: none came, or it could not be sent. */
+  | {
+      readonly kind: "own-response";
+      readonly towards: Side;
+      readonly seq: number;
+      readonly response: SipResponse | undefined;
+    }
   /** Something outside SIP ends the call. */
   | { readonly kind: "end"; readonly reason: EndReason; readonly status: number; readonly detail: string };
 
@@ -163,6 +201,14 @@ export type CallEffect =
   | { readonly kind: "acknowledge"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
   /** A BYE of our own. */
   | { readonly kind: "originate"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
+  /** A request of our own whose responses come back as `own-response`. */
+  | {
+      readonly kind: "ask";
+      readonly towards: Side;
+      readonly seq: number;
+      readonly request: SipRequest;
+      readonly party: Party;
+    }
   | { readonly kind: "gateway"; readonly request: number; readonly plan: GatewayPlan }
   | { readonly kind: "release-gateway" }
   | { readonly kind: "zeroise"; readonly keys: readonly Secret[] }

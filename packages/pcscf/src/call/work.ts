@@ -39,6 +39,7 @@ export const openWork = (state: CallState, env: CallEnvironment): Work => ({
     exchanges: state.exchanges,
     dialogs: state.dialogs,
     offer: state.offer,
+    own: state.own,
     waiting: state.waiting,
     carried: state.carried,
     queue: state.queue,

@@ -59,6 +59,7 @@ const seqRoom = 1000;
 export const isAtRest = (call: CallState): boolean =>
   call.phase === "confirmed" &&
   call.offer === undefined &&
+  call.own === undefined &&
   call.carried === undefined &&
   call.waiting.length === 0 &&
   call.queue.length === 0 &&
@@ -76,6 +77,15 @@ export const dialogsMark = (dialogs: CallState["dialogs"]): string =>
     ),
   );
 
+const lasting = ({ tag, callId, upstream, downstream, state, session }: CallDialog): CallRecord["dialogs"][number] => ({
+  tag,
+  callId,
+  upstream,
+  downstream,
+  state,
+  ...(session === undefined ? {} : { session }),
+});
+
 /** The record of a leg, and the secrets that have to be sealed beside it: see `freezeNegotiation` for who releases them. */
 export const freezeCall = (
   call: CallState,
@@ -87,13 +97,7 @@ export const freezeCall = (
     id: call.id,
     direction: call.direction,
     callId: call.callId,
-    dialogs: confirmedOf(call.dialogs).map(({ tag, callId, upstream, downstream, state }) => ({
-      tag,
-      callId,
-      upstream,
-      downstream,
-      state,
-    })),
+    dialogs: confirmedOf(call.dialogs).map(lasting),
     evidence: call.evidence.slice(0, maxEvidence),
     negotiation: value,
     ...surroundings,
@@ -144,7 +148,7 @@ export const callRecordFrom = (value: StateValue): CallRecord | undefined => {
   return whole ? (value as unknown as CallRecord) : undefined;
 };
 
-const withRoom = (party: Party): Party => ({ ...party, seq: party.seq + seqRoom });
+const withRoom = (party: Party): Party => ({ ...party, uncounted: seqRoom });
 
 /** The call of a record; `secrets` are what the seal gave back, and become the call's own. Fails with the reason. */
 export const thawCall = (
@@ -154,12 +158,13 @@ export const thawCall = (
   const negotiation = thawNegotiation(record.negotiation, secrets);
   if (!negotiation.ok) return fail(negotiation.error.code);
   // Whether an ACK crossed before the end is not known; whoever misses it says so by repeating its 2xx.
-  const dialogs = record.dialogs.map(({ tag, callId, state, upstream, downstream }): CallDialog => ({
+  const dialogs = record.dialogs.map(({ tag, callId, state, upstream, downstream, session }): CallDialog => ({
     tag,
     callId,
     state,
     upstream: withRoom(upstream),
     downstream: withRoom(downstream),
+    ...(session === undefined ? {} : { session }),
     unacknowledged: undefined,
   }));
   const { version: _version, sealed: _sealed, ...rest } = record;

@@ -1,0 +1,139 @@
+// Owns offers that this edge makes of its own accord: a stream's context moves to another gateway, or its key is nearly used
+// up. What is in force stays what it is; the other side of the call is not asked. RFC 3264 8, RFC 4568 7.1.4 (a new key for
+// a new context), RFC 3711 9.2 (keys wear out), TS 33.328 6.2.1.3.
+// Invariant 4: a key that one gateway has encrypted with is never given to another, so a lost context is never put back.
+import { parseSdp, writeSdp, type SdpDocument } from "@sallyport/sdp";
+import { createOffer } from "../sdes/offer-answer.ts";
+import { decideAnswer } from "./answer.ts";
+import { close } from "./ending.ts";
+import type { NegotiationEvent, Side } from "./model.ts";
+import { request, type Outcome } from "./outcome.ts";
+import { reservations } from "./plan.ts";
+import { accept, install, noteMedia, releaseIfIdle } from "./progress.ts";
+import type { AgreedLine, Bodies, Exchange, HeldDocument, Negotiation, OfferedLine, Session } from "./state.ts";
+import { fingerprint, noteKeys, type Step } from "./step.ts";
+import { writeOffer } from "./write.ts";
+
+type ReOffer = NegotiationEvent & { readonly kind: "re-offer" };
+
+const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
+
+/** A description kept for later, as small as it can be: its text, which no JSON and no inspection shows. */
+export const packed = (document: SdpDocument): HeldDocument => {
+  const text = writeSdp(document).toString("latin1");
+  return {
+    document: () => {
+      const parsed = parseSdp(Buffer.from(text, "latin1"));
+      // What our own writer wrote is read again.
+      return parsed.ok ? parsed.document : document;
+    },
+  };
+};
+
+const securedIn = (session: Session | undefined): boolean =>
+  session?.lines.some((line) => line.kind === "secured") === true;
+
+/**
+ * What each party was last told of the other, once `session` answered what `offer` described; undefined where no stream
+ * is ours. `answer` is what the answerer's opposite is to be told of the answerer.
+ */
+export const bodiesOf = (session: Session, offer: SdpDocument | undefined, answer: SdpDocument): Bodies | undefined => {
+  if (offer === undefined || !securedIn(session)) return undefined;
+  const [access, core] = session.answerer === "core" ? [answer, offer] : [offer, answer];
+  return { branch: session.branch, access: packed(access), core: packed(core) };
+};
+
+/** Whether this edge can make an offer of its own now: a session with streams of ours in force, and nothing open. */
+export const canReOffer = (state: Negotiation): boolean =>
+  state.phase === "open" &&
+  state.pending === undefined &&
+  state.exchange === undefined &&
+  securedIn(state.agreed) &&
+  state.bodies !== undefined &&
+  state.bodies.branch === state.agreed?.branch;
+
+const again = (line: AgreedLine, towards: Side, index: number, step: Step): OfferedLine => {
+  if (line.kind === "off") return { fate: "off", media: line.media, profiles: line.profiles, reason: line.reason };
+  if (line.kind === "passed") {
+    const { security, media, reason } = line;
+    return { fate: "passed", security, media, reason, ...(line.bared === true ? { bared: true as const } : {}) };
+  }
+  const { media, mode, profiles, ends, suite } = line;
+  const from = otherSide(towards);
+  const known = {
+    fate: "secured",
+    media,
+    mode,
+    profiles,
+    offerer: ends[from],
+    offersMux: ends[towards].rtcpMux,
+  } as const;
+  if (towards === "core") return { ...known, keys: { kind: "ue-offered", chosen: line.fromUe, suite } };
+  // The suite stays; the key is new, whatever becomes of the UE's own.
+  const candidates = createOffer([suite], step.random);
+  for (const crypto of candidates) {
+    noteKeys(step, crypto);
+    step.evidence.push({
+      clause: "6.2.1.3",
+      step: "",
+      found: `${media} ${profiles.access}, offered again by the edge`,
+      changed: [`new key towards the UE ${fingerprint(crypto)}`],
+      origin: "edge",
+      stream: index + 1,
+      mode,
+    });
+  }
+  return { ...known, keys: { kind: "we-offer", candidates } };
+};
+
+/** The offer itself, once the gateway has what it describes. */
+export const ask = (state: Negotiation, exchange: Exchange, held: HeldDocument, step: Step): Outcome => {
+  const written = writeOffer({ ...state, exchange }, exchange, held.document(), step);
+  const { towards, sdp } = written.effect;
+  return { state: written.state, effects: [{ kind: "ask", towards, sdp }] };
+};
+
+export const onReOffer = (state: Negotiation, event: ReOffer, step: Step): Outcome => {
+  const { agreed, bodies } = state;
+  if (!canReOffer(state) || agreed === undefined || bodies === undefined) {
+    return close(state, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
+  }
+  const { towards, gateway } = event;
+  const exchange: Exchange = {
+    offerer: otherSide(towards),
+    carrier: "INVITE",
+    branch: agreed.branch,
+    lines: agreed.lines.map((line, index) => again(line, towards, index, step)),
+    answers: [],
+    own: gateway,
+  };
+  const held = bodies[towards];
+  if (gateway === "kept") return ask(state, exchange, held, step);
+  const streams = reservations(exchange, []);
+  return request({ ...state, installed: [] }, { context: "new", streams, remove: [] }, { kind: "ask", exchange, held });
+};
+
+/** The side that was asked has answered. Nobody is told of it: the other side did not ask. */
+export const onOwnAnswer = (
+  state: Negotiation,
+  exchange: Exchange,
+  event: NegotiationEvent & { readonly kind: "answer" },
+  step: Step,
+): Outcome => {
+  const answer = { document: event.sdp, answerer: event.from, branch: exchange.branch };
+  const session = decideAnswer(exchange, state.agreed, answer, step);
+  if (session === undefined) {
+    return close(state, { kind: "end-call", reason: "answer-invalid", coreStatus: 488, from: event.from });
+  }
+  return install(state, session, true, { kind: "agree", session, towards: event.from }, step);
+};
+
+/** The gateway has what was agreed. */
+export const agree = (state: Negotiation, session: Session, towards: Side, step: Step): Outcome => {
+  // Who answered the call is a matter of its last offer and answer between the parties: late copies of that are known by it.
+  const answerer = state.agreed?.answerer ?? session.answerer;
+  const accepted = accept(state, { ...session, answerer }, true);
+  noteMedia(session, true, step);
+  const rest = releaseIfIdle(accepted, session, true);
+  return { state: rest.state, effects: [{ kind: "agreed", towards }, ...rest.effects] };
+};

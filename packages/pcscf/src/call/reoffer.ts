@@ -1,0 +1,188 @@
+// Offers of the edge's own in a running call: its context moves to another gateway, or a key is nearly used up. Speaks in
+// the name of the far end, as a BYE of the network does, and keeps the numbers of both ends apart afterwards. Pure.
+// RFC 3261 12.2, 14.1 and 13.2.2.4; RFC 4028 7.4; TS 33.328 4.2.2 (the gateway stays in the path), 6.2.1.3.
+import { canReOffer, type Side } from "@sallyport/media-security";
+import { parseSdp } from "@sallyport/sdp";
+import { headerValue, type SipResponse } from "@sallyport/sip";
+import { sdpBodyOf } from "./body.ts";
+import { decideNext } from "./decide.ts";
+import { ackNumbered, offerTowards, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
+import { endCall } from "./ending.ts";
+import type { CallDialog, OwnOffer } from "./types.ts";
+import { putDialog, type Work } from "./work.ts";
+
+/** How often, and how soon again, an offer waits for others to end, or is made again after 491. */
+const maxTries = 40;
+const postponedMs = 250;
+const maxRefused = 5;
+/** A UE or a far end that does not answer leaves the call without media: it is not waited for long. */
+const patienceMs = 12_000;
+
+const arm = (work: Work, ms: number): void => void work.effects.push({ kind: "arm", timer: "re-offer", ms });
+
+const done = (work: Work): void => {
+  work.call.own = undefined;
+  work.effects.push({ kind: "disarm", timer: "re-offer" });
+};
+
+/** The one confirmed dialog, when nothing is under way in it that an offer of ours would cross. RFC 3261 14.1, RFC 3264 4. */
+const quietDialog = ({ call }: Work): CallDialog | undefined => {
+  const confirmed = [...call.dialogs.values()].filter(({ state }) => state === "confirmed");
+  const [dialog, ...others] = confirmed;
+  const open = [...call.exchanges.values()].some(
+    ({ method, final }) => final === "none" && (method === "INVITE" || method === "UPDATE"),
+  );
+  if (dialog === undefined || others.length > 0 || open || dialog.unacknowledged !== undefined) return undefined;
+  const { offer, carried, negotiation } = call;
+  const busy = offer !== undefined || carried !== undefined || negotiation.exchange !== undefined;
+  return busy || negotiation.pending !== undefined ? undefined : dialog;
+};
+
+/** It can not be done: without media the call ends, with an old key it goes on. */
+const giveUp = (work: Work, own: Pick<OwnOffer, "why">, detail: string, silent?: Side): void => {
+  done(work);
+  if (own.why === "gateway-lost" || silent !== undefined) {
+    return endCall(work, own.why === "gateway-lost" ? "gateway-lost" : "transport-failed", 503, detail, silent);
+  }
+  return undefined;
+};
+
+const start = (work: Work, own: OwnOffer): void => {
+  const dialog = quietDialog(work);
+  if (dialog === undefined) {
+    if (work.call.phase !== "confirmed" || own.tries >= maxTries) return giveUp(work, own, own.detail);
+    work.call.own = { ...own, tries: own.tries + 1 };
+    return arm(work, postponedMs);
+  }
+  if (!canReOffer(work.call.negotiation)) return giveUp(work, own, own.detail);
+  work.call.own = { ...own, tag: dialog.tag, stage: "deciding" };
+  return decideNext(work, {
+    kind: "re-offer",
+    towards: "access",
+    gateway: own.why === "gateway-lost" ? "lost" : "kept",
+  });
+};
+
+export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): void => {
+  const { call } = work;
+  if (call.phase === "ending") return;
+  const { own } = call;
+  // Lost while it was being moved: no second start from the middle.
+  if (own !== undefined && own.stage !== "postponed") {
+    if (why === "gateway-lost") giveUp(work, { why }, `${detail}, while moving`);
+    return;
+  }
+  if (why === "gateway-lost") {
+    const evidence = [
+      {
+        clause: "4.2.2",
+        step: "",
+        found: `gateway lost (${detail})`,
+        changed: ["another is sought"],
+        origin: "gateway",
+      },
+    ] as const;
+    call.evidence = [...call.evidence, ...evidence].slice(0, work.env.limits.maxEvidence);
+    work.effects.push({ kind: "evidence", evidence });
+  }
+  const fresh: OwnOffer = {
+    why: own?.why === "gateway-lost" ? own.why : why,
+    detail,
+    stage: "postponed",
+    towards: "access",
+    tag: "",
+    seq: 0,
+    sdp: undefined,
+    tries: 0,
+    refused: 0,
+  };
+  start(work, fresh);
+};
+
+/** Sends the offer the negotiation made, or makes again. */
+export const sendAsk = (work: Work, towards: Side, sdp: Buffer): void => {
+  const { own } = work.call;
+  const dialog = own === undefined ? undefined : work.call.dialogs.get(own.tag);
+  if (own === undefined || dialog?.state !== "confirmed") return endCall(work, "gateway-lost", 503, "no dialog");
+  const made = offerTowards(work.call, dialog, towards, sdp);
+  putDialog(work, made.dialog);
+  work.call.own = { ...own, stage: "asked", towards, seq: made.seq, sdp };
+  const party = partyAt(work.call, dialog, towards);
+  work.effects.push({ kind: "ask", towards, seq: made.seq, request: made.request, party });
+  return arm(work, patienceMs);
+};
+
+/** The time is up: of a pause, or of whoever should have answered. */
+export const onReOfferTimer = (work: Work): void => {
+  const { own } = work.call;
+  if (own === undefined || work.call.phase === "ending") return;
+  if (own.stage === "postponed") return start(work, own);
+  if (own.stage === "refused" && own.sdp !== undefined) return sendAsk(work, own.towards, own.sdp);
+  if (own.stage === "asked") return giveUp(work, own, `no answer from ${own.towards}`, own.towards);
+};
+
+/** RFC 3261 14.1: the owner of the Call-ID waits 2.1 to 4 s, the other end 0 to 2 s, in units of 10 ms. */
+const pauseMs = (work: Work, towards: Side): number => {
+  const chance = work.env.random.bytes(2).readUInt16BE(0) / 65_536;
+  return upstreamOf(work.call) === otherSide(towards) ? 2100 + 1900 * chance : 2000 * chance;
+};
+
+const acknowledge = (work: Work, dialog: CallDialog, towards: Side, seq: number): void => {
+  const request = ackNumbered(work.call, dialog, towards, seq);
+  work.effects.push({ kind: "acknowledge", towards, request, party: partyAt(work.call, dialog, towards) });
+};
+
+const onSuccess = (work: Work, own: OwnOffer, dialog: CallDialog, response: SipResponse): void => {
+  const { towards } = own;
+  putDialog(work, refreshed(work.call, dialog, towards, response));
+  acknowledge(work, dialog, towards, own.seq);
+  work.call.own = { ...own, stage: "deciding", sdp: undefined };
+  work.effects.push({ kind: "disarm", timer: "re-offer" });
+  const body = sdpBodyOf(response);
+  const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
+  if (parsed?.ok !== true) return endCall(work, "media-security", 488, "no usable answer to the edge's offer");
+  const event = { kind: "answer", from: towards, sdp: parsed.document, carrier: "2xx", branch: own.tag } as const;
+  return decideNext(work, event);
+};
+
+const onFailure = (work: Work, own: OwnOffer, response: SipResponse): void => {
+  const { status } = response;
+  // RFC 3261 14.1 and 14.2: an offer of the other end was on its way.
+  const glare = status === 491 || (status === 500 && headerValue(response, "retry-after") !== undefined);
+  if (glare && own.refused < maxRefused) {
+    work.call.own = { ...own, stage: "refused", refused: own.refused + 1 };
+    return arm(work, pauseMs(work, own.towards));
+  }
+  const detail = `${own.towards === "access" ? "the UE" : "the far end"} refused another offer with ${status}`;
+  // RFC 5057 5.1: the dialog is gone there.
+  if (status === 481 || status === 408) return giveUp(work, own, detail, own.towards);
+  if (own.why === "key-expiring") decideNext(work, { kind: "exchange-failed" });
+  return giveUp(work, own, detail);
+};
+
+export const onOwnResponse = (work: Work, towards: Side, seq: number, response: SipResponse | undefined): void => {
+  const { own } = work.call;
+  const success = response !== undefined && response.status >= 200 && response.status < 300;
+  if (own?.stage !== "asked" || own.seq !== seq || own.towards !== towards) {
+    // RFC 3261 13.2.2.4: the ACK was lost, or the 2xx crossed the end of the call.
+    const dialog = [...work.call.dialogs.values()].find(({ state }) => state !== "early");
+    if (success && dialog !== undefined) acknowledge(work, dialog, towards, seq);
+    return;
+  }
+  if (response === undefined) return giveUp(work, own, `no answer from ${towards}`, towards);
+  if (response.status < 200) return;
+  const dialog = work.call.dialogs.get(own.tag);
+  if (dialog === undefined) return giveUp(work, own, "no dialog");
+  if (success) return onSuccess(work, own, dialog, response);
+  return onFailure(work, own, response);
+};
+
+/** One side has the session as it is now; after a move the other has to learn where the gateway is. */
+export const onAgreed = (work: Work, towards: Side): void => {
+  const { own } = work.call;
+  if (own === undefined || work.call.phase === "ending") return;
+  if (own.why === "gateway-lost" && towards === "access") {
+    return decideNext(work, { kind: "re-offer", towards: "core", gateway: "kept" });
+  }
+  return done(work);
+};
