@@ -38,6 +38,8 @@ export interface CallEndPlan {
   readonly dscp?: number;
   /** Report media inactivity after this many ms (`adid/ipstop`; sent in whole seconds, rounded up). */
   readonly inactivityMs?: number;
+  /** Report when 7/8 of a key's life are used up (`xsrtp/kexp`, our own package). */
+  readonly watchKeys?: boolean;
 }
 
 /** What one stream shall be at both terminations. A side left out stays as it is. */

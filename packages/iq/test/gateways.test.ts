@@ -216,6 +216,7 @@ describe("a gateway that dies", () => {
     await until("silent", () => edge.status("gw-a").health === "silent", 1000);
     await until("noticed", () => edge.status("gw-a").state === "down", 1500);
     expect(Date.now() - from).toBeLessThan(1000);
+    await until("given up", () => edge.notifications.length > 0);
     expect(edge.notifications).toEqual([{ kind: "context-lost", gateway: "gw-a", context, reason: "silence" }]);
     expect(edge.status("gw-a").reason).toBe("heartbeat unanswered");
   });
@@ -279,5 +280,27 @@ describe("what ROOT reports", () => {
     await until("asked", () => edge.sent.some((text) => /chp\/mgcon/.test(text)));
     expect(edge.sent.some((text) => /O-Modify\s*=\s*ROOT|O-MF=ROOT/i.test(text))).toBe(true);
     await edge.controller.add(undefined, reservation);
+  });
+
+  it("RFC 3711 9.2: word of a key nearly used up is asked for where the gateway has it, with the first command and kept", async () => {
+    const here = await open("tls");
+    const edge = await here.edge({ watchRoot: true });
+    const { iq } = await here.gateway("gw-a", edge);
+    await until("packages asked", () => edge.sent.some((text) => /Packages|PG/.test(text)));
+    await wait(50);
+    const { context } = await edge.controller.add(undefined, reservation);
+    await edge.controller.modify(context, configuration);
+    expect(edge.sent.filter((text) => text.includes("xsrtp/kexp")).length).toBe(1);
+    await iq.notify({
+      context: context.context,
+      termination: context.access,
+      request: 1,
+      name: "xsrtp/kexp",
+      stream: 1,
+      parameters: { dir: "OUT" },
+    });
+    expect(edge.notifications).toEqual([
+      { kind: "key-expiring", gateway: "gw-a", context, side: "access", stream: 1, direction: "out" },
+    ]);
   });
 });

@@ -5,6 +5,7 @@ import type { IqContext, IqSide, RemoteAddress, ReservedEnd, StreamPlan } from "
 export interface HeldEnd {
   readonly reserved?: ReservedEnd;
   readonly inactivityMs?: number;
+  readonly watchKeys?: true;
   readonly latch?: boolean;
   readonly remote?: RemoteAddress;
 }
@@ -55,6 +56,7 @@ const after = (
     ...(chosen === undefined ? {} : { reserved: chosen }),
     ...(remote === undefined ? {} : { remote }),
     ...(wanted.inactivityMs === undefined ? {} : { inactivityMs: wanted.inactivityMs }),
+    ...(wanted.watchKeys === true ? { watchKeys: true as const } : {}),
     latch: wanted.latch ?? false,
   };
 };

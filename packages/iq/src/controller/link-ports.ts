@@ -21,7 +21,7 @@ export interface LinkPorts {
   readonly rules: RegistryRules;
   readonly times: LinkTimes;
   readonly lab: boolean;
-  /** Ask ROOT for its events (congestion, overload, realms) after each registration. */
+  /** Ask ROOT for its events (congestion, overload, realms) and packages after each registration. */
   readonly watchRoot: boolean;
   /** Another gateway could take this one's calls now. */
   replaceable(link: GatewayLink): boolean;

@@ -12,10 +12,11 @@ import { heldFrom } from "./held.ts";
 import { iqError, lostReply } from "./refusals.ts";
 import type { GatewayView, RegistryEffect, RegistryInput } from "./registry.ts";
 import { stepRegistry, unregistered } from "./registry.ts";
-import { readContexts } from "./replies.ts";
+import { packageVersion, readContexts } from "./replies.ts";
 import {
   auditContextsRequest,
   handoffRequest,
+  packagesRequest,
   heartbeatRequest,
   subtractRequest,
   watchRootRequest,
@@ -44,6 +45,7 @@ export class GatewayLink {
   /** A command's outcome is unknown: compare contexts as soon as the gateway is heard again. */
   #doubtful = false;
   #closed = false;
+  #tellsOfKeys = false;
   #standing: Standing = goodStanding;
   /** When it went down with contexts of ours; undefined while up, and for contexts of an earlier run. */
   #lostAt: number | undefined;
@@ -93,6 +95,11 @@ export class GatewayLink {
       silent: this.#view.missed > 0,
       standing: this.#standing,
     };
+  }
+
+  /** It reports when a key is nearly used up. */
+  get tellsOfKeys(): boolean {
+    return this.#tellsOfKeys;
   }
 
   get standing(): Standing {
@@ -146,7 +153,7 @@ export class GatewayLink {
     const registered = effects.some((effect) => effect.kind === "start-heartbeat");
     if (registered) this.#standing = afterRegistration(this.#standing);
     this.#run(effects, before);
-    if (registered && this.#ports.watchRoot) void this.#watchRoot();
+    if (registered && this.#ports.watchRoot) void this.#becomeAcquainted();
     const { version, profile } = accepted ?? this.#ports.rules;
     return { ok: true, version, profile };
   }
@@ -311,11 +318,16 @@ export class GatewayLink {
     });
   }
 
-  /** H.248.1 7.1.9: asks for the events of ROOT. A gateway that does not know them answers an error: nothing is lost. */
-  async #watchRoot(): Promise<void> {
+  /**
+   * H.248.1 7.1.9, 7.2.5: asks for the events of ROOT, and whether it tells of keys that are nearly used up. A gateway that
+   * knows none of it answers an error: nothing is lost.
+   */
+  async #becomeAcquainted(): Promise<void> {
     await new Promise(setImmediate);
     if (this.#closed || this.#peer === undefined) return;
     await this.command(watchRootRequest).catch(() => undefined);
+    const packages = await this.command(packagesRequest).catch(() => []);
+    this.#tellsOfKeys = packageVersion(packages, "xsrtp") >= 2;
   }
 
   #beatLater(): void {

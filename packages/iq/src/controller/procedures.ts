@@ -30,6 +30,16 @@ const need = <T>(result: Result<T, ReplyFailure>, where: string): T => {
   return result.value;
 };
 
+/** Word of keys nearly used up is asked of a gateway that can give it, for streams that have keys. */
+const watched = (link: GatewayLink, streams: readonly StreamPlan[]): readonly StreamPlan[] => {
+  if (!link.tellsOfKeys) return streams;
+  return streams.map((plan) => {
+    const { access } = plan;
+    const secured = access !== undefined && /^RTP\/SAVPF?$/i.test(access.protocol);
+    return secured ? Object.assign({}, plan, { access: { ...access, watchKeys: true } }) : plan;
+  });
+};
+
 /** TS 33.328 6.2.1.3 note: refused before anything is sent. */
 const guard = (link: GatewayLink, streams: readonly StreamPlan[]): void => {
   if (carriesKeys(streams) && !link.mayHoldKeys) {
@@ -40,9 +50,10 @@ const guard = (link: GatewayLink, streams: readonly StreamPlan[]): void => {
 /** Reserve (and Configure) AGW Connection Point, both sides, in a new context. */
 export const addContext = async (
   link: GatewayLink,
-  streams: readonly StreamPlan[],
+  plans: readonly StreamPlan[],
   options: { readonly emergency?: boolean; readonly timeoutMs?: number },
 ): Promise<{ readonly context: IqContext } & ReservedEnds> => {
+  const streams = watched(link, plans);
   guard(link, streams);
   // A context of this profile has a termination on each side from the start.
   if (!streams.some((plan) => plan.access !== undefined) || !streams.some((plan) => plan.core !== undefined)) {
@@ -72,9 +83,10 @@ const heldOf = (link: GatewayLink, context: IqContext) => {
 export const modifyContext = async (
   link: GatewayLink,
   context: IqContext,
-  streams: readonly StreamPlan[],
+  plans: readonly StreamPlan[],
 ): Promise<ReservedEnds> => {
   const held = heldOf(link, context);
+  const streams = watched(link, plans);
   guard(link, streams);
   const replies = await link.command(modifyRequest(held, streams));
   const reserved = need(readModify(context, streams, replies), link.entry.id);

@@ -166,6 +166,13 @@ export const readSubtract = (
   return ok({ terminations });
 };
 
+/** The version of a package in the answer to `packagesRequest`; 0 where it is not listed. */
+export const packageVersion = (replies: readonly ActionReply[], name: string): number => {
+  const descriptors = replies.flatMap((reply) => reply.commands).flatMap((command) => command.descriptors);
+  const packages = descriptors.flatMap((descriptor) => (descriptor.kind === "packages" ? descriptor.packages : []));
+  return packages.find((entry) => entry.name.toLowerCase() === name)?.version ?? 0;
+};
+
 /** The contexts named in the answer to `auditContextsRequest`. */
 export const readContexts = (replies: readonly ActionReply[]): Result<readonly number[], ReplyFailure> => {
   const error = firstError(replies);

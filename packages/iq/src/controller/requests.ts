@@ -98,28 +98,33 @@ const watchEvent = (stream: number, afterMs: number): RequestedEvent => ({
   properties: [property("dt", String(Math.max(1, Math.ceil(afterMs / 1000)))), property("dir", "IN")],
 });
 
+const keyEvent = (stream: number): RequestedEvent => ({ name: "xsrtp/kexp", stream, properties: [] });
+
+type Watched = Pick<CallEndPlan, "inactivityMs" | "watchKeys">;
+
+const watchedEvents = (stream: number, { inactivityMs, watchKeys }: Watched): readonly RequestedEvent[] => [
+  ...(inactivityMs === undefined ? [] : [watchEvent(stream, inactivityMs)]),
+  ...(watchKeys === true ? [keyEvent(stream)] : []),
+];
+
 /** The events the termination shall report after this plan; undefined when nothing changes. */
 const watchDescriptor = (
   streams: readonly StreamPlan[],
   side: IqSide,
   held: HeldContext | undefined,
 ): Descriptor | undefined => {
-  const before = new Map<number, number>();
-  for (const [stream, ends] of held?.streams ?? []) {
-    const afterMs = ends[side]?.inactivityMs;
-    if (afterMs !== undefined) before.set(stream, afterMs);
-  }
+  const before = new Map<number, Watched>();
+  for (const [stream, ends] of held?.streams ?? []) before.set(stream, ends[side] ?? {});
   const after = new Map(before);
   for (const plan of streams) {
     const wanted = plan[side];
-    if (wanted === undefined) continue;
-    if (wanted.inactivityMs === undefined) after.delete(plan.stream);
-    else after.set(plan.stream, wanted.inactivityMs);
+    if (wanted !== undefined) after.set(plan.stream, wanted);
   }
-  const unchanged = after.size === before.size && [...after].every(([stream, ms]) => before.get(stream) === ms);
-  if (unchanged) return undefined;
-  if (after.size === 0) return { kind: "events", events: [] };
-  return { kind: "events", requestId: 1, events: [...after].map(([stream, ms]) => watchEvent(stream, ms)) };
+  const listed = (watched: ReadonlyMap<number, Watched>) =>
+    [...watched].flatMap(([stream, what]) => watchedEvents(stream, what));
+  const [old, events] = [listed(before), listed(after)];
+  if (JSON.stringify(old) === JSON.stringify(events)) return undefined;
+  return { kind: "events", ...(events.length === 0 ? {} : { requestId: 1 }), events };
 };
 
 const command = (
@@ -175,11 +180,8 @@ export const removeStreamsRequest = (held: HeldContext, streams: readonly number
       const known = streams.filter((stream) => heldEnd(held, stream, side) !== undefined);
       if (known.length === 0) return [];
       const left = [...held.streams].filter(([stream]) => !known.includes(stream));
-      const watched = known.some((stream) => heldEnd(held, stream, side)?.inactivityMs !== undefined);
-      const events = left.flatMap(([stream, ends]) => {
-        const afterMs = ends[side]?.inactivityMs;
-        return afterMs === undefined ? [] : [watchEvent(stream, afterMs)];
-      });
+      const watched = known.some((stream) => watchedEvents(stream, heldEnd(held, stream, side) ?? {}).length > 0);
+      const events = left.flatMap(([stream, ends]) => watchedEvents(stream, ends[side] ?? {}));
       return [
         {
           command: "Modify",
@@ -225,6 +227,16 @@ export const auditContextsRequest: readonly ActionRequest[] = [
   {
     context: "*",
     commands: [{ command: "AuditValue", termination: root, descriptors: [{ kind: "audit", items: [] }] }],
+  },
+];
+
+/** H.248.1 7.2.5: which packages the gateway has. */
+export const packagesRequest: readonly ActionRequest[] = [
+  {
+    context: "-",
+    commands: [
+      { command: "AuditValue", termination: root, descriptors: [{ kind: "audit", items: [{ name: "Packages" }] }] },
+    ],
   },
 ];
 

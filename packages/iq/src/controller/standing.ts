@@ -84,7 +84,11 @@ export const rootEvent = (
     // H.248.41 Amd. 1: newly available and newly unavailable realms.
     case "ipra/arc": {
       const listed = (value: string | undefined): readonly string[] =>
-        (value ?? "").toLowerCase().split(",").filter(Boolean).slice(0, maxRealms);
+        (value ?? "")
+          .toLowerCase()
+          .split(/[\s,]+/)
+          .filter(Boolean)
+          .slice(0, maxRealms);
       const back = new Set(listed(parameters["nar"]));
       const gone = listed(parameters["nur"]);
       const without = new Set([...standing.withoutRealms.filter((realm) => !back.has(realm)), ...gone]);

@@ -65,7 +65,10 @@ export interface IqControllerConfig {
   readonly tryMs?: number;
   /** All tries for a new context together, ms, default 8 000. */
   readonly addBudgetMs?: number;
-  /** Ask each gateway for its congestion, overload and realm events (H.248.10, H.248.11, H.248.41 Amd. 1), default false. */
+  /**
+   * Ask each gateway for its congestion, overload and realm events (H.248.10, H.248.11, H.248.41 Amd. 1), and for word of
+   * keys that are nearly used up where it has our package for that; default false.
+   */
   readonly watchRoot?: boolean;
   /** Ask for statistics when a call ends, default true. */
   readonly statistics?: boolean;
