@@ -1,4 +1,4 @@
-// Makes a checkout ready to run: Node, dependencies, TypeScript, throw-away certificates. Needs nothing but Node and npm.
+// Makes a checkout ready to run: Node, dependencies, TypeScript, the native media engine, throw-away certificates. Needs nothing but Node and npm.
 // Each step prints one line with its time; a step that is up to date is quick. Safe to run again at any moment.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -55,6 +55,17 @@ const compile = () => {
   return "compiled";
 };
 
+// A machine without a compiler is no failure: the portable engine moves the same packets, fewer of them.
+const buildMediaEngine = async () => {
+  const { buildNative, NotBuilt } = await import("../packages/media-plane/native/build.mjs");
+  try {
+    return await buildNative();
+  } catch (error) {
+    if (!(error instanceof NotBuilt)) throw error;
+    return `not built, the portable engine serves: ${error.message}`;
+  }
+};
+
 const makeCertificates = async () => {
   const { makeLabCertificates, makeSealingKey } = await import("./certificates.mjs");
   const folder = at(".sallyport", "certificates");
@@ -67,6 +78,7 @@ const steps = [
   ["node", checkNode],
   ["dependencies", installDependencies],
   ["typescript", compile],
+  ["media engine", buildMediaEngine],
   ["certificates", makeCertificates],
 ];
 

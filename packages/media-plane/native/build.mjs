@@ -12,7 +12,8 @@ const native = fileURLToPath(new URL(".", import.meta.url));
 const folders = ["core", "engine", "door"];
 const output = join(native, "build", "sallyport-media.node");
 
-class NotBuilt extends Error {}
+/** Why the portable engine has to serve. */
+export class NotBuilt extends Error {}
 
 /** Node-API's headers: beside this Node, where npm unpacked them for it, or where the caller says. */
 const headers = () => {
@@ -91,7 +92,9 @@ export const buildNative = async () => {
   });
   const fresh = ({ stamp, digest }) => existsSync(stamp) && readFileSync(stamp, "utf8") === digest;
   const waiting = objects.filter((one) => !fresh(one));
-  if (waiting.length === 0 && existsSync(output)) return "up to date";
+  // Written after linking: a build that was stopped half way is taken up again.
+  const linked = { stamp: `${output}.stamp`, digest: objects.map(({ digest }) => digest).join("\n") };
+  if (waiting.length === 0 && existsSync(output) && fresh(linked)) return "up to date";
   const count = waiting.length;
   const work = async () => {
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
@@ -103,6 +106,7 @@ export const buildNative = async () => {
   // Renamed into place: a running process keeps the object it has mapped.
   await run(cxx, ["-shared", "-pthread", "-o", `${output}.new`, ...objects.map(({ object }) => object)]);
   renameSync(`${output}.new`, output);
+  writeFileSync(linked.stamp, linked.digest);
   return `compiled ${count} files with ${cxx}`;
 };
 
