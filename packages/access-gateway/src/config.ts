@@ -39,6 +39,12 @@ const controller = z
     path: ["tls"],
   });
 
+const extraFace = z.strictObject({
+  side: z.enum(["access", "core"]).describe("Which side it looks to."),
+  address: address.describe("Local address media is bound to."),
+  realm: z.string().min(1).max(64).optional().describe("IP realm (ipdc/realm) this address is in."),
+});
+
 const face = z.strictObject({
   address: address.describe("Local address media is bound to."),
   realm: z.string().min(1).max(64).optional().describe("IP realm (ipdc/realm) this address is in."),
@@ -56,6 +62,11 @@ export const gatewayConfigSchema = z
       .strictObject({
         access: face.describe("Towards the UE: SRTP."),
         core: face.describe("Towards the core: RTP."),
+        more: z
+          .array(extraFace)
+          .max(64)
+          .default([])
+          .describe("Further addresses: chosen by realm, and within a realm by address family."),
       })
       .describe("Where media is received."),
     ports: z
@@ -73,6 +84,22 @@ export const gatewayConfigSchema = z
       .max(1_000_000)
       .default(10_000)
       .describe("Calls at a time; more are answered 412."),
+    emergencyReserve: z
+      .number()
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(50)
+      .describe("Calls above maxContexts, for emergency contexts only."),
+    memoryBudgetMb: z
+      .number()
+      .int()
+      .min(64)
+      .max(1_048_576)
+      .optional()
+      .describe(
+        "Resident memory above which new calls are answered 510, emergency calls excepted; no limit when absent.",
+      ),
     maxStreams: z
       .number()
       .int()

@@ -1,18 +1,22 @@
 // Owns the contexts of the gateway: the handler Iq hands its commands to. Limits, names, joining the two sides.
-// H.248.1 6.1 and 7.2; 412 and 432 where a limit is reached, 434 for a third termination, 510 for ports (from the plane).
+// H.248.1 6.1 and 7.2; 412 where the contexts are used up, 434 for a third termination, 510 for memory and (from the plane) ports.
 import type { H248Error } from "@sallyport/h248";
 import type {
   AddRequest,
   AddedTermination,
+  ChosenStream,
+  ContextMarks,
   ContextView,
   IqGatewayHandler,
   IqSide,
   SubtractedTermination,
+  TerminationOrder,
 } from "@sallyport/iq";
 import { matchesName, refusal, terminationName } from "@sallyport/iq";
 import type { Clock, Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { MediaPlane } from "@sallyport/media-plane";
+import { passThrough } from "./pass-through.ts";
 import type { Interface } from "./stream.ts";
 import type { Ground, LiveStream, Termination } from "./termination.ts";
 import { changeTermination, endTermination, newTermination, viewTermination } from "./termination.ts";
@@ -20,9 +24,14 @@ import { changeTermination, endTermination, newTermination, viewTermination } fr
 export interface ContextsOptions {
   readonly plane: MediaPlane;
   readonly clock: Clock;
-  readonly interfaces: Readonly<Record<IqSide, Interface>>;
+  /** At least one a side. */
+  readonly interfaces: Readonly<Record<IqSide, readonly Interface[]>>;
   readonly maxContexts: number;
   readonly maxStreams: number;
+  /** Contexts of emergency calls above `maxContexts`, default 0. */
+  readonly emergencyReserve?: number;
+  /** Whether there is memory for another context; emergency calls do not ask. There always is when left out. */
+  readonly roomInMemory?: () => boolean;
 }
 
 /** Where a leg belongs. */
@@ -36,25 +45,40 @@ export interface LegPlace {
 interface Context {
   readonly id: number;
   readonly terminations: Map<IqSide, Termination>;
+  marks: ContextMarks;
 }
 
 export interface Contexts {
   readonly handler: IqGatewayHandler;
   readonly size: number;
   readonly terminations: number;
+  /** Contexts refused for want of contexts, ports or memory since the start. */
+  readonly refused: number;
   /** Every leg with its place. */
   places(): readonly LegPlace[];
+  place(leg: number): LegPlace | undefined;
+  /** Terminations that report when no command names them (`hangterm/thb`), with their contexts. */
+  watched(): ReadonlyMap<Termination, number>;
 }
 
 const highestContext = 0xff_ff_ff_fd;
 
 export const createContexts = (options: ContextsOptions): Contexts => {
-  const { plane, clock, interfaces, maxContexts, maxStreams } = options;
+  const { plane, clock, interfaces, maxContexts, maxStreams, emergencyReserve = 0, roomInMemory } = options;
   const contexts = new Map<number, Context>();
+  const legs = new Map<number, LegPlace>();
+  const watched = new Map<Termination, number>();
+  let refused = 0;
   let lastContext = 0;
   let lastTermination = 0;
 
-  const groundOf = (side: IqSide): Ground => ({ plane, clock, face: interfaces[side], maxStreams });
+  const ground = (side: IqSide): Ground => ({
+    plane,
+    clock,
+    side: { faces: interfaces[side], marks: plane.marks },
+    maxStreams,
+  });
+  const grounds: Readonly<Record<IqSide, Ground>> = { access: ground("access"), core: ground("core") };
 
   const nextContext = (): number => {
     do lastContext = lastContext >= highestContext ? 1 : lastContext + 1;
@@ -68,22 +92,54 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     const core = context.terminations.get("core");
     for (const [stream, live] of access?.streams ?? []) {
       const other = core?.streams.get(stream);
-      if (other !== undefined) plane.join(live.leg, other.leg);
+      if (other === undefined) continue;
+      plane.join(live.leg, other.leg);
+      passThrough(plane, live, other);
     }
+  };
+
+  const forget = (termination: Termination): void => {
+    for (const { leg } of termination.streams.values()) legs.delete(leg);
+    watched.delete(termination);
+  };
+
+  /** After every change: which legs there are, and whether the termination wants to be looked after. */
+  const note = (context: Context, side: IqSide, termination: Termination, before: readonly number[]): void => {
+    for (const leg of before) legs.delete(leg);
+    for (const stream of termination.streams.values()) {
+      legs.set(stream.leg, { context: context.id, side, termination, stream });
+    }
+    if (termination.watch?.hangingMs === undefined) watched.delete(termination);
+    else watched.set(termination, context.id);
+  };
+
+  const change = async (
+    context: Context,
+    side: IqSide,
+    termination: Termination,
+    order: TerminationOrder,
+  ): Promise<Result<readonly ChosenStream[], H248Error>> => {
+    const before = Array.from(termination.streams.values(), ({ leg }) => leg);
+    termination.touchedAt = clock.now();
+    const chosen = await changeTermination(grounds[side], termination, order);
+    if (chosen.ok) {
+      join(context);
+      note(context, side, termination, before);
+    } else if (chosen.error.code === 510) refused += 1;
+    return chosen;
   };
 
   const addTo = async (context: Context, request: AddRequest): Promise<Result<AddedTermination, H248Error>> => {
     const { side } = request.name;
     // One termination on each side: this gateway is a door, not a bridge.
     if (context.terminations.has(side)) return refusal(434, `context ${context.id} has its ${side} termination`);
-    const termination = newTermination(terminationName(request.name, ++lastTermination));
+    const termination = newTermination(terminationName(request.name, ++lastTermination), clock.now());
     context.terminations.set(side, termination);
-    const chosen = await changeTermination(groundOf(side), termination, request);
+    const chosen = await change(context, side, termination, request);
     if (!chosen.ok) {
       context.terminations.delete(side);
       return chosen;
     }
-    join(context);
     return ok({ context: context.id, termination: termination.name, chosen: chosen.value });
   };
 
@@ -92,8 +148,22 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       const context = contexts.get(request.context);
       return context === undefined ? refusal(411, String(request.context)) : addTo(context, request);
     }
-    if (contexts.size >= maxContexts) return refusal(412, `${maxContexts} contexts in use`);
-    const context: Context = { id: nextContext(), terminations: new Map() };
+    const { emergency, ieps, priority } = request;
+    const most = maxContexts + (emergency ? emergencyReserve : 0);
+    if (contexts.size >= most) {
+      refused += 1;
+      return refusal(412, `${contexts.size} contexts in use`);
+    }
+    if (!emergency && roomInMemory?.() === false) {
+      refused += 1;
+      return refusal(510, "memory budget");
+    }
+    const marks = {
+      ...(emergency ? { emergency } : {}),
+      ...(priority === undefined ? {} : { priority }),
+      ...(ieps === undefined ? {} : { ieps }),
+    };
+    const context: Context = { id: nextContext(), terminations: new Map(), marks };
     contexts.set(context.id, context);
     const added = await addTo(context, request);
     // Invariant 10: a failed Add leaves no context behind.
@@ -121,7 +191,8 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     for (const [side, termination] of context.terminations) {
       if (!matchesName(names, termination.name)) continue;
       context.terminations.delete(side);
-      ended.push({ termination: termination.name, counts: await endTermination(groundOf(side), termination) });
+      forget(termination);
+      ended.push({ termination: termination.name, counts: await endTermination(grounds[side], termination) });
     }
     // H.248.1 6.1.2: the context goes with its last termination.
     if (context.terminations.size === 0) contexts.delete(context.id);
@@ -135,10 +206,25 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       const found = find(request.context, request.termination);
       if (!found.ok) return found;
       const { context, side, termination } = found.value;
-      const chosen = await changeTermination(groundOf(side), termination, request);
-      if (chosen.ok) join(context);
-      return chosen;
+      return change(context, side, termination, request);
     },
+
+    touched: (id, names) => {
+      for (const termination of contexts.get(id)?.terminations.values() ?? []) {
+        if (matchesName(names, termination.name)) termination.touchedAt = clock.now();
+      }
+    },
+
+    mark: (id, marks) => {
+      const context = contexts.get(id);
+      if (context !== undefined) context.marks = { ...context.marks, ...marks };
+    },
+
+    capabilities: () => ({
+      maxContexts,
+      marks: plane.marks,
+      realms: [...interfaces.access, ...interfaces.core].flatMap(({ realm }) => realm ?? []),
+    }),
 
     subtract: async ({ context: id, termination: names }) => {
       const context = contexts.get(id);
@@ -154,8 +240,9 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     contexts: (): readonly ContextView[] =>
       [...contexts.values()].map((context) => ({
         context: context.id,
+        ...context.marks,
         terminations: [...context.terminations].map(([side, termination]) =>
-          viewTermination(groundOf(side), termination),
+          viewTermination(grounds[side], termination),
         ),
       })),
 
@@ -174,11 +261,11 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     get terminations() {
       return [...contexts.values()].reduce((sum, context) => sum + context.terminations.size, 0);
     },
-    places: () =>
-      [...contexts.values()].flatMap((context) =>
-        [...context.terminations].flatMap(([side, termination]) =>
-          [...termination.streams.values()].map((stream) => ({ context: context.id, side, termination, stream })),
-        ),
-      ),
+    get refused() {
+      return refused;
+    },
+    places: () => [...legs.values()],
+    place: (leg) => legs.get(leg),
+    watched: () => watched,
   };
 };

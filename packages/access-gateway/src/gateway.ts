@@ -1,6 +1,7 @@
 // Owns the IMS Access Gateway as an element: it wires Iq to contexts and contexts to a media plane.
 // TS 33.328 6.2.1.1 (terminates SRTP towards the UE, plain RTP towards the core). Knows no SIP.
 import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
 import { createIqGateway } from "@sallyport/iq";
 import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
@@ -10,6 +11,8 @@ import type { GatewayConfig } from "./config.ts";
 import { createContexts } from "./contexts.ts";
 import { accessGatewayErrors } from "./errors.ts";
 import type { Cryptos } from "./protection.ts";
+import { lookAt, nothingTold } from "./load.ts";
+import type { Interface } from "./stream.ts";
 import { watchPlane } from "./watch.ts";
 
 export interface GatewayDeps {
@@ -23,6 +26,10 @@ export interface GatewayDeps {
   readonly plane?: MediaPlane;
   /** Each change of the registration. */
   readonly onState?: (state: IqGatewayState) => void;
+  /** Resident octets of this process, for `memoryBudgetMb`; the system's answer when left out. */
+  readonly memory?: () => number;
+  /** Local addresses, for realms that come and go; the system's answer when left out. */
+  readonly addresses?: () => ReadonlySet<string>;
 }
 
 /** One stream of one termination and what went through it. */
@@ -45,6 +52,13 @@ export interface Gateway {
   contexts(): number;
   terminations(): number;
   counters(): readonly StreamView[];
+  /**
+   * Leaves gracefully: tells the controller, takes no new contexts, resolves when the last one is gone or after `delayMs`
+   * (0: only then). The gateway still runs: `close` or `stay`.
+   */
+  drain(delayMs: number): Promise<void>;
+  /** Takes `drain` back. */
+  stay(): Promise<void>;
   /** Takes itself out of service, closes every port and connection, zeroises every key. */
   close(): Promise<void>;
 }
@@ -71,7 +85,27 @@ const controllerAddress = async (controller: GatewayConfig["controllers"][number
   };
 };
 
-const face = (configured: GatewayConfig["interfaces"]["access"]) => ({
+const systemAddresses = (): ReadonlySet<string> =>
+  new Set(Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? []));
+
+const lookEveryMs = 1000;
+
+/** Asked at most once a second: reading it is not free. */
+const memoryGauge = (clock: Clock, budgetMb: number | undefined, read: () => number): (() => boolean) => {
+  if (budgetMb === undefined) return () => true;
+  let at = -Infinity;
+  let used = 0;
+  return () => {
+    const now = clock.now();
+    if (now - at >= lookEveryMs) {
+      at = now;
+      used = read();
+    }
+    return used < budgetMb * 1_048_576;
+  };
+};
+
+const face = (configured: GatewayConfig["interfaces"]["access"]): Interface => ({
   address: configured.address,
   ...(configured.realm === undefined ? {} : { realm: configured.realm }),
 });
@@ -88,12 +122,19 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
   const datagrams = deps.openDatagram === undefined ? {} : { openDatagram: deps.openDatagram };
   const controllers = await Promise.all(config.controllers.map(controllerAddress));
   const plane = deps.plane ?? createPortablePlane({ clock, log, portRange: config.ports, ...datagrams });
+  const facesOf = (side: IqSide): readonly Interface[] => [
+    face(config.interfaces[side]),
+    ...config.interfaces.more.filter((more) => more.side === side).map(face),
+  ];
+  const interfaces = { access: facesOf("access"), core: facesOf("core") };
   const contexts = createContexts({
     plane,
     clock,
-    interfaces: { access: face(config.interfaces.access), core: face(config.interfaces.core) },
+    interfaces,
     maxContexts: config.maxContexts,
     maxStreams: config.maxStreams,
+    emergencyReserve: config.emergencyReserve,
+    roomInMemory: memoryGauge(clock, config.memoryBudgetMb, deps.memory ?? (() => process.memoryUsage.rss())),
   });
   const iq = await createIqGateway({
     config: {
@@ -126,13 +167,39 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     await plane.shutdown();
     throw error;
   });
+  const addresses = deps.addresses ?? systemAddresses;
+  let told = nothingTold;
+  let lookedAt = -Infinity;
+  let emptied: (() => void) | undefined;
+  const look = (): void => {
+    const now = clock.now();
+    if (now - lookedAt < lookEveryMs || !iq.state().registered) return;
+    lookedAt = now;
+    const seen = { contexts: contexts.size, maxContexts: config.maxContexts, refused: contexts.refused };
+    const step = lookAt(told, { ...seen, addresses: addresses() }, [...interfaces.access, ...interfaces.core]);
+    told = step.told;
+    for (const event of step.events) {
+      log.info("gateway event", { what: event.kind });
+      iq.notifyRoot(event).catch((error: unknown) =>
+        log.warn("gateway event not reported", {
+          what: event.kind,
+          error: error instanceof Error ? error.message : "",
+        }),
+      );
+    }
+  };
   const watch = watchPlane({
     clock,
     log,
     plane,
     everyMs: config.pollMs,
-    places: () => contexts.places(),
+    place: (leg) => contexts.place(leg),
+    watched: () => contexts.watched(),
     notify: (event) => iq.notify(event),
+    each: () => {
+      look();
+      if (contexts.size === 0) emptied?.();
+    },
   });
 
   return {
@@ -152,7 +219,23 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
         local: stream.own,
         counters: plane.counters(stream.leg),
       })),
+    drain: async (delayMs) => {
+      await iq.leave(delayMs);
+      if (contexts.size === 0) return;
+      await new Promise<void>((resolve) => {
+        const timer = delayMs === 0 ? undefined : clock.after(delayMs, resolve);
+        emptied = () => {
+          timer?.cancel();
+          resolve();
+        };
+      });
+      emptied = undefined;
+    },
+    stay: async () => {
+      await iq.stay();
+    },
     close: async () => {
+      emptied?.();
       watch.close();
       await iq.close();
       await plane.shutdown();

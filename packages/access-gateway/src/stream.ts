@@ -11,6 +11,8 @@ import { sameCrypto } from "@sallyport/sdp";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import type { Cryptos } from "./protection.ts";
 import { isSecure, protectionOf } from "./protection.ts";
+import type { Rules } from "./rules.ts";
+import { mergeRules, planRules, showRules } from "./rules.ts";
 
 /** One side of the gateway: where it binds and which realm that is. */
 export interface Interface {
@@ -34,11 +36,14 @@ export interface StreamState {
   readonly mode: StreamMode;
   readonly latch: LatchRule;
   readonly inactivity?: InactivityOrder;
+  readonly rules: Rules;
 }
 
 export interface HeldStream {
   readonly state: StreamState;
   readonly own: OwnPorts;
+  /** Where it was opened; it stays there. */
+  readonly face: Interface;
 }
 
 /** What the termination's signals and events say about this stream; undefined: nothing new. */
@@ -53,7 +58,41 @@ export interface StreamDraft {
   readonly plan: LegPlan;
   /** Something was left to us, so the reply tells what we chose. */
   readonly chose: boolean;
+  readonly face: Interface;
 }
+
+/** One side of the gateway and what its plane can do. */
+export interface Side {
+  /** At least one; the first is taken where nothing tells which. */
+  readonly faces: readonly Interface[];
+  /** Code points can be written. */
+  readonly marks: boolean;
+}
+
+/** The address family a description asks for: of what it gives, or of the `$` it leaves to us. */
+const familyOf = (order: StreamOrder): boolean | undefined => {
+  const remote = order.remote?.kind === "describe" ? order.remote.text.address : undefined;
+  if (remote?.kind === "given") return isIPv6(remote.value);
+  const local = order.local?.kind === "describe" ? order.local.text.address : undefined;
+  // `IN IP4 $` is what controllers write who do not care.
+  return local?.kind === "choose" && local.family === "IP6" ? true : undefined;
+};
+
+/** H.248.41: the realm tells the interface; within a realm the address family does. A stream stays where it was opened. */
+const faceFor = (side: Side, held: HeldStream | undefined, order: StreamOrder): Result<Interface, H248Error> => {
+  const { realm } = order;
+  const inRealm = (face: Interface): boolean =>
+    realm === undefined || realm.toLowerCase() === face.realm?.toLowerCase();
+  if (held !== undefined) return inRealm(held.face) ? ok(held.face) : refusal(449, `ipdc/realm=${realm}`);
+  const faces = side.faces.filter(inRealm);
+  const [first] = faces;
+  if (first === undefined) return refusal(449, `ipdc/realm=${realm}`);
+  const family = familyOf(order);
+  const face = faces.find((one) => family === undefined || isIPv6(one.address) === family);
+  // A Remote of the other family is refused where it is read.
+  if (face === undefined && order.remote?.kind !== "describe") return refusal(449, "Local c=IN IP6 $");
+  return ok(face ?? first);
+};
 
 const keyless = (text: SessionText): SessionText => {
   const { crypto: _key, ...rest } = text;
@@ -126,6 +165,10 @@ const describe = (
   });
 };
 
+/** RFC 5761 5.1.1: multiplexed only where both descriptions say so. */
+const isMuxed = ({ local, remote }: Pick<StreamState, "local" | "remote">): boolean =>
+  local.rtcpMux && (remote === undefined || remote.rtcpMux);
+
 const pickInactivity = (before: StreamState | undefined, extras: StreamExtras): InactivityOrder | undefined =>
   extras.inactivity === "none" ? undefined : (extras.inactivity ?? before?.inactivity);
 
@@ -134,19 +177,18 @@ export const draftStream = (
   held: HeldStream | undefined,
   order: StreamOrder,
   extras: StreamExtras,
-  face: Interface,
+  side: Side,
 ): Result<StreamDraft, H248Error> => {
   const before = held?.state;
-  if (order.realm !== undefined && order.realm.toLowerCase() !== face.realm?.toLowerCase()) {
-    return refusal(449, `ipdc/realm=${order.realm}`);
-  }
+  const chosenFace = faceFor(side, held, order);
+  if (!chosenFace.ok) return chosenFace;
+  const face = chosenFace.value;
   const described = describe(before, order, (text) => isSecure(text.protocol));
   if (!described.ok) return described;
   const { local, remote, cryptos } = described.value;
   const strange = order.local?.kind === "describe" ? judgeLocal(local, held?.own) : undefined;
   if (strange !== undefined) return { ok: false, error: strange };
-  // RFC 5761 5.1.1: multiplexed only where both descriptions say so.
-  const mux = local.rtcpMux && (remote === undefined || remote.rtcpMux);
+  const mux = isMuxed(described.value);
   if (order.rtcp === false && !mux) return refusal(449, "rtcph/rsb=OFF without a=rtcp-mux");
   const protection = protectionOf(local.protocol, cryptos);
   if (!protection.ok) return protection;
@@ -160,6 +202,9 @@ export const draftStream = (
   }
   const target = remoteOf(remote, mux, face.address);
   if (!target.ok) return target;
+  const rules = mergeRules(before?.rules, order);
+  const rulePlans = planRules(rules, target.value, face.address, side.marks);
+  if (!rulePlans.ok) return rulePlans;
   const latch = extras.latch ?? before?.latch ?? "off";
   const inactivity = pickInactivity(before, extras);
   const state: StreamState = {
@@ -169,6 +214,7 @@ export const draftStream = (
     cryptos,
     mode,
     latch,
+    rules,
     ...(inactivity === undefined ? {} : { inactivity }),
   };
   const asked = order.local?.kind === "describe" ? order.local.text : undefined;
@@ -180,10 +226,11 @@ export const draftStream = (
     ...(target.value === undefined ? {} : { remote: target.value }),
     latch,
     ...(inactivity === undefined ? {} : { inactivityMs: inactivity.afterMs }),
+    ...rulePlans.value,
   };
   const chose =
     asked?.address.kind === "choose" || asked?.port.kind === "choose" || asked?.rtcp?.port.kind === "choose";
-  return ok({ state, plan, chose });
+  return ok({ state, plan, chose, face });
 };
 
 const sameKey = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefined): boolean =>
@@ -195,10 +242,17 @@ export const sameProtection = (a: StreamState, b: StreamState): boolean =>
   sameKey(a.cryptos.local, b.cryptos.local) &&
   sameKey(a.cryptos.remote, b.cryptos.remote);
 
+/** What an audit of LocalControl shows besides the mode. */
+export const showControls = (state: StreamState, face: Interface): Readonly<Record<string, string>> => ({
+  ...(face.realm === undefined ? {} : { "ipdc/realm": face.realm }),
+  "rtcph/rsb": isMuxed(state) ? "OFF" : "ON",
+  ...showRules(state.rules),
+});
+
 /** What a reply tells about the stream: our description with the real address and ports. */
 export const describeOwn = (state: StreamState, own: OwnPorts): SessionText => {
   const { rtcp: asked, ...local } = state.local;
-  const mux = local.rtcpMux && (state.remote === undefined || state.remote.rtcpMux);
+  const mux = isMuxed(state);
   return {
     ...local,
     address: { kind: "given", value: own.address },

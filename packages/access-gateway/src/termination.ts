@@ -12,15 +12,16 @@ import type {
 import { h248Error, refusal } from "@sallyport/iq";
 import type { Clock, Result } from "@sallyport/kit";
 import { SallyportError, fail, ok } from "@sallyport/kit";
-import type { LegChange, LegPlan, MediaPlane } from "@sallyport/media-plane";
+import type { LegChange, LegCounters, LegPlan, MediaPlane } from "@sallyport/media-plane";
 import { releaseCrypto } from "@sallyport/sdp";
+import { changedRules } from "./rules.ts";
 import { statisticsOf } from "./statistics.ts";
-import type { HeldStream, Interface, OwnPorts, StreamDraft, StreamExtras, StreamState } from "./stream.ts";
-import { describeOwn, draftStream, sameProtection } from "./stream.ts";
+import type { HeldStream, OwnPorts, Side, StreamDraft, StreamExtras, StreamState } from "./stream.ts";
+import { describeOwn, draftStream, sameProtection, showControls } from "./stream.ts";
 
 export interface LiveStream extends HeldStream {
   readonly leg: number;
-  readonly plan: LegPlan;
+  plan: LegPlan;
   readonly openedAt: number;
 }
 
@@ -28,7 +29,7 @@ export interface LiveStream extends HeldStream {
 export interface Ground {
   readonly plane: MediaPlane;
   readonly clock: Clock;
-  readonly face: Interface;
+  readonly side: Side;
   readonly maxStreams: number;
 }
 
@@ -36,11 +37,18 @@ export interface Termination {
   readonly name: string;
   readonly streams: Map<number, LiveStream>;
   watch?: WatchOrder;
+  /** When a command last named it (H.248.36). */
+  touchedAt: number;
   /** It was subtracted, or its context was: nothing may be opened for it any more. */
   gone: boolean;
 }
 
-export const newTermination = (name: string): Termination => ({ name, streams: new Map(), gone: false });
+export const newTermination = (name: string, now: number): Termination => ({
+  name,
+  streams: new Map(),
+  touchedAt: now,
+  gone: false,
+});
 
 /** A plane's error as a command's error: the code says what, never a value. */
 const planeError = (error: unknown): H248Error =>
@@ -82,7 +90,7 @@ const draftAll = (ground: Ground, termination: Termination, order: TerminationOr
       if (before !== undefined) removed.push(before);
       continue;
     }
-    const draft = draftStream(before, streamOrder, extrasFor(order, stream), ground.face);
+    const draft = draftStream(before, streamOrder, extrasFor(order, stream), ground.side);
     if (!draft.ok) return draft;
     drafts.push({
       draft: draft.value,
@@ -104,11 +112,17 @@ const changeOf = (before: LiveStream, draft: StreamDraft, latchOrdered: boolean)
   remote: draft.plan.remote,
   ...(latchOrdered ? { latch: draft.plan.latch } : {}),
   ...(before.plan.inactivityMs === draft.plan.inactivityMs ? {} : { inactivityMs: draft.plan.inactivityMs }),
+  ...changedRules(before.plan, draft.plan),
 });
+
+/** What the leg does now: where the protection was not touched, what it did before (it may be passing through). */
+const planAfter = (before: LiveStream, draft: StreamDraft): LegPlan =>
+  sameProtection(before.state, draft.state) ? { ...draft.plan, protection: before.plan.protection } : draft.plan;
 
 const undoOf = (before: LiveStream): LegChange => {
   const { address: _address, ...plan } = before.plan;
-  return { ...plan, remote: before.plan.remote, inactivityMs: before.plan.inactivityMs };
+  const { dscp, inactivityMs, policing, remote, sourceFilter } = plan;
+  return { ...plan, dscp, inactivityMs, policing, remote, sourceFilter };
 };
 
 /** Puts back what was. A leg that can not go back must not go on with half an order: it is closed to media. */
@@ -141,8 +155,8 @@ const openAll = async (ground: Ground, change: Change): Promise<Result<Map<numbe
     if (before !== undefined) continue;
     try {
       const { leg, local } = await ground.plane.open(draft.plan);
-      const { state, plan } = draft;
-      opened.set(state.stream, { state, plan, leg, own: ownOf(local), openedAt: ground.clock.now() });
+      const { face, plan, state } = draft;
+      opened.set(state.stream, { state, plan, face, leg, own: ownOf(local), openedAt: ground.clock.now() });
     } catch (error) {
       await closeAll(ground, opened.values());
       return fail(planeError(error));
@@ -181,7 +195,10 @@ export const changeTermination = async (
   }
   const chosen: ChosenStream[] = [];
   for (const { draft, before, reply } of change.value.drafts) {
-    const stream = before === undefined ? opened.value.get(draft.state.stream) : { ...before, ...draft };
+    const stream =
+      before === undefined
+        ? opened.value.get(draft.state.stream)
+        : { ...before, ...draft, plan: planAfter(before, draft) };
     if (stream === undefined) continue;
     if (before !== undefined) releaseKeys(before.state, draft.state);
     termination.streams.set(draft.state.stream, stream);
@@ -201,6 +218,9 @@ export interface FinalCounts {
   readonly values: Readonly<Record<string, string>>;
 }
 
+const countsOf = (stream: LiveStream, counters: LegCounters, now: number): Readonly<Record<string, string>> =>
+  statisticsOf(counters, now - stream.openedAt, stream.state.local.formats);
+
 /** Closes every leg and zeroises every key; gives the final statistics. */
 export const endTermination = async (ground: Ground, termination: Termination): Promise<readonly FinalCounts[]> => {
   termination.gone = true;
@@ -212,17 +232,19 @@ export const endTermination = async (ground: Ground, termination: Termination): 
     releaseKeys(stream.state);
     const result = closed[index];
     if (result?.status !== "fulfilled") return [];
-    return [{ stream: stream.state.stream, values: statisticsOf(result.value, now - stream.openedAt) }];
+    return [{ stream: stream.state.stream, values: countsOf(stream, result.value, now) }];
   });
 };
 
-const viewStream = (ground: Ground, { state, own, leg, openedAt }: LiveStream): TerminationView["streams"][number] => {
-  const counters = ground.plane.counters(leg);
+const viewStream = (ground: Ground, stream: LiveStream): TerminationView["streams"][number] => {
+  const { face, leg, own, state } = stream;
+  const values = countsOf(stream, ground.plane.counters(leg), ground.clock.now());
   const view = {
     stream: state.stream,
     mode: state.mode,
     local: describeOwn(state, own),
-    counts: { stream: state.stream, values: statisticsOf(counters, ground.clock.now() - openedAt) },
+    counts: { stream: state.stream, values },
+    controls: showControls(state, face),
   };
   return state.remote === undefined ? view : { ...view, remote: state.remote };
 };
@@ -230,5 +252,6 @@ const viewStream = (ground: Ground, { state, own, leg, openedAt }: LiveStream): 
 /** What an audit shows: never a key. */
 export const viewTermination = (ground: Ground, termination: Termination): TerminationView => ({
   termination: termination.name,
+  ...(termination.watch === undefined ? {} : { watch: termination.watch }),
   streams: [...termination.streams.values()].map((stream) => viewStream(ground, stream)),
 });

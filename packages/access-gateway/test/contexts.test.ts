@@ -1,13 +1,13 @@
 // Contexts and terminations on a plane without sockets: limits, names, all or nothing, what a failure leaves behind.
 import type { H248Error } from "@sallyport/h248";
-import type { AddRequest, SessionText, StreamOrder } from "@sallyport/iq";
+import type { AddRequest, SessionText, StreamOrder, WatchOrder } from "@sallyport/iq";
 import { readSessionText } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { VirtualClock, silentLog } from "@sallyport/kit";
 import { describe, expect, it } from "vitest";
 import type { Contexts } from "../src/contexts.ts";
 import { createContexts } from "../src/contexts.ts";
-import { inactivityEvent, watchPlane } from "../src/watch.ts";
+import { eventFor, watchPlane } from "../src/watch.ts";
 import type { PaperPlane } from "./plane.ts";
 import { paperPlane } from "./plane.ts";
 import { cryptoOf, must } from "./rig.ts";
@@ -20,13 +20,23 @@ const make = (
   const contexts = createContexts({
     plane,
     clock,
-    interfaces: { access: { address: "192.0.2.20", realm: "outside" }, core: { address: "10.0.0.20" } },
+    interfaces: { access: [{ address: "192.0.2.20", realm: "outside" }], core: [{ address: "10.0.0.20" }] },
     maxContexts: 10,
     maxStreams: 4,
     ...more,
   });
   return { contexts, plane, clock };
 };
+
+const watching = (more: Partial<WatchOrder>): WatchOrder => ({
+  request: 5,
+  inactivity: [],
+  bearer: false,
+  keyExpiring: false,
+  clearMedia: false,
+  events: [],
+  ...more,
+});
 
 const text = (lines: string): SessionText => {
   const read = readSessionText(lines);
@@ -356,7 +366,7 @@ describe("streams", () => {
     await handler.modify({
       ...order,
       latch: [{ napt: "latch" }],
-      watch: { request: 5, inactivity: [{ stream: 2, afterMs: 9000, direction: "in" }] },
+      watch: watching({ inactivity: [{ stream: 2, afterMs: 9000, direction: "in" }] }),
     });
     const plans = () =>
       on.contexts
@@ -367,13 +377,13 @@ describe("streams", () => {
       ["latch", undefined],
       ["latch", 9000],
     ]);
-    await handler.modify({ ...order, latch: [{ napt: "off", stream: 2 }], watch: { request: 6, inactivity: [] } });
+    await handler.modify({ ...order, latch: [{ napt: "off", stream: 2 }], watch: watching({ request: 6 }) });
     expect(plans().map(({ latch, inactivityMs }) => [latch, inactivityMs])).toEqual([
       ["latch", undefined],
       ["off", undefined],
     ]);
     const [place] = on.contexts.places();
-    expect(inactivityEvent({ kind: "inactive", leg: 1, direction: "in" }, must(place))).toBeUndefined();
+    expect(eventFor({ kind: "inactive", leg: 1, direction: "in" }, must(place))).toBeUndefined();
   });
 });
 
@@ -387,14 +397,15 @@ describe("events of the plane", () => {
       termination: made.access.termination,
       streams: [],
       latch: [],
-      watch: { request: 5, inactivity: [{ stream: 1, afterMs: 9000, direction: "in" }] },
+      watch: watching({ inactivity: [{ stream: 1, afterMs: 9000, direction: "in" }] }),
     });
     const watch = watchPlane({
       clock: on.clock,
       log: silentLog,
       plane: on.plane,
       everyMs: 100,
-      places: () => on.contexts.places(),
+      place: (leg) => on.contexts.place(leg),
+      watched: () => on.contexts.watched(),
       notify: async (event) => void told.push(event),
     });
     on.plane.happen({ kind: "inactive", leg: 1, direction: "out" });

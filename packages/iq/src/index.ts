@@ -36,7 +36,10 @@ export type {
   AddedTermination,
   ChosenStream,
   ContextView,
+  ContextMarks,
   DescriptionOrder,
+  FilterOrder,
+  GatewayCapabilities,
   InactivityOrder,
   IqControllerAddress,
   IqGateway,
@@ -45,8 +48,10 @@ export type {
   IqGatewayHandler,
   IqGatewayOptions,
   IqGatewayState,
+  IqRootEvent,
   LatchOrder,
   ModifyRequest,
+  PoliceOrder,
   StreamCounts,
   StreamOrder,
   SubtractedTermination,
@@ -54,6 +59,7 @@ export type {
   TerminationView,
   WatchOrder,
 } from "./gateway/types.ts";
+export { lossShare } from "./gateway/encode.ts";
 export { errorText, h248Error, refusal } from "./profile/error-text.ts";
 export { matchesName, readChoosePattern, terminationName } from "./profile/names.ts";
 export type { NamePattern } from "./profile/names.ts";

@@ -10,7 +10,8 @@ import { refusal } from "./error-text.ts";
 
 /** `$`: the gateway chooses. `-`: not given. */
 export type Chosen<T> =
-  | { readonly kind: "choose" }
+  /** `family`: of an address, where it was said. */
+  | { readonly kind: "choose"; readonly family?: "IP4" | "IP6" }
   | { readonly kind: "none" }
   | { readonly kind: "given"; readonly value: T };
 
@@ -28,6 +29,7 @@ export interface SessionText {
 }
 
 export const choose = { kind: "choose" } as const;
+const chooseIpv6 = { kind: "choose", family: "IP6" } as const;
 export const none = { kind: "none" } as const;
 export const given = <T>(value: T): { readonly kind: "given"; readonly value: T } => ({ kind: "given", value });
 
@@ -37,8 +39,11 @@ const maxLines = 64;
 const show = <T>(value: Chosen<T>): string =>
   value.kind === "choose" ? "$" : value.kind === "none" ? "-" : String(value.value);
 
+const isIpv6Text = (address: Chosen<string>): boolean =>
+  address.kind === "given" ? isIPv6(address.value) : address.kind === "choose" && address.family === "IP6";
+
 const connection = (address: Chosen<string>): string =>
-  `IN ${address.kind === "given" && isIPv6(address.value) ? "IP6" : "IP4"} ${show(address)}`;
+  `IN ${isIpv6Text(address) ? "IP6" : "IP4"} ${show(address)}`;
 
 /** The text, lines ended by CR LF. The one place where Iq writes a key. */
 export const writeSessionText = (text: SessionText): string => {
@@ -61,7 +66,7 @@ const readAddress = (value: string): Chosen<string> | undefined => {
   const [network, family, address, ...more] = value.split(" ");
   if (network === undefined || family === undefined || address === undefined || more.length > 0) return undefined;
   if ((network !== "IN" && network !== "$") || !["IP4", "IP6", "$"].includes(family)) return undefined;
-  if (address === "$") return choose;
+  if (address === "$") return family === "IP6" ? chooseIpv6 : choose;
   if (address === "-") return none;
   if (family !== "IP6" && isIPv4(address)) return given(address);
   return family !== "IP4" && isIPv6(address) ? given(address) : undefined;
