@@ -54,6 +54,17 @@ const accessListener = z
       .describe(
         "The access network itself keeps signalling confidential, so SDES keys may pass without TLS (TS 33.328 6.2.1.2).",
       ),
+    accessNetworkInfo: z
+      .string()
+      .max(256)
+      .regex(
+        /^[A-Za-z0-9.-]+(?:;[\x21-\x2b\x2d-\x3a\x3c-\x7e ]+)*$/,
+        "must be an access type with parameters, such as IEEE-802.3ah;dsl-location=1",
+      )
+      .optional()
+      .describe(
+        "What the network knows of this access: written into P-Access-Network-Info as network-provided, and what policy goes by instead of the UE's own word.",
+      ),
   })
   .refine(needsTls, tlsMissing);
 

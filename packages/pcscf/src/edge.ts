@@ -102,6 +102,9 @@ const openPoint = async (
     port: bound.port,
     host: listener.advertised ?? bound.address,
     trusted: "trusted" in listener && listener.trusted,
+    ...("accessNetworkInfo" in listener && listener.accessNetworkInfo !== undefined
+      ? { accessNetworkInfo: listener.accessNetworkInfo }
+      : {}),
   };
 };
 

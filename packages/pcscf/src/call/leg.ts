@@ -17,15 +17,8 @@ import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import { noteQuirk } from "../quirks.ts";
 import type { Binding } from "../registration/binding.ts";
-import { answersAs } from "../routing/identity.ts";
-import {
-  branchFor,
-  refusalOfLostFlow,
-  responseTowards,
-  towardsCore,
-  towardsUe,
-  type Outgoing,
-} from "../routing/outgoing.ts";
+import { answerTowards } from "../routing/answer.ts";
+import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
 import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
 import { otherSide } from "./dialog.ts";
@@ -333,12 +326,9 @@ class CallLeg implements Leg {
 
   #respond(effect: CallEffect & { readonly kind: "respond" }): void {
     const server = this.#servers.get(effect.exchange);
-    // RFC 3325 and TS 24.229 5.2.6.4: the UE that answers is who it registered as.
-    const answers =
-      effect.from === "access" && effect.initial && server !== undefined
-        ? answersAs(server.request, this.#current().identities)
-        : undefined;
-    server?.respond(responseTowards(this.#ctx, effect.response, otherSide(effect.from), answers));
+    if (server === undefined) return;
+    const answering = { asked: server.request, towards: otherSide(effect.from), binding: this.#current() };
+    server.respond(answerTowards(this.#ctx, effect.response, answering));
   }
 
   #refuse({ exchange, status }: CallEffect & { readonly kind: "refuse" }): void {

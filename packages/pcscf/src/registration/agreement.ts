@@ -33,6 +33,8 @@ export interface AgreementFacts {
   readonly sent: readonly string[] | undefined;
   /** Media entries of the Security-Client that was challenged, where this REGISTER answers the challenge. */
   readonly earlier?: readonly string[] | undefined;
+  /** What the network knows of the access, as P-Access-Network-Info has it: goes before the UE's own word. */
+  readonly accessNetworkInfo?: string | undefined;
   /** The home domain of the identity being registered. */
   readonly realm?: string | undefined;
   /** RFC 5031: an emergency registration is never refused for lack of media security. */
@@ -62,9 +64,9 @@ const mechanisms = (request: SipRequest, name: string): readonly SecurityMechani
 
 const isMedia = (mechanism: SecurityMechanism): boolean => param(mechanism.params, "mediasec") !== undefined;
 
-/** The access type of P-Access-Network-Info: its first element up to the parameters (RFC 7315 4.4). */
-export const accessNetworkOf = (request: SipRequest): string | undefined =>
-  headerList(request, "p-access-network-info")[0]?.split(";")[0]?.trim();
+/** The access type of P-Access-Network-Info up to the parameters (RFC 7315 4.4); `known` is the network's own word. */
+export const accessNetworkOf = (request: SipRequest, known?: string): string | undefined =>
+  (known ?? headerList(request, "p-access-network-info")[0])?.split(";")[0]?.trim();
 
 // RFC 3329 2.3.1: parameter for parameter, free in order, case and white space.
 const normal = (mechanism: SecurityMechanism): string =>
@@ -92,7 +94,7 @@ const rememberable = (entries: readonly SecurityMechanism[]): readonly string[] 
 /** Which rule governs a registration: TS 33.328 7.1 NOTE 2. */
 export const ruleFor = (facts: Omit<AgreementFacts, "sent">): MediaPolicyRule => {
   const { request, protocol, confidential, realm } = facts;
-  const accessNetwork = accessNetworkOf(request);
+  const accessNetwork = accessNetworkOf(request, facts.accessNetworkInfo);
   const userAgent = headerValue(request, "user-agent");
   return choosePolicy(facts.policy, {
     transport: protocol,
@@ -106,7 +108,7 @@ export const ruleFor = (facts: Omit<AgreementFacts, "sent">): MediaPolicyRule =>
 /** Decides what a REGISTER is told about security, and whether it may go on. */
 export const agree = (facts: AgreementFacts): Agreement => {
   const { request, protocol, confidential, emergency = false } = facts;
-  const accessNetwork = accessNetworkOf(request);
+  const accessNetwork = accessNetworkOf(request, facts.accessNetworkInfo);
   const rule = ruleFor(facts);
   const usesOptionTag = usesMediasecTag(request);
   const hasCredentials = answersChallenge(request);

@@ -40,6 +40,8 @@ export type Binding = {
   readonly serviceRoute: readonly string[];
   /** Public identities of P-Associated-URI, the default first; the address of record when the core sent none. */
   readonly identities: readonly string[];
+  /** Charging functions the registrar named (P-Charging-Function-Addresses); never told to the UE. */
+  readonly charging?: readonly string[];
   /** The UE asked for RFC 5626 outbound: a lost flow is answered 430. */
   readonly outbound: boolean;
   /** An emergency registration (RFC 5031), or the UE of an emergency call that did not register. */

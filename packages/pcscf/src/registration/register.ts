@@ -12,6 +12,7 @@ import {
   type SipRequest,
   type SipResponse,
 } from "@sallyport/sip";
+import { withAccessInfo } from "../routing/access-info.ts";
 import { withCharging } from "../routing/charging.ts";
 import { answerKeep } from "../routing/keep.ts";
 import { scrub } from "../routing/scrub.ts";
@@ -22,6 +23,8 @@ export interface RegisterFacts {
   readonly path: string;
   readonly requirePath: boolean;
   readonly home: string;
+  /** What the network knows of the access. */
+  readonly accessNetworkInfo: string | undefined;
   readonly integrity: IntegrityProtected | undefined;
   readonly random: Random;
 }
@@ -41,6 +44,7 @@ export const towardsRegistrar = (
   if (!hasTag(out, "supported", "path")) out = appendHeader(out, "supported", "path");
   if (facts.requirePath && !hasTag(out, "require", "path")) out = appendHeader(out, "require", "path");
   out = setHeader(out, "p-visited-network-id", `"${facts.home}"`);
+  out = withAccessInfo(out, facts.accessNetworkInfo);
   return { request: markIntegrity(withCharging(out, facts.home, facts.random), facts.integrity), removed };
 };
 

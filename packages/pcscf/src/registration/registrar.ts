@@ -12,6 +12,8 @@ import {
 import type { EdgeContext } from "../context.ts";
 import { mediaPolicy } from "../policy.ts";
 import { noteQuirk } from "../quirks.ts";
+import { withViasOf } from "../routing/answer.ts";
+import { chargingFunctionsOf } from "../routing/charging.ts";
 import { isEmergencyContact } from "../routing/emergency.ts";
 import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
@@ -79,6 +81,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const { agreement, transaction, aor, pathId } = attempt;
     const { flow, request } = transaction;
     const identities = associatedUris(response);
+    const charging = chargingFunctionsOf(response);
     const existing = bindings.byContact(aor, contact);
     const id = existing?.id ?? (bindings.byId(pathId) === undefined ? pathId : token(ctx.random, 32));
     const binding: Binding = {
@@ -99,6 +102,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       expiresAt: clock.now() + expires * 1000,
       serviceRoute: serviceRouteOf(response),
       identities: identities.length === 0 ? [aor] : identities,
+      ...(charging.length === 0 ? {} : { charging }),
       outbound:
         contact.regId !== undefined && headerList(request, "supported").some((tag) => tag.toLowerCase() === "outbound"),
       ...(isEmergencyContact(contact.uri) ? { emergency: true as const } : {}),
@@ -149,7 +153,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       sent = agreement.media;
       await settleBindings(attempt, response);
     }
-    const answer = towardsRegistering(response, sent, config.registration.keepAlive);
+    const answer = towardsRegistering(withViasOf(response, transaction.request), sent, config.registration.keepAlive);
     for (const kind of answer.removed) counters.count("indications_removed_total", { kind, from: "core" });
     transaction.respond(answer.response);
   };
@@ -169,6 +173,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       ),
       requirePath: config.registration.requirePath,
       home: config.homeNetwork,
+      accessNetworkInfo: point.accessNetworkInfo,
       integrity:
         config.registration.integrityProtected && flow.protocol === "tls"
           ? onFlow
@@ -231,6 +236,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         policy,
         sent: before?.sent ?? existing[0]?.securityServer,
         earlier: before?.announced,
+        accessNetworkInfo: point.accessNetworkInfo,
         realm: realmOf(aor),
         emergency,
       });

@@ -27,7 +27,7 @@ export const unregisteredBinding = (
   point: ListeningPoint,
   facts: { readonly rule: MediaPolicyRule; readonly now: number },
 ): Binding => {
-  const accessNetwork = accessNetworkOf(request);
+  const accessNetwork = accessNetworkOf(request, point.accessNetworkInfo);
   return {
     id: unregisteredId(flow.id),
     aor: parseNameAddr(headerValue(request, "from") ?? "")?.uri ?? "sip:anonymous@anonymous.invalid",

@@ -4,8 +4,8 @@ import { createResponse, headerList, tagOf, type ServerTransaction, type SipRequ
 import { withoutKeying } from "../call/idle-sdp.ts";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
-import { answersAs } from "./identity.ts";
-import { branchFor, refusalOfLostFlow, responseTowards, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
+import { answerTowards } from "./answer.ts";
+import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
 import type { ListeningPoint } from "./points.ts";
 import { noteFlow } from "./ue-flow.ts";
 
@@ -44,8 +44,6 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
         if (!fromUe) noteFlow(ctx, binding, flow);
         if (response.status === 100) return;
         const clean = withoutKeying(response);
-        const initial = tagOf(transaction.request, "to") === undefined;
-        const identities = !fromUe && initial ? answersAs(transaction.request, binding.identities) : undefined;
         // A body that cannot be read is not passed on; the answer itself is.
         const message = clean.ok
           ? clean.message
@@ -54,7 +52,7 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
               body: Buffer.alloc(0),
               headers: response.headers.filter(({ name }) => !name.startsWith("content-")),
             };
-        transaction.respond(responseTowards(ctx, message, fromUe ? "access" : "core", identities));
+        transaction.respond(answerTowards(ctx, message, { asked: transaction.request, towards: point.side, binding }));
       },
       onTimeout: () => answer(408),
       onTransportError: () => answer(fromUe ? 503 : refusalOfLostFlow(binding)),

@@ -2,24 +2,21 @@
 // RFC 3261 16.6, RFC 3608 (Service-Route), RFC 3325 (identity), RFC 5658 (Record-Route), TS 24.229 5.2.6.
 import { token } from "@sallyport/kit";
 import {
-  headerValue,
-  parseCSeq,
   parseNameAddr,
   parseSipUri,
   resolveTarget,
   tagOf,
   type Flow,
   type SipRequest,
-  type SipResponse,
   type SipTarget,
 } from "@sallyport/sip";
 import type { Side } from "@sallyport/media-security";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
+import { withAccessInfo } from "./access-info.ts";
 import { withCharging } from "./charging.ts";
 import { loopMark } from "./hops.ts";
 import { assertIdentity } from "./identity.ts";
-import { answerKeep } from "./keep.ts";
 import type { ListeningPoint } from "./points.ts";
 import { createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
@@ -38,7 +35,7 @@ export interface DialogHop {
   readonly claimed?: boolean;
 }
 
-const counted = (ctx: EdgeContext, removed: readonly string[], from: Side): void => {
+export const countRemoved = (ctx: EdgeContext, removed: readonly string[], from: Side): void => {
   for (const kind of removed) ctx.counters.count("indications_removed_total", { kind, from });
 };
 
@@ -100,10 +97,12 @@ export const towardsCore = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing =>
   const { binding, hop } = facts;
   const initial = tagOf(facts.request, "to") === undefined;
   const scrubbed = scrub(facts.request, "core");
-  counted(ctx, scrubbed.removed, "access");
+  countRemoved(ctx, scrubbed.removed, "access");
   // RFC 3325: inside a dialog the UE's claims are dropped and nothing is asserted anew.
   let out = assertIdentity(scrubbed.message, initial ? binding.identities : []);
-  if (initial) out = withCharging(out, ctx.config.homeNetwork, ctx.random);
+  // RFC 7315 5.7: not in ACK.
+  if (out.method !== "ACK") out = withAccessInfo(out, facts.cameIn.accessNetworkInfo);
+  if (initial) out = withCharging(out, ctx.config.homeNetwork, ctx.random, binding.charging);
   // RFC 3608 6.1 and TS 24.229 5.2.6.3: exactly the stored route, whatever the UE had put there, or forgotten.
   const routes = hop?.routes ?? binding.serviceRoute;
   out = forceRoute(out, routes);
@@ -118,24 +117,7 @@ export const towardsUe = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing | un
   const to = flowTo(ctx, facts.binding);
   if (to === undefined) return undefined;
   const scrubbed = scrub(facts.request, "access");
-  counted(ctx, scrubbed.removed, "core");
+  countRemoved(ctx, scrubbed.removed, "core");
   const out = facts.hop === undefined ? scrubbed.message : forceRoute(scrubbed.message, facts.hop.routes);
   return { request: withRecordRoute(ctx, out, facts, to), to };
-};
-
-/** RFC 6223 4.4: keep-alives may also be agreed on for the time of a call. */
-const makesDialog = (response: SipResponse): boolean =>
-  response.status > 100 && response.status < 300 && parseCSeq(headerValue(response, "cseq") ?? "")?.method === "INVITE";
-
-/** A response on its way to `side`. `identities` are those of the UE that answers, where it answers for itself. */
-export const responseTowards = (
-  ctx: EdgeContext,
-  response: SipResponse,
-  side: Side,
-  identities: readonly string[] | undefined,
-): SipResponse => {
-  const scrubbed = scrub(response, side);
-  counted(ctx, scrubbed.removed, side === "core" ? "access" : "core");
-  const named = identities === undefined ? scrubbed.message : assertIdentity(scrubbed.message, identities);
-  return side === "access" && makesDialog(named) ? answerKeep(named, ctx.config.registration.keepAlive) : named;
 };

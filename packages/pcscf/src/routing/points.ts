@@ -13,6 +13,8 @@ export interface ListeningPoint {
   readonly host: string;
   /** The operator declares the access network confidential. */
   readonly trusted: boolean;
+  /** What the network itself says of the access: the value of P-Access-Network-Info without its mark. */
+  readonly accessNetworkInfo?: string;
 }
 
 export interface Points {

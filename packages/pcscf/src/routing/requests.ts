@@ -101,7 +101,8 @@ export const createRequests = (
   const stranger = ({ transaction, request, point }: Admitted): Binding => {
     const { flow } = transaction;
     const confidential = flow.protocol === "tls" || point.trusted;
-    const rule = ruleFor({ request, protocol: flow.protocol, confidential, policy });
+    const { accessNetworkInfo } = point;
+    const rule = ruleFor({ request, protocol: flow.protocol, confidential, policy, accessNetworkInfo });
     return unregisteredBinding(request, flow, point, { rule, now: ctx.clock.now() });
   };
 
