@@ -238,7 +238,7 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     },
 
     contexts: (): readonly ContextView[] =>
-      [...contexts.values()].map((context) => ({
+      Array.from(contexts.values(), (context) => ({
         context: context.id,
         ...context.marks,
         terminations: [...context.terminations].map(([side, termination]) =>

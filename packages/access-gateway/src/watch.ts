@@ -40,7 +40,8 @@ export const eventFor = (event: PlaneEvent, place: LegPlace): IqGatewayEvent | u
     }
     case "key-expiring":
       return watch.keyExpiring ? about(place, "xsrtp/kexp", { dir: event.direction.toUpperCase() }) : undefined;
-    case "alarm":
+    // An alarm.
+    default:
       // A spent key ends the stream until there is another one: a failure that may pass.
       return event.what === "lifetime" && watch.bearer
         ? about(place, "g/cause", { Generalcause: "FT", Failurecause: "media key spent" })

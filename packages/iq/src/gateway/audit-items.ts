@@ -75,19 +75,20 @@ const pickStream = (
   statistics: readonly Property[],
   wanted: readonly AuditItem[],
 ): Result<StreamDescriptor, H248Error> => {
-  let picked: StreamDescriptor = {};
+  const picked: { -readonly [K in keyof StreamDescriptor]: StreamDescriptor[K] } = {};
   for (const item of wanted) {
-    if (is(item, "local")) picked = { ...picked, ...(stream.local === undefined ? {} : { local: stream.local }) };
-    else if (is(item, "remote")) {
-      picked = { ...picked, ...(stream.remote === undefined ? {} : { remote: stream.remote }) };
+    if (is(item, "local")) {
+      if (stream.local !== undefined) picked.local = stream.local;
+    } else if (is(item, "remote")) {
+      if (stream.remote !== undefined) picked.remote = stream.remote;
     } else if (is(item, "localcontrol")) {
       const control = pickControl(stream, below(item));
       if (!control.ok) return control;
-      picked = { ...picked, ...control.value };
+      Object.assign(picked, control.value);
     } else if (is(item, "statistics")) {
       const chosen = pick("statistics", below(item), statistics);
       if (!chosen.ok) return chosen;
-      if (chosen.value.length > 0) picked = { ...picked, statistics: chosen.value };
+      if (chosen.value.length > 0) picked.statistics = chosen.value;
     } else return refusal(444, `Audit of ${item.name}`);
   }
   return ok(picked);
@@ -218,7 +219,7 @@ export const terminationCapability = (view: TerminationView, item: AuditItem, ca
     case "events":
       return ok([{ kind: "events", requestId: 0, events: itemsDone("events").map(named) }]);
     case "signals": {
-      const signals = itemsDone("signals").map((name): Signal => ({ kind: "signal", ...named(name) }));
+      const signals = itemsDone("signals").map((name): Signal => ({ kind: "signal", name, properties: [] }));
       return ok([{ kind: "signals", signals }]);
     }
     case "statistics":

@@ -127,7 +127,8 @@ const reasonOf = (
       return "903 MGC Directed Change";
     case "Failover":
       return "909 MGC Impending Failure";
-    case "Restart":
+    // Restart.
+    default:
       return cold ? "901 Cold Boot" : "902 Warm Boot";
   }
 };

@@ -89,7 +89,8 @@ export const rootEvent = (
     }
     case "overload":
       return { name: "ocp/mg_overload", parameters: {} };
-    case "realms": {
+    // Realms.
+    default: {
       const [nar, nur] = [event.available.join(" "), event.unavailable.join(" ")];
       return { name: "ipra/arc", parameters: { ...(nar === "" ? {} : { nar }), ...(nur === "" ? {} : { nur }) } };
     }
