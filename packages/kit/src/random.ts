@@ -1,13 +1,37 @@
 // Randomness as a port: the system's generator in service, a seeded one in tests that must repeat.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomFillSync } from "node:crypto";
 
 export interface Random {
   /** `length` fresh octets. */
   bytes(length: number): Buffer;
 }
 
+const poolSize = 8_192;
+/** More than this is asked for on its own, so that one request does not empty the pool. */
+const largestPiece = 256;
+
+/** Asking the system costs far more than the octets: they are fetched by the pool and handed out once, as copies. */
+export const pooledRandom = (fill: (pool: Buffer) => void, pool: Buffer): Random => {
+  let at = pool.length;
+  return {
+    bytes: (length) => {
+      if (length > largestPiece) return randomBytes(length);
+      if (at + length > pool.length) {
+        fill(pool);
+        at = 0;
+      }
+      const out = Buffer.allocUnsafe(length);
+      pool.copy(out, 0, at, at + length);
+      // Keys are made of these octets: what has been handed out is not kept here.
+      pool.fill(0, at, at + length);
+      at += length;
+      return out;
+    },
+  };
+};
+
 /** The operating system's generator: the only one that may make keys in service. */
-export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
+export const systemRandom: Random = pooledRandom((pool) => void randomFillSync(pool), Buffer.alloc(poolSize));
 
 /** The same octets for the same seed. For tests only: it is predictable by design. */
 export const seededRandom = (seed: number | string): Random => {

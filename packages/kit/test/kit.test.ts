@@ -8,8 +8,10 @@ import {
   memoryLog,
   redactKeys,
   seededRandom,
+  systemRandom,
   token,
 } from "../src/index.ts";
+import { pooledRandom } from "../src/random.ts";
 
 describe("Secret", () => {
   const octets = Buffer.from("0123456789abcdef0123456789abcdef", "hex");
@@ -98,5 +100,30 @@ describe("random and log", () => {
     const { log, records } = memoryLog();
     log.child({ element: "edge" }).info("up", { port: 1 });
     expect(records).toEqual([{ level: "info", event: "up", fields: { element: "edge", port: 1 } }]);
+  });
+});
+
+describe("the pool of random octets", () => {
+  it("hands every octet out once, as a copy, and keeps none that it handed out", () => {
+    let next = 0;
+    const pool = Buffer.alloc(64);
+    const random = pooledRandom((whole) => {
+      for (let at = 0; at < whole.length; at += 1) whole[at] = next = (next % 251) + 1;
+    }, pool);
+    const seen: number[] = [];
+    for (const length of [1, 16, 30, 16, 30, 7]) {
+      const piece = random.bytes(length);
+      expect(piece.length).toBe(length);
+      expect(piece.buffer).not.toBe(pool.buffer);
+      seen.push(...piece);
+      for (const octet of piece) expect(pool.includes(octet), `octet ${octet} is still in the pool`).toBe(false);
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(random.bytes(1000).length).toBe(1000);
+  });
+
+  it("gives different octets each time", () => {
+    const pieces = Array.from({ length: 2000 }, () => systemRandom.bytes(16).toString("hex"));
+    expect(new Set(pieces).size).toBe(2000);
   });
 });
