@@ -1,6 +1,6 @@
 // What may not cross the edge, header by header. Pure; knows neither dialogs nor bodies.
 // TS 33.328 7.2.1 and 7.3.1 (invariants 1 and 2), RFC 3329 2.3, RFC 3325 5, RFC 7315, RFC 6809.
-import { filterHeaderList, headerValues, removeHeader, type SipMessage } from "@sallyport/sip";
+import { filterList, headerValues, sieveHeaders, type Sieve, type SipMessage } from "@sallyport/sip";
 import type { Side } from "@sallyport/media-security";
 
 const security = ["security-client", "security-verify", "security-server"] as const;
@@ -39,48 +39,60 @@ export interface Scrubbed<M extends SipMessage> {
   readonly removed: readonly string[];
 }
 
-const without = <M extends SipMessage>(message: M, names: readonly string[], removed: string[]): M => {
-  let out = message;
-  for (const name of names) {
-    const found = headerValues(out, name).length;
-    if (found === 0) continue;
-    out = removeHeader(out, name);
-    removed.push(...Array.from({ length: found }, () => name));
-  }
-  return out;
-};
+type Removed = string[];
 
-/** Removes the hop-by-hop option tags; a header that loses its last tag goes too. */
-const withoutHopTags = <M extends SipMessage>(message: M, removed: string[]): M => {
-  let out = message;
-  for (const name of optionTagHeaders) {
-    out = filterHeaderList(out, name, (tag) => {
-      // A tag takes no parameters, but a peer that writes some must not get past us by that.
-      const hop = tag
-        .split(";")
-        .map((word) => word.trim().toLowerCase())
-        .find((word) => hopOptionTags.has(word));
-      if (hop !== undefined) removed.push(hop);
-      return hop === undefined;
-    });
-  }
-  return out;
-};
+const dropped: Sieve<Removed> = () => undefined;
 
 /** RFC 3329: the security headers and both option tags are for one hop. Applies to every message and direction. */
-const withoutAgreement = <M extends SipMessage>(message: M, removed: string[]): M =>
-  withoutHopTags(without(message, security, removed), removed);
+const agreement: readonly (readonly [string, Sieve<Removed>])[] = [
+  ...security.map((name): readonly [string, Sieve<Removed>] => [
+    name,
+    (_value, removed) => {
+      removed.push(name);
+      return undefined;
+    },
+  ]),
+  // The hop-by-hop option tags; a header that loses its last tag goes too.
+  ...optionTagHeaders.map((name): readonly [string, Sieve<Removed>] => [
+    name,
+    (value, removed) => filterList(value, (tag) => staysOnNextHop(tag, removed)),
+  ]),
+];
+
+const staysOnNextHop = (tag: string, removed: Removed): boolean => {
+  // A tag takes no parameters, but a peer that writes some must not get past us by that.
+  const hop = tag
+    .split(";")
+    .map((word) => word.trim().toLowerCase())
+    .find((word) => hopOptionTags.has(word));
+  if (hop !== undefined) removed.push(hop);
+  return hop === undefined;
+};
 
 const isNetworkProvided = (element: string): boolean => /;\s*network-provided\s*(?:;|$)/i.test(element);
 
-/**
- * RFC 5009 8: only the trust domain authorises early media. What a UE may say is that it understands the header, in the
- * request that starts a call.
- */
-const withoutEarlyMedia = <M extends SipMessage>(message: M): M =>
-  message.kind === "response"
-    ? removeHeader(message, "p-early-media")
-    : filterHeaderList(message, "p-early-media", (element) => element.trim().toLowerCase() === "supported");
+const droppedAll = (names: readonly string[]): readonly (readonly [string, Sieve<Removed>])[] =>
+  names.map((name) => [name, dropped] as const);
+
+const coreSieves: readonly (readonly [string, Sieve<Removed>])[] = [
+  ...agreement,
+  ...droppedAll(fromUe),
+  // RFC 7315 4.4: only the network may mark access information as network-provided.
+  ["p-access-network-info", (value) => filterList(value, (element) => !isNetworkProvided(element))],
+];
+
+// RFC 5009 8: only the trust domain authorises early media. What a UE may say is that it understands the header, in the
+// request that starts a call.
+const understands: Sieve<Removed> = (value) =>
+  filterList(value, (element) => element.trim().toLowerCase() === "supported");
+
+const towards = {
+  coreRequest: new Map([...coreSieves, ["p-early-media", understands]]),
+  coreResponse: new Map([...coreSieves, ["p-early-media", dropped]]),
+  access: new Map([...agreement, ...droppedAll(towardsUe)]),
+  // RFC 3325 7: an identity the caller wants kept private stays inside the trust domain.
+  accessPrivate: new Map([...agreement, ...droppedAll(towardsUe), ["p-asserted-identity", dropped]]),
+} satisfies Readonly<Record<string, ReadonlyMap<string, Sieve<Removed>>>>;
 
 const wants = (message: SipMessage, privacy: string): boolean =>
   headerValues(message, "privacy").some((value) =>
@@ -89,17 +101,14 @@ const wants = (message: SipMessage, privacy: string): boolean =>
 
 /** A message that came from the other side, fit to go on towards `side`. */
 export const scrub = <M extends SipMessage>(message: M, side: Side): Scrubbed<M> => {
-  const removed: string[] = [];
-  let out = withoutAgreement(message, removed);
-  const agreement = removed.length;
-  if (side === "core") {
-    out = without(out, fromUe, removed);
-    // RFC 7315 4.4: only the network may mark access information as network-provided.
-    out = withoutEarlyMedia(filterHeaderList(out, "p-access-network-info", (element) => !isNetworkProvided(element)));
-  } else {
-    out = without(out, towardsUe, removed);
-    // RFC 3325 7: an identity the caller wants kept private stays inside the trust domain.
-    if (wants(out, "id")) out = without(out, ["p-asserted-identity"], removed);
-  }
-  return { message: out, removed: removed.slice(0, agreement) };
+  const removed: Removed = [];
+  const sieves =
+    side === "core"
+      ? message.kind === "request"
+        ? towards.coreRequest
+        : towards.coreResponse
+      : wants(message, "id")
+        ? towards.accessPrivate
+        : towards.access;
+  return { message: sieveHeaders(message, sieves, removed), removed };
 };

@@ -134,6 +134,47 @@ export const filterHeaderList = <M extends SipMessage>(
   return changed ? withHeaders(message, headers) : message;
 };
 
+/** The elements `keep` lets stand, as a value; the value itself where it keeps all, undefined where it keeps none. */
+export const filterList = (value: string, keep: (element: string) => boolean): string | undefined => {
+  const elements = splitList(value);
+  let kept: string[] | undefined;
+  for (let at = 0; at < elements.length; at += 1) {
+    const element = elements[at] as string;
+    if (keep(element)) kept?.push(element);
+    else kept ??= elements.slice(0, at);
+  }
+  if (kept === undefined) return value;
+  return kept.length === 0 ? undefined : kept.join(", ");
+};
+
+/** What becomes of a header's value: undefined drops the field, the same value leaves it as it was written. */
+export type Sieve<C> = (value: string, context: C) => string | undefined;
+
+/**
+ * Edits all headers in one pass. `sieves` are by canonical (lower-case, long) name; fields of other names pass. A message
+ * that loses nothing comes back itself.
+ */
+export const sieveHeaders = <M extends SipMessage, C>(
+  message: M,
+  sieves: ReadonlyMap<string, Sieve<C>>,
+  context: C,
+): M => {
+  const { headers } = message;
+  let out: HeaderField[] | undefined;
+  for (let at = 0; at < headers.length; at += 1) {
+    const field = headers[at] as HeaderField;
+    const sieve = sieves.get(field.name);
+    const value = sieve === undefined ? field.value : sieve(field.value, context);
+    if (value === field.value) {
+      out?.push(field);
+      continue;
+    }
+    out ??= headers.slice(0, at);
+    if (value !== undefined) out.push(replaceFieldValue(field, value));
+  }
+  return out === undefined ? message : withHeaders(message, out);
+};
+
 /** Drops the first element of that name, the top Via or Route, also where it shares its field with others. */
 export const removeTopListElement = <M extends SipMessage>(message: M, name: string): M => {
   let top = true;

@@ -7,6 +7,7 @@ export { writeMessage } from "./write.ts";
 export {
   appendHeader,
   filterHeaderList,
+  filterList,
   headerList,
   headerValue,
   headerValues,
@@ -15,8 +16,10 @@ export {
   removeTopListElement,
   replaceHeader,
   setHeader,
+  sieveHeaders,
   topListElement,
 } from "./headers.ts";
+export type { Sieve } from "./headers.ts";
 export { fromUtf8, isToken, quote, unquote, utf8 } from "./chars.ts";
 export { canonicalName } from "./names.ts";
 export { splitList } from "./list.ts";

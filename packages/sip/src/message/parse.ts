@@ -144,6 +144,12 @@ export const parseMessage = (octets: Uint8Array, options: { readonly limits?: Si
   if (bodyLength > available) return refuse({ code: "body-length", offset: whole.length }, head, method, uri);
   if (bodyLength > limits.maxBody) return refuse({ code: "body-size", offset: bodyStart }, head, method, uri);
   const body = bodyLength === 0 ? noBody : Buffer.from(whole.subarray(bodyStart, bodyStart + bodyLength));
-  const message: SipMessage = { ...start.line, startLine: head.startLine, headers: head.fields, body };
+  const { line } = start;
+  const { startLine, fields: headers } = head;
+  // Written out, not spread: one shape with the edited ones.
+  const message: SipMessage =
+    line.kind === "request"
+      ? { kind: "request", method: line.method, uri: line.uri, startLine, headers, body }
+      : { kind: "response", status: line.status, reason: line.reason, startLine, headers, body };
   return { ok: true, message, surplus: available - bodyLength };
 };

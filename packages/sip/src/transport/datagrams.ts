@@ -10,6 +10,9 @@ import type { Flow, ListenSpec, SipTarget } from "./flow.ts";
 /** The largest UDP payload over IPv4 without options. */
 const maxDatagram = 65_507;
 
+/** What comes during a pause of the event loop waits in the kernel; it gives what its own limit allows. */
+const receiveBuffer = 4_194_304;
+
 export interface DatagramPoint {
   readonly name: string;
   readonly local: Endpoint;
@@ -40,7 +43,7 @@ export const openDatagramPoint = async (
     peerNames: [],
   });
   const socket: Datagram = await open(
-    { address: spec.address, port: spec.port },
+    { address: spec.address, port: spec.port, receiveBuffer },
     {
       onMessage: (octets, from) => {
         // RFC 5626 4.4: a keep-alive datagram says nothing; only its source would ever be of interest.
