@@ -1,5 +1,4 @@
 // What the rooms of this element share: configuration, ports and the tables each of them owns. No behaviour here.
-import type { KeyObject } from "node:crypto";
 import type { Clock, Log, Random } from "@sallyport/kit";
 import type { SipTarget, SipTransport, Transactions } from "@sallyport/sip";
 import type { EdgeConfig } from "./config.ts";
@@ -16,7 +15,8 @@ export interface EdgeContext {
   readonly log: Log;
   readonly counters: EdgeCounters;
   readonly tokens: Tokens;
-  readonly loopKey: KeyObject;
+  /** Makes the marks in our branches ours. */
+  readonly loopKey: string;
   readonly points: Points;
   readonly bindings: Bindings;
   readonly trust: CoreTrust;

@@ -26,18 +26,27 @@ export interface CounterView {
 /** Distinct label sets kept; labels never come from the wire, so this bound is a safety net. */
 const maxSeries = 512;
 
+interface Series {
+  readonly name: CounterName;
+  readonly labels: Readonly<Record<string, string>>;
+  value: number;
+}
+
 export const createCounters = (): EdgeCounters => {
-  const series = new Map<
-    string,
-    { readonly name: CounterName; readonly labels: Readonly<Record<string, string>>; value: number }
-  >();
+  // Names and values of labels are words of our own: the separator is in none of them.
+  const series = new Map<string, Series>();
+  const keyOf = (name: CounterName, labels: Readonly<Record<string, string>>): string => {
+    let key: string = name;
+    for (const label in labels) key += `|${label}=${labels[label]}`;
+    return key;
+  };
   return {
-    count: (name, labels = {}) => {
-      const key = JSON.stringify([name, labels]);
+    count: (name, labels) => {
+      const key = labels === undefined ? name : keyOf(name, labels);
       const found = series.get(key);
       if (found !== undefined) found.value += 1;
-      else if (series.size < maxSeries) series.set(key, { name, labels, value: 1 });
+      else if (series.size < maxSeries) series.set(key, { name, labels: labels ?? {}, value: 1 });
     },
-    snapshot: () => [...series.values()].map(({ name, labels, value }) => ({ name, labels, value })),
+    snapshot: () => Array.from(series.values(), ({ name, labels, value }) => ({ name, labels, value })),
   };
 };

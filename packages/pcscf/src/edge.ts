@@ -1,5 +1,5 @@
 // A running P-CSCF (IMS-ALG): opens its ports, wires the rooms together, closes all of it again. Decides nothing.
-import { createSecretKey } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
 import type { GatewayStatus, IqListening } from "@sallyport/iq";
 import {
@@ -182,8 +182,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       },
     });
     closing.push(() => bindings.close());
-    const isRegistered = (flowId: string): boolean => bindings.onFlow(flowId).length > 0;
-    gate = createGate({ clock, config, counters, transport, isRegistered });
+    gate = createGate({ clock, config, counters, transport, isRegistered: (flow) => bindings.isOnFlow(flow) });
     const loaded = sealer === undefined ? [] : await loadCalls({ store, sealer, log });
     const access: ListeningPoint[] = [];
     for (const [index, listener] of config.access.entries())
@@ -208,7 +207,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       log,
       counters,
       tokens: createTokens(key),
-      loopKey: createSecretKey(key),
+      loopKey: createHmac("sha256", key).update("loop mark").digest("base64url"),
       points: createPoints([...access, ...core]),
       bindings,
       trust: createCoreTrust(config.core),

@@ -1,4 +1,3 @@
-import { createSecretKey } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRequest, headerList, parseMessage, writeMessage, type SipRequest } from "@sallyport/sip";
@@ -209,13 +208,13 @@ describe("routing", () => {
   });
 
   it("RFC 3261 16.3 step 4: the same request again is a loop, with another Request-URI it is a spiral", () => {
-    const key = createSecretKey(Buffer.alloc(32, 1));
+    const key = "a key of this edge";
     const first = request([]);
     const via = `SIP/2.0/TCP 127.0.0.1:5070;branch=z9hG4bKabc.${loopMark(key, first)}`;
     const again = request([["Via", via]]);
-    expect(hasLooped(again, loopMark(key, again), points.isOurs)).toBe(true);
+    expect(hasLooped(again, () => loopMark(key, again), points.isOurs)).toBe(true);
     const spiral = { ...again, uri: "sip:bob@10.0.0.9" };
-    expect(hasLooped(spiral, loopMark(key, spiral), points.isOurs)).toBe(false);
+    expect(hasLooped(spiral, () => loopMark(key, spiral), points.isOurs)).toBe(false);
   });
 
   it("RFC 3261 16.6 step 3: Max-Forwards counts down, is refused at zero and written where it is missing", () => {

@@ -50,7 +50,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
   const legs = new Map<string, Leg>();
   const perBinding = new Map<string, Set<Leg>>();
   const unsettled = new Set<Promise<void>>();
-  let ended: readonly CallView[] = [];
+  /** The last calls that ended, newest last; the oldest of them go in one swoop. */
+  const ended: CallView[] = [];
   const { limits } = ctx.config;
   const env: CallEnvironment = { random: ctx.random, limits };
 
@@ -59,7 +60,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     const siblings = perBinding.get(leg.bindingId);
     siblings?.delete(leg);
     if (siblings?.size === 0) perBinding.delete(leg.bindingId);
-    ended = [view, ...ended].slice(0, limits.endedCalls);
+    ended.push(view);
+    if (ended.length >= 2 * limits.endedCalls) ended.splice(0, ended.length - limits.endedCalls);
     ctx.counters.count("calls_total", { side: view.direction, security: view.security, reason: view.reason });
     const settling = leg.settled();
     unsettled.add(settling);
@@ -155,7 +157,10 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     flowBack: (binding) => {
       for (const leg of ofBinding(binding.id)) leg.feed({ kind: "flow-back" });
     },
-    views: () => [...[...legs.values()].map((leg) => leg.view()), ...ended],
+    views: () => [
+      ...Array.from(legs.values(), (leg) => leg.view()),
+      ...(limits.endedCalls === 0 ? [] : ended.slice(-limits.endedCalls).toReversed()),
+    ],
     gatewayBack: (id) => {
       for (const leg of legs.values()) leg.gatewayBack(id);
     },

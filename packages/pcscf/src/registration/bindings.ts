@@ -21,6 +21,8 @@ export interface Bindings {
   alongPath(path: string, requestUri: string): Binding | undefined;
   /** Bindings registered over a flow, newest last. */
   onFlow(flowId: string): readonly Binding[];
+  /** Whether anybody is registered over a flow. */
+  isOnFlow(flowId: string): boolean;
   /** Takes effect at once; resolves when the store has it. */
   put(binding: Binding): Promise<void>;
   drop(id: string): Promise<void>;
@@ -116,6 +118,10 @@ export const createBindings = async (options: {
       return all.find(({ contact }) => sameContactUri(contact, requestUri)) ?? all[0];
     },
     onFlow: (flowId) => [...(byFlow.get(flowId) ?? [])].flatMap((id) => live(id) ?? []),
+    isOnFlow: (flowId) => {
+      for (const id of byFlow.get(flowId) ?? []) if (live(id) !== undefined) return true;
+      return false;
+    },
     put: async (binding) => {
       const before = byId.get(binding.id);
       if (before !== undefined) unlink(before);

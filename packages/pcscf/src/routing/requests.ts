@@ -171,7 +171,7 @@ export const createRequests = (
         const unknown = unknownProxyTags(request);
         if (unknown.length > 0) return refuse(transaction, 420, undefined, [["Unsupported", unknown.join(", ")]]);
       }
-      if (hasLooped(request, loopMark(ctx.loopKey, request), ctx.points.isOurs)) return refuse(transaction, 482);
+      if (hasLooped(request, () => loopMark(ctx.loopKey, request), ctx.points.isOurs)) return refuse(transaction, 482);
       const arrived = arrive(request, ctx.points, ctx.tokens);
       // An OPTIONS that means us asks whether we live. RFC 3261 11.
       if (request.method === "OPTIONS" && isForUs(ctx, arrived.request)) return refuse(transaction, 200);
