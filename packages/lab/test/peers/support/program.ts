@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { createSocket } from "node:dgram";
 import { tmpdir } from "node:os";
+import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { until } from "../../../src/demo/await.ts";
 
@@ -19,6 +20,8 @@ export interface Program {
   readonly code: number | undefined;
   /** Settles with its exit code once it has ended. */
   readonly ended: Promise<number>;
+  /** Writes to its standard input, where there is one (`onLine`); the end of it comes with `stop`. */
+  write(text: string): void;
   /** Asks it to end, then makes it. */
   stop(): Promise<void>;
 }
@@ -27,6 +30,8 @@ export interface Start {
   readonly program: string;
   readonly args: readonly string[];
   readonly folder: string;
+  /** Each whole line of its standard output. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** Whether a program is installed. */
@@ -39,10 +44,10 @@ export const temporaryFolder = async (name: string): Promise<{ readonly path: st
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
 };
 
-export const start = ({ program, args, folder }: Start): Program => {
+export const start = ({ program, args, folder, onLine }: Start): Program => {
   const child = spawn("timeout", ["--kill-after=3", String(longestS), program, ...args], {
     cwd: folder,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, TERM: "xterm", HOME: folder },
   });
   let output = "";
@@ -52,6 +57,10 @@ export const start = ({ program, args, folder }: Start): Program => {
   };
   child.stdout.on("data", keep);
   child.stderr.on("data", keep);
+  // A peer that has ended does not read any more.
+  child.stdin.on("error", () => undefined);
+  if (onLine === undefined) child.stdin.end();
+  else createInterface({ input: child.stdout }).on("line", onLine);
   const ended = new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (status) => {
@@ -67,6 +76,7 @@ export const start = ({ program, args, folder }: Start): Program => {
       return code;
     },
     ended,
+    write: (text) => void child.stdin.write(text),
     stop: async () => {
       if (code === undefined) child.kill("SIGTERM");
       await ended;
