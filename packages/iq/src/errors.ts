@@ -49,6 +49,13 @@ export const iqErrors = defineErrors({
     summary: "The access gateway refused a command.",
     action: "Compare what the gateway supports with the policy of the edge.",
     sipStatus: 500,
+    h248Error: 501,
+  },
+  SALLY_IQ_MEDIA_REFUSED: {
+    summary: "The access gateway can not do the media that was asked for.",
+    action:
+      "Compare the suites and profiles of the edge's policy with what the gateway supports, and that both call Iq protected.",
+    sipStatus: 488,
     h248Error: 449,
   },
   SALLY_IQ_CONTEXT_GONE: {

@@ -29,6 +29,8 @@ export type {
   LossReason,
 } from "./controller/types.ts";
 export type { HeldEnd, HeldStream, IqContextState } from "./controller/held.ts";
+export { refusalTable, sipRefusal } from "./controller/refusals.ts";
+export type { Refusal } from "./controller/refusals.ts";
 export { createIqController } from "./controller/controller.ts";
 export { createIqGateway } from "./gateway/gateway.ts";
 export type {

@@ -79,7 +79,7 @@ describe("one edge, several gateways", () => {
     const edge = await here.edge();
     const [a, b] = [await here.gateway("gw-a", edge), await here.gateway("gw-b", edge)];
     const said = [refusing(a.handler as never, 449), refusing(b.handler as never, 449)];
-    expect((await failure(edge.controller.add(undefined, reservation))).code).toBe("SALLY_IQ_REFUSED");
+    expect((await failure(edge.controller.add(undefined, reservation))).code).toBe("SALLY_IQ_MEDIA_REFUSED");
     expect(said.map(({ count }) => count)).toEqual([1, 0]);
   });
 

@@ -350,7 +350,7 @@ describe("keys", () => {
     await up(at);
     expect(status(at).protected).toBe(true);
     const error = await failure(at.controller.add("gw-a", configuration));
-    expect(error).toMatchObject({ code: "SALLY_IQ_REFUSED", sipStatus: 500 });
+    expect(error).toMatchObject({ code: "SALLY_IQ_MEDIA_REFUSED", sipStatus: 488 });
     expect(error.message).toContain("449");
     expect(handler.adds).toHaveLength(0);
     expect(handler.held.size).toBe(0);

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { parseSipUri } from "@sallyport/sip";
 import * as z from "zod";
 import { overloadLimits, sourceLimits, transportLimits } from "./admission/config.ts";
+import { iqSchema } from "./iq/config.ts";
 import { policySchema } from "./policy.ts";
 import { storeSchema } from "./state/config.ts";
 
@@ -100,48 +101,21 @@ const core = z
   })
   .describe("The side of the IMS core.");
 
-const gateway = z.strictObject({
-  id: z.string().min(1).max(64).describe("Name of the gateway in logs and views."),
-  mid: z.string().min(1).max(128).describe("Its H.248 message identifier, such as <gw-a.example> or [192.0.2.1]:2944."),
-  certificateName: z
-    .string()
-    .min(1)
-    .max(253)
-    .optional()
-    .describe("Name its certificate must carry; the host of mid when left out."),
-  protectedBelow: z
-    .boolean()
-    .default(false)
-    .describe(
-      "Iq to this gateway is protected by a lower layer (IPsec), so keys may pass without TLS (TS 33.328 6.2.1.3).",
-    ),
-});
-
-const iq = z
-  .strictObject({
-    mid: z.string().min(1).max(128).describe("Our H.248 message identifier, such as <edge-a.example>."),
-    listen: z
-      .strictObject({
-        protocol: z.enum(["tls", "tcp", "udp"]).describe("H.248 transport."),
-        address,
-        port,
-        tls: tls.optional(),
-      })
-      .refine(needsTls, tlsMissing)
-      .refine(
-        (point) => point.protocol !== "tls" || point.tls?.ca !== undefined,
-        "Iq over tls needs the ca of the gateways",
-      )
-      .describe("Where gateways connect."),
-    gateways: z.array(gateway).min(1).max(64).describe("Gateways that may serve this edge; nobody else may register."),
-    lab: z.boolean().default(false).describe("Unprotected loopback may carry keys. For the lab only."),
-    accessRealm: z.string().min(1).max(64).optional().describe("IP realm of the access side (ipdc/realm)."),
-    coreRealm: z.string().min(1).max(64).optional().describe("IP realm of the core side (ipdc/realm)."),
-    latch: z.boolean().default(true).describe("Let the gateway follow the authenticated source of a UE's media (NAT)."),
-    inactivityMs: duration("End a call whose secured media is silent this long, ms; 0 never.", 0, 3_600_000),
-    commandTimeoutMs: z.int().min(100).max(60_000).default(4000).describe("How long a gateway command may take, ms."),
-  })
-  .describe("The Iq interface to the access gateways (H.248).");
+const iq = iqSchema(
+  z
+    .strictObject({
+      protocol: z.enum(["tls", "tcp", "udp"]).describe("H.248 transport."),
+      address,
+      port,
+      tls: tls.optional(),
+    })
+    .refine(needsTls, tlsMissing)
+    .refine(
+      (point) => point.protocol !== "tls" || point.tls?.ca !== undefined,
+      "Iq over tls needs the ca of the gateways",
+    )
+    .describe("Where gateways connect."),
+);
 
 const limits = z
   .strictObject({

@@ -63,6 +63,13 @@ export interface Edge {
   registrations(): readonly RegistrationView[];
   calls(): readonly CallView[];
   gateways(): readonly GatewayStatus[];
+  /** No new calls at this gateway from now on, or again; its calls stay until they end. @throws SALLY_IQ_UNKNOWN_GATEWAY */
+  drainGateway(id: string, on: boolean): GatewayStatus;
+  /**
+   * Sends a gateway to another edge, named by its message identifier; calls it still has are moved to others. Rejects
+   * SALLY_IQ_* where it can not be told or does not want to.
+   */
+  handOffGateway(id: string, mgc: string): Promise<void>;
   counters(): readonly CounterView[];
   counts(): {
     readonly calls: number;
@@ -251,6 +258,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       registrations: () => bindings.all().map((binding) => registrationView(binding, clock.now())),
       calls: () => calls.views(),
       gateways: () => iq.gateways(),
+      drainGateway: (id, on) => iq.drain(id, on),
+      handOffGateway: (id, mgc) => iq.handOff(id, mgc),
       counters: () => ctx.counters.snapshot(),
       counts: () => ({
         calls: calls.live,

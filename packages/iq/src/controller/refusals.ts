@@ -6,18 +6,39 @@ import { iqErrors } from "../errors.ts";
 
 type IqCode = keyof typeof iqErrors.catalogue;
 
-const rooms: readonly (readonly [code: IqCode, h248: readonly number[]])[] = [
+/** One row of the way from H.248 to SIP; the way back is `h248Error` of the catalogue. */
+export interface Refusal {
+  readonly code: IqCode;
+  /** H.248 error codes that mean it. */
+  readonly h248: readonly number[];
+  /** What the UE or the core is answered. */
+  readonly sip: 488 | 500 | 503;
+  /** Retry-After of a 503, seconds (RFC 3261 20.33). */
+  readonly retryAfter?: number;
+}
+
+export const refusalTable: readonly Refusal[] = [
   // 412 no context identifiers, 432 no terminations, 434 context full, 510 resources, 512/513 no event or signal, 526 bandwidth
-  ["SALLY_IQ_NO_RESOURCES", [412, 432, 434, 510, 512, 513, 526]],
+  { code: "SALLY_IQ_NO_RESOURCES", h248: [412, 432, 434, 510, 512, 513, 526], sip: 503, retryAfter: 5 },
   // 502 not ready, 503 unavailable, 506 too many pendings, 511 busy
-  ["SALLY_IQ_BUSY", [502, 503, 506, 511]],
+  { code: "SALLY_IQ_BUSY", h248: [502, 503, 506, 511], sip: 503, retryAfter: 5 },
   // 504 unauthorised, 505 before the ServiceChange reply: the gateway does not take us for its controller
-  ["SALLY_IQ_GATEWAY_LOST", [504, 505]],
+  { code: "SALLY_IQ_GATEWAY_LOST", h248: [504, 505], sip: 503, retryAfter: 5 },
+  { code: "SALLY_IQ_NO_GATEWAY", h248: [], sip: 503, retryAfter: 10 },
+  { code: "SALLY_IQ_TIMEOUT", h248: [], sip: 503, retryAfter: 5 },
+  { code: "SALLY_IQ_CLOSED", h248: [], sip: 503 },
   // 411 unknown context, 430/431 unknown termination, 435 in another context
-  ["SALLY_IQ_CONTEXT_GONE", [411, 430, 431, 435]],
+  { code: "SALLY_IQ_CONTEXT_GONE", h248: [411, 430, 431, 435], sip: 500 },
+  // 449 suite, key or value not supported, 472 keys missing, 473 conflicting values, 474 bad SDP, 515 media type (TS 29.334 5.17.1)
+  { code: "SALLY_IQ_MEDIA_REFUSED", h248: [449, 472, 473, 474, 515], sip: 488 },
 ];
 
-const codeOf = new Map(rooms.flatMap(([code, numbers]) => numbers.map((number) => [number, code] as const)));
+const codeOf = new Map(refusalTable.flatMap(({ code, h248 }) => h248.map((number) => [number, code] as const)));
+const rowOf = new Map<string, Refusal>(refusalTable.map((row) => [row.code, row]));
+
+/** What a failed procedure becomes in SIP; what is in no row is an error of ours: 500. */
+export const sipRefusal = (code: string | undefined): Pick<Refusal, "sip" | "retryAfter"> =>
+  rowOf.get(code ?? "") ?? { sip: 500 };
 
 /** Every other code means that we asked for something this gateway does not do, or asked wrongly. */
 export const iqError = (error: H248Error, where: string): SallyportError =>

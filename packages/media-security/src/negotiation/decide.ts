@@ -105,6 +105,6 @@ const onGatewayRefused = (state: Negotiation, request: number, status: number, s
   const refused = { ...next, refused: "gateway-refused" as const };
   // Nothing was sent on yet: the offer is refused and everything is as before.
   if (pending.after === "failed") return { state: refused, effects: [] };
-  const sipStatus = status === 500 ? 500 : 503;
+  const sipStatus = status === 500 || status === 488 ? status : 503;
   return { state: refused, effects: [{ kind: "refuse", status: sipStatus, reason: "gateway-refused" }] };
 };

@@ -4,6 +4,7 @@ import type { Timer } from "@sallyport/kit";
 import type { IqContext, IqNotification } from "@sallyport/iq";
 import { summarise, type Side } from "@sallyport/media-security";
 import {
+  appendHeader,
   createResponse,
   type ClientHandlers,
   type ClientTransaction,
@@ -91,6 +92,8 @@ class CallLeg implements Leg {
   #state: CallState;
   #binding: Binding;
   #unsettled: boolean;
+  /** Seconds, of the gateway's last refusal. */
+  #retryAfter: number | undefined;
   #exchanges = 0;
   #busy = false;
   #finished = false;
@@ -249,6 +252,7 @@ class CallLeg implements Leg {
     this.#unsettled = false;
     this.#media.carryOut(plan, (reply) => {
       if (reply.ok) return this.feed({ kind: "gateway-done", request, access: reply.access, core: reply.core });
+      this.#retryAfter = reply.retryAfter;
       this.#ctx.counters.count("gateway_failures_total", { code: reply.code });
       this.#ctx.log.warn("gateway refused", { call: this.#facts.id, code: reply.code });
       return this.feed({ kind: "gateway-refused", request, status: reply.status });
@@ -336,7 +340,10 @@ class CallLeg implements Leg {
     if (server === undefined) return;
     const { request, toTag } = server;
     this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
-    server.respond(createResponse(request, status, undefined, { toTag }));
+    const refusal = createResponse(request, status, undefined, { toTag });
+    // RFC 3261 20.33: the gateways were full or gone, not this edge.
+    const later = status === 503 ? this.#retryAfter : undefined;
+    server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
   }
 
   #countEvidence({ evidence }: CallEffect & { readonly kind: "evidence" }): void {

@@ -11,6 +11,7 @@ import {
 } from "@sallyport/iq";
 import type { EdgeConfig } from "../config.ts";
 import { readTls } from "../files.ts";
+import { present } from "../present.ts";
 
 /** Makes a controller; tests put another in its place. */
 export type IqFactory = (options: IqControllerOptions) => Promise<IqController>;
@@ -46,12 +47,15 @@ const controllerConfig = async (iq: EdgeConfig["iq"]): Promise<IqControllerConfi
         ...(material?.ca === undefined ? {} : { tls: { key: material.key, cert: material.cert, ca: material.ca } }),
       },
     ],
-    gateways: iq.gateways.map(({ certificateName, ...gateway }) => ({
-      ...gateway,
-      ...(certificateName === undefined ? {} : { certificateName }),
-    })),
+    gateways: iq.gateways.map(present),
     lab: iq.lab,
     commandTimeoutMs: iq.commandTimeoutMs,
+    tryMs: iq.tryMs,
+    addBudgetMs: iq.addBudgetMs,
+    heartbeat: present(iq.heartbeat),
+    failoverMs: iq.failoverMs,
+    keepContextsMs: iq.keepContextsMs,
+    watchRoot: true,
   };
 };
 

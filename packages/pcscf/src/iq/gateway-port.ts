@@ -1,7 +1,15 @@
 // Carries the plans of media-security to a gateway over Iq and brings back addresses or a refusal. Knows no SIP message.
 // TS 33.328 6.2.1.3, TS 23.334 8; it adds what a plan does not say: realms, latching, inactivity.
 import { SallyportError } from "@sallyport/kit";
-import type { CallEndPlan, IqContext, IqContextState, IqController, IqStatistics, StreamPlan } from "@sallyport/iq";
+import {
+  sipRefusal,
+  type CallEndPlan,
+  type IqContext,
+  type IqContextState,
+  type IqController,
+  type IqStatistics,
+  type StreamPlan,
+} from "@sallyport/iq";
 import type { GatewayPlan, LegAddress, LegWish } from "@sallyport/media-security";
 import type { EdgeConfig } from "../config.ts";
 
@@ -12,7 +20,8 @@ export type GatewayReply =
       readonly access: readonly LegAddress[];
       readonly core: readonly LegAddress[];
     }
-  | { readonly ok: false; readonly status: 500 | 503; readonly code: string };
+  /** `retryAfter`: seconds after which it may be worth another try. */
+  | { readonly ok: false; readonly status: 488 | 500 | 503; readonly code: string; readonly retryAfter?: number };
 
 export interface GatewayPort {
   /** `held` is the context the call has; undefined before its first plan. Never rejects. */
@@ -48,8 +57,14 @@ const streamPlans = (plan: GatewayPlan, settings: IqSettings): readonly StreamPl
   }));
 
 const refusal = (error: unknown): GatewayReply => {
-  const known = error instanceof SallyportError ? error : undefined;
-  return { ok: false, status: known?.sipStatus === 500 ? 500 : 503, code: known?.code ?? "SALLY_EDGE_GATEWAY" };
+  const code = error instanceof SallyportError ? error.code : undefined;
+  const { sip, retryAfter } = sipRefusal(code);
+  return {
+    ok: false,
+    status: sip,
+    code: code ?? "SALLY_EDGE_GATEWAY",
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
 };
 
 export const createGatewayPort = (iq: IqController, settings: IqSettings): GatewayPort => ({

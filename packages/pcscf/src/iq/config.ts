@@ -1,0 +1,90 @@
+// The iq section of an edge's configuration: its gateways, what each may serve, and how soon a lost one is noticed.
+import * as z from "zod";
+
+const ms = (what: string, fallback: number, least: number, most: number) =>
+  z.int().min(least).max(most).default(fallback).describe(`${what}, ms.`);
+
+const realm = z.string().min(1).max(64);
+
+const gateway = z.strictObject({
+  id: z.string().min(1).max(64).describe("Name of the gateway in logs and views."),
+  mid: z.string().min(1).max(128).describe("Its H.248 message identifier, such as <gw-a.example> or [192.0.2.1]:2944."),
+  certificateName: z
+    .string()
+    .min(1)
+    .max(253)
+    .optional()
+    .describe("Name its certificate must carry; the host of mid when left out."),
+  protectedBelow: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Iq to this gateway is protected by a lower layer (IPsec), so keys may pass without TLS (TS 33.328 6.2.1.3).",
+    ),
+  realms: z
+    .array(realm)
+    .min(1)
+    .max(64)
+    .optional()
+    .describe("IP realms it serves (ipdc/realm); all when left out. A call goes where both its realms are served."),
+  weight: z.int().min(1).max(1000).default(1).describe("Its share of new calls against other gateways."),
+  capacity: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      "Calls it may hold for this edge; emergency calls are above it. Without it the gateway itself says when it is full.",
+    ),
+});
+
+const heartbeat = z
+  .strictObject({
+    intervalMs: ms("Time between two empty audits of a gateway", 10_000, 50, 3_600_000),
+    timeoutMs: z
+      .int()
+      .min(50)
+      .max(60_000)
+      .optional()
+      .describe(
+        "How long one may stay unanswered, ms; the interval or commandTimeoutMs, whichever is less, when left out.",
+      ),
+    misses: z.int().min(1).max(10).default(2).describe("Unanswered ones in a row after which a gateway is down."),
+  })
+  .prefault({})
+  .describe(
+    "How a gateway that hangs, or one on UDP, is noticed: within intervalMs + misses * timeoutMs. A broken TLS or TCP connection is noticed at once.",
+  );
+
+/** `listen` is where gateways connect. */
+export const iqSchema = <L extends z.ZodType>(listen: L) =>
+  z
+    .strictObject({
+      mid: z.string().min(1).max(128).describe("Our H.248 message identifier, such as <edge-a.example>."),
+      listen,
+      gateways: z
+        .array(gateway)
+        .min(1)
+        .max(64)
+        .describe("Gateways that may serve this edge; nobody else may register."),
+      lab: z.boolean().default(false).describe("Unprotected loopback may carry keys. For the lab only."),
+      accessRealm: realm.optional().describe("IP realm of the access side (ipdc/realm)."),
+      coreRealm: realm.optional().describe("IP realm of the core side (ipdc/realm)."),
+      latch: z
+        .boolean()
+        .default(true)
+        .describe("Let the gateway follow the authenticated source of a UE's media (NAT)."),
+      inactivityMs: ms("End a call whose secured media is silent this long; 0 never", 0, 0, 3_600_000),
+      commandTimeoutMs: ms("How long a gateway command may take", 4000, 100, 60_000),
+      tryMs: ms("How long one gateway may take for a new call while others can still be asked", 1500, 50, 60_000),
+      addBudgetMs: ms("How long all gateways together may take for a new call", 8000, 100, 30_000),
+      heartbeat,
+      failoverMs: ms(
+        "How long a gateway whose connection is lost may take to come back with its calls, where another can take them",
+        600,
+        0,
+        60_000,
+      ),
+      keepContextsMs: ms("The same where no other gateway can take them", 30_000, 0, 3_600_000),
+    })
+    .describe("The Iq interface to the access gateways (H.248).");

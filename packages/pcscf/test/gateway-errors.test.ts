@@ -1,0 +1,144 @@
+// What a gateway says no with, seen by a SIP caller: a whole edge with a real controller, and a gateway that answers as told.
+import {
+  refusal,
+  createIqController,
+  createIqGateway,
+  refusalTable,
+  type IqGateway,
+  type IqGatewayHandler,
+} from "@sallyport/iq";
+import { seededRandom, silentLog } from "@sallyport/kit";
+import { headerValue } from "@sallyport/sip";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { establishOriginating, originate } from "./support/calls.ts";
+import { openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
+import { ueOffer } from "./support/sdp.ts";
+
+interface Told {
+  /** The error of every command of that kind from now on. */
+  add: number | undefined;
+  modify: number | undefined;
+  readonly held: Set<number>;
+}
+
+let scenario: Scenario;
+let alice: TestUe;
+let gateway: IqGateway;
+let told: Told;
+
+const scripted = (script: Told): IqGatewayHandler => {
+  let last = 0;
+  let port = 30_000;
+  return {
+    add: async ({ context, name, streams }) => {
+      if (script.add !== undefined) return refusal(script.add, "as told");
+      const id = context === "new" ? ++last : context;
+      script.held.add(id);
+      const chosen = streams.flatMap(({ stream, local }) => {
+        if (local?.kind !== "describe") return [];
+        const at = { kind: "given", value: (port += 2) } as const;
+        return [
+          { stream, local: { ...local.text, address: { kind: "given", value: "192.0.2.5" } as const, port: at } },
+        ];
+      });
+      return { ok: true, value: { context: id, termination: `ip/1/${name.side}/${id}`, chosen } };
+    },
+    modify: async ({ context }) => {
+      if (script.modify !== undefined) return refusal(script.modify, "as told");
+      return script.held.has(context) ? { ok: true, value: [] } : refusal(411, String(context));
+    },
+    subtract: async ({ context }) =>
+      script.held.delete(context) ? { ok: true, value: [] } : refusal(411, String(context)),
+    contexts: () => [...script.held].map((context) => ({ context, terminations: [] })),
+    clear: async () => script.held.clear(),
+  };
+};
+
+beforeEach(async () => {
+  told = { add: undefined, modify: undefined, held: new Set() };
+  scenario = await openScenario({
+    createIq: createIqController,
+    change: (config) => ({ ...config, iq: { ...config.iq, lab: true } }),
+  });
+  gateway = await createIqGateway({
+    config: {
+      mid: "<gw-a.example>",
+      lab: true,
+      controllers: [{ protocol: "tcp", address: "127.0.0.1", port: scenario.edge.iq?.port ?? 0 }],
+    },
+    clock: scenario.clock,
+    log: silentLog,
+    random: seededRandom("gateway"),
+    handler: scripted(told),
+  });
+  await until(() => {
+    // Its first wait is on the clock that stands still.
+    scenario.clock.advance(1);
+    return scenario.edge.gateways()[0]?.state === "up" && gateway.state().registered;
+  }, "the gateway");
+  alice = await scenario.ue("alice");
+  await alice.register();
+});
+
+afterEach(async () => {
+  const closing = gateway.close();
+  for (let turn = 0; turn < 200; turn += 1) {
+    scenario.clock.advance(10);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closing;
+  await scenario.close();
+});
+
+const call = (callId: string) =>
+  alice.send(alice.request("INVITE", "sip:carol@far.example", { body: ueOffer(), callId })).final();
+
+const codes = refusalTable.flatMap(({ h248, sip, retryAfter }) => h248.map((code) => ({ code, sip, retryAfter })));
+
+describe("H.248 errors as a SIP caller sees them", () => {
+  it.each(codes.map((row) => [row.code, row.sip, row.retryAfter] as const))(
+    "Add answered %i: the INVITE gets %i, Retry-After %s, and the next one goes through once the gateway can",
+    async (code, status, retryAfter) => {
+      told.add = code;
+      const refused = await call("refused");
+      expect(refused.status).toBe(status);
+      expect(headerValue(refused, "retry-after")).toBe(retryAfter === undefined ? undefined : String(retryAfter));
+      expect(scenario.core.requests.all.some(({ request }) => request.method === "INVITE")).toBe(false);
+      told.add = undefined;
+      // Longer than a busy gateway is left alone.
+      scenario.clock.advance(600);
+      await establishOriginating(scenario, alice);
+      expect(scenario.edge.counts().contexts).toBe(1);
+    },
+  );
+
+  it("an error in no row is ours: 500", async () => {
+    told.add = 501;
+    expect((await call("refused")).status).toBe(500);
+  });
+
+  it.each([411, 430, 449, 510, 511])(
+    "Modify answered %i: the call is not continued in the clear, both ends are told, and nothing is left",
+    async (code) => {
+      told.modify = code;
+      const { sent, arrived } = await originate(scenario, alice);
+      scenario.core.respond(arrived, 200, {
+        headers: [["Contact", `<sip:carol@127.0.0.1:${scenario.core.port};transport=tcp>`]],
+        body: "v=0\r\no=- 1 1 IN IP4 192.0.2.77\r\ns=-\r\nc=IN IP4 192.0.2.77\r\nt=0 0\r\nm=audio 6000 RTP/AVP 8\r\n",
+      });
+      expect((await sent.final()).status).toBe(503);
+      scenario.core.respond(await scenario.core.expect("BYE"), 200);
+      await until(() => told.held.size === 0, "nothing left");
+    },
+  );
+
+  it("invariant 10: no context is left of any refusal", async () => {
+    for (const code of [510, 449, 500]) {
+      told.add = code;
+      await call(`refused-${code}`);
+      scenario.clock.advance(10_000);
+    }
+    expect(told.held.size).toBe(0);
+    expect(scenario.edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+  });
+});
