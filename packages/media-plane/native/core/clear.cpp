@@ -41,4 +41,8 @@ bool looksClearRtcp(uint8_t const* packet, size_t length) noexcept {
   return at == length;
 }
 
+bool isLoneApp(uint8_t const* packet, size_t length) noexcept {
+  return length >= 4 && packet[1] == 204 && length == 4 + 4 * static_cast<size_t>(read16(packet + 2));
+}
+
 }  // namespace sallyport

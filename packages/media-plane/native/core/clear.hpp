@@ -12,4 +12,7 @@ bool looksClearRtp(uint8_t const* packet, size_t length, size_t header, size_t s
 /** Whether an RTCP packet that failed to verify is recognisably not SRTCP. */
 bool looksClearRtcp(uint8_t const* packet, size_t length) noexcept;
 
+/** Whether a clear RTCP datagram is one application-defined packet and nothing else (RFC 3550 6.7). */
+bool isLoneApp(uint8_t const* packet, size_t length) noexcept;
+
 }  // namespace sallyport

@@ -293,7 +293,10 @@ void Leg::unverified(Packet const& packet, Failure failure) noexcept {
           : looksClearRtp(packet.octets, packet.length, rtpHeaderLength(packet.octets, packet.length),
                           contexts_.shortest());
   if (clear) {
-    raise(Alarm::clearOnProtected, packet.nowNs);
+    // Phones probe the path with one APP packet before they protect: no more than that is not media in the clear.
+    bool const probe = !probed_ && packet.kind == Kind::rtcp && isLoneApp(packet.octets, packet.length);
+    if (probe) probed_ = true;
+    else raise(Alarm::clearOnProtected, packet.nowNs);
     return counters_->clearDropped.add(1);
   }
   if (failure == Failure::tooShort || failure == Failure::malformed) return counters_->malformed.add(1);

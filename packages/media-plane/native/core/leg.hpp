@@ -128,6 +128,8 @@ class alignas(64) Leg {
   Reception reception_;
   // Cold.
   uint64_t inactivityNs_ = 0;
+  /** The one clear probe a leg may get without an alarm has come. */
+  bool probed_ = false;
   SourceFilter filter_;
   Policing policing_;
   Police police_;
