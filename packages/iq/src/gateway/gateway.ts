@@ -230,7 +230,8 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
   const askWhetherThere = async (): Promise<void> => {
     const to = peer;
     try {
-      await requestOfRoot({ name: "it/ito", parameters: {} });
+      const patience = Math.min(registerTimeoutMs, Math.max(leaveTimeoutMs, rootWatch.silenceMs ?? 0));
+      await requestOfRoot({ name: "it/ito", parameters: {} }, patience);
       silence.heard();
     } catch {
       if (to !== undefined && peer?.id === to.id) lose("controller silent");
@@ -286,8 +287,11 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     return association.request([{ context, commands: [command] }], { peer }, { version: agreed, timeoutMs });
   };
 
-  const requestOfRoot = (event: Pick<IqGatewayEvent, "name" | "parameters">): Promise<readonly ActionReply[]> =>
-    request(observedEvents({ ...event, termination: root, request: rootWatch.request }, clock.now()), "-", 4000);
+  const requestOfRoot = (
+    event: Pick<IqGatewayEvent, "name" | "parameters">,
+    timeoutMs = registerTimeoutMs,
+  ): Promise<readonly ActionReply[]> =>
+    request(observedEvents({ ...event, termination: root, request: rootWatch.request }, clock.now()), "-", timeoutMs);
 
   /** What we say of all of ourselves while registered. */
   const announce = async (method: "Graceful" | "Restart", reason: string, delay?: number): Promise<boolean> => {
