@@ -202,6 +202,25 @@ const registration = z
   .prefault({})
   .describe("Registration.");
 
+const session = z
+  .strictObject({
+    interval: z
+      .union([z.literal(0), z.int().min(90).max(86_400)])
+      .default(0)
+      .describe(
+        "Seconds after which a session has to be refreshed, asked for where the ends ask for nothing or for less often; 0 leaves it to them (RFC 4028 8).",
+      ),
+    minimum: z
+      .int()
+      .min(90)
+      .max(86_400)
+      .default(90)
+      .describe("With an interval set: refreshes more often than this many seconds apart are refused with 422."),
+  })
+  .refine(({ interval, minimum }) => interval === 0 || interval >= minimum, "interval must not be below minimum")
+  .prefault({})
+  .describe("Session timers, so that calls whose ends are gone come to an end here and at the gateway.");
+
 const emergency = z
   .strictObject({
     unregistered: z
@@ -225,6 +244,7 @@ export const edgeConfigSchema = z.strictObject({
   policy: policySchema,
   limits,
   registration,
+  session,
   emergency,
   store: storeSchema
     .optional()

@@ -21,6 +21,7 @@ import type { Binding } from "../registration/binding.ts";
 import { answerTowards } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
+import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
 import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
 import { otherSide } from "./dialog.ts";
 import type { CallSurroundings } from "../state/call-record.ts";
@@ -273,14 +274,16 @@ class CallLeg implements Leg {
     const { exchange, towards } = effect;
     const server = this.#servers.get(exchange);
     const point = server === undefined ? undefined : ctx.points.ofFlow(server.flow);
-    const out = point === undefined ? undefined : this.#outgoing(towards, effect.request, effect.party, point);
+    const request = withInterval(effect.request, ctx.config.session);
+    const out = point === undefined ? undefined : this.#outgoing(towards, request, effect.party, point);
     if (server === undefined || out === undefined) {
       return this.feed({ kind: "unanswered", exchange, status: refusalOfLostFlow(this.#current()) });
     }
     const handlers: ClientHandlers = {
       onResponse: (response, flow) => {
         noteFlow(ctx, this.#current(), flow);
-        this.feed({ kind: "response", exchange, response });
+        const timed = withAnsweredInterval(response, server.request, ctx.config.session);
+        this.feed({ kind: "response", exchange, response: timed });
       },
       onTimeout: () => this.feed({ kind: "unanswered", exchange, status: 408 }),
       onTransportError: (error) => {

@@ -27,6 +27,7 @@ import { unknownProxyTags } from "./option-tags.ts";
 import type { ListeningPoint } from "./points.ts";
 import { refusalOfLostFlow } from "./outgoing.ts";
 import { arrive, type Arrived } from "./route.ts";
+import { refusedInterval } from "./session-interval.ts";
 import { flowTo } from "./ue-flow.ts";
 
 export interface Requests {
@@ -179,6 +180,8 @@ export const createRequests = (
       const hops =
         request.method === "REGISTER" ? ({ ok: true, request: arrived.request } as const) : countDown(arrived.request);
       if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
+      const tooOften = refusedInterval(request, ctx.config.session);
+      if (tooOften !== undefined) return refuse(transaction, 422, undefined, [["Min-SE", String(tooOften)]]);
       const admitted: Admitted = { ...arrived, request: hops.request, transaction, point };
       return point.side === "access" ? fromUe(admitted) : fromCore(admitted);
     },
