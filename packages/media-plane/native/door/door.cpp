@@ -126,6 +126,8 @@ napi_value drain(napi_env env, napi_callback_info info) {
   void* found = nullptr;
   napi_get_value_external(env, values[0], &found);
   auto* door = static_cast<Door*>(found);
+  // A wake-up may still have been on its way when the engine was shut down.
+  if (door->engine == nullptr) return nullptr;
   napi_value global;
   napi_get_global(env, &global);
   door->waking.store(false);

@@ -76,11 +76,17 @@ void PacketThread::stop() {
 void PacketThread::send(Command const& command) {
   Command* room = commands_.room();
   while (room == nullptr) {
+    wake();
     sched_yield();
     room = commands_.room();
   }
   *room = command;
   commands_.publish();
+  // What holds for later packets needs no wake-up: the thread looks here before it works off any packet.
+  if (command.kind != CommandKind::change && command.kind != CommandKind::join) wake();
+}
+
+void PacketThread::wake() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) eventfd_write(wakeFd_, 1);
 }
@@ -89,8 +95,7 @@ void PacketThread::arrive(Slot& slot) {
   slot.nextArrival = arrivals_.load(std::memory_order_relaxed);
   while (!arrivals_.compare_exchange_weak(slot.nextArrival, &slot, std::memory_order_release)) {
   }
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) eventfd_write(wakeFd_, 1);
+  wake();
 }
 
 bool PacketThread::mayFallAsleep() {

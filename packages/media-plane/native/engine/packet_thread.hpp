@@ -98,6 +98,7 @@ class PacketThread {
   int wakeFd_ = -1;
 
  private:
+  void wake();
   void takeArrivals();
   void execute(Command& command);
   void tell(Slot* slot, Update* update);

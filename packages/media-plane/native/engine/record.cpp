@@ -41,6 +41,19 @@ void readKey(uint8_t const* at, KeyPlan& key) {
   std::memcpy(key.mki, at + keyMki, maxMki);
 }
 
+bool readFilter(uint8_t const* octets, LegChange& change) {
+  using namespace record;
+  change.filtered = octets[filtered] != 0;
+  change.filter.hasAddress = octets[hasAddress] != 0;
+  change.filter.hasPorts = octets[hasPorts] != 0;
+  change.filter.hasRtcpPorts = octets[hasRtcpPorts] != 0;
+  const bool good = readAddress(octets + filter, change.filter.address);
+  change.filter.prefix = std::min<uint8_t>(octets[prefix], change.filter.address.family == 6 ? 128 : 32);
+  change.filter.ports = {read<uint16_t>(octets + filterPorts), read<uint16_t>(octets + filterPorts + 2)};
+  change.filter.rtcpPorts = {read<uint16_t>(octets + filterPorts + 4), read<uint16_t>(octets + filterPorts + 6)};
+  return good;
+}
+
 }  // namespace
 
 bool readAddress(uint8_t const* text, Address& address) {
@@ -72,24 +85,21 @@ bool readChange(uint8_t* octets, LegChange& change) {
   change.latch = choice(octets[latch], LatchRule::relatch);
   change.dscp = octets[dscp] & 63;
   change.inactivityNs = static_cast<uint64_t>(std::min(amount(octets + inactivityMs), 1e12) * 1e6);
-  bool good = readAddress(octets + remote, change.remote.rtp);
-  change.remote.rtcp = change.remote.rtp;
-  change.remote.rtp.port = read<uint16_t>(octets + remoteRtpPort);
-  change.remote.rtcp.port = read<uint16_t>(octets + remoteRtcpPort);
-  change.filtered = octets[filtered] != 0;
-  change.filter.hasAddress = octets[hasAddress] != 0;
-  change.filter.hasPorts = octets[hasPorts] != 0;
-  change.filter.hasRtcpPorts = octets[hasRtcpPorts] != 0;
-  change.filter.prefix = octets[prefix];
-  good = readAddress(octets + filter, change.filter.address) && good;
-  change.filter.prefix = std::min<uint8_t>(change.filter.prefix, change.filter.address.family == 6 ? 128 : 32);
-  change.filter.ports = {read<uint16_t>(octets + filterPorts), read<uint16_t>(octets + filterPorts + 2)};
-  change.filter.rtcpPorts = {read<uint16_t>(octets + filterPorts + 4), read<uint16_t>(octets + filterPorts + 6)};
-  change.policed = octets[policed] != 0;
-  change.policing.sustainedOctetsPerS = amount(octets + sustained);
-  change.policing.sustainedBurst = amount(octets + sustainedBurst);
-  change.policing.peakOctetsPerS = amount(octets + peak);
-  change.policing.peakToleranceMs = amount(octets + peakTolerance);
+  bool good = true;
+  if ((change.fields & fieldRemote) != 0) {
+    good = readAddress(octets + remote, change.remote.rtp);
+    change.remote.rtcp = change.remote.rtp;
+    change.remote.rtp.port = read<uint16_t>(octets + remoteRtpPort);
+    change.remote.rtcp.port = read<uint16_t>(octets + remoteRtcpPort);
+  }
+  if ((change.fields & fieldFilter) != 0) good = readFilter(octets, change) && good;
+  if ((change.fields & fieldPolicing) != 0) {
+    change.policed = octets[policed] != 0;
+    change.policing.sustainedOctetsPerS = amount(octets + sustained);
+    change.policing.sustainedBurst = amount(octets + sustainedBurst);
+    change.policing.peakOctetsPerS = amount(octets + peak);
+    change.policing.peakToleranceMs = amount(octets + peakTolerance);
+  }
   if ((change.fields & fieldProtection) != 0) {
     change.protection.kind = choice(octets[protection], Protection::transparent);
     change.protection.suite = choice(octets[suite], static_cast<SuiteId>(suiteCount - 1));

@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { counterNames } from "./counters.ts";
 
 /** An engine at work; opaque here. */
 export interface NativeDoor {
@@ -56,7 +57,9 @@ export const loadAddon = (): NativeAddon | string => {
     return "the native engine was not built: install g++ and the headers of Node and run `npm run setup`";
   }
   try {
-    return require(place) as NativeAddon;
+    const addon = require(place) as NativeAddon;
+    if (addon.counterNames.join(" ") === counterNames.join(" ")) return addon;
+    return "the native engine was built from other sources: run `npm run setup`";
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `the native engine cannot be loaded (${reason}): run \`npm run setup\` with this Node`;

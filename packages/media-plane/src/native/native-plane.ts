@@ -6,6 +6,7 @@ import type { LegCounters, LegPlan, MediaPlane, OpenedLeg, PlaneAlarm, PlaneEven
 import { PortPairs, type PortRange } from "../portable/ports.ts";
 import type { NativeAddon, NativeDoor } from "./addon.ts";
 import { checkChange } from "./check.ts";
+import { readCounters } from "./counters.ts";
 import { ChangeRecord } from "./record.ts";
 import { refusal, unbound } from "./refusal.ts";
 import { threadLoads, type ThreadLoad } from "./threads.ts";
@@ -73,56 +74,15 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
   const entries = new Map<number, Entry>();
   const leaving = new Map<number, Entry>();
   const portsOf = new Map<string, PortPairs>();
-  const place = Object.fromEntries(addon.counterNames.map((name, at) => [name, at])) as Record<
-    keyof LegCounters,
-    number
-  >;
-  const count = (name: keyof LegCounters): number => numbers[place[name]] ?? 0;
   let lastId = 0;
   let closed = false;
-
-  // Written out, so that it is one shape however often it is made.
-  const countersRead = (): LegCounters => ({
-    rtpIn: count("rtpIn"),
-    rtcpIn: count("rtcpIn"),
-    octetsIn: count("octetsIn"),
-    rtpOut: count("rtpOut"),
-    rtcpOut: count("rtcpOut"),
-    octetsOut: count("octetsOut"),
-    otherIn: count("otherIn"),
-    otherOut: count("otherOut"),
-    authenticationFailures: count("authenticationFailures"),
-    replays: count("replays"),
-    clearDropped: count("clearDropped"),
-    malformed: count("malformed"),
-    sourceDropped: count("sourceDropped"),
-    stunDropped: count("stunDropped"),
-    dtlsDropped: count("dtlsDropped"),
-    awaitingKeysDropped: count("awaitingKeysDropped"),
-    modeDropped: count("modeDropped"),
-    filtered: count("filtered"),
-    policed: count("policed"),
-    indexReuse: count("indexReuse"),
-    carriedForward: count("carriedForward"),
-    rocTrials: count("rocTrials"),
-    lifetimeDropped: count("lifetimeDropped"),
-    sourcesRefused: count("sourcesRefused"),
-    otherDropped: count("otherDropped"),
-    sendErrors: count("sendErrors"),
-    keyChanges: count("keyChanges"),
-    sources: count("sources"),
-    lost: count("lost"),
-    jitter: count("jitter"),
-    roundTripMs: count("roundTripMs"),
-    lastPacketAt: count("lastPacketAt"),
-  });
 
   const ended = (id: number): void => {
     const entry = leaving.get(id);
     if (entry === undefined) return;
     leaving.delete(id);
     entry.ports.give(entry.port);
-    entry.closed?.(countersRead());
+    entry.closed?.(readCounters(numbers));
   };
   const drain = (): void => addon.drain(door, ended);
 
@@ -206,7 +166,7 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
 
     counters: (id) => {
       addon.counters(door, entryOf(id).index);
-      return countersRead();
+      return readCounters(numbers);
     },
 
     close: async (id) => close(entryOf(id)),

@@ -1,7 +1,7 @@
 // Owns the form of a change in the memory shared with the engine; the places are those of native/engine/record.hpp.
 // Values were checked before. Master keys stand there until the engine has read them, and are zeroised then.
 import { suites, type SuiteName } from "@sallyport/srtp";
-import type { LatchRule, LegChange, PlaneKey, PlaneMode, Protection } from "../plane.ts";
+import type { LatchRule, LegChange, LegPlan, PlaneKey, PlaneMode, Protection } from "../plane.ts";
 
 const places = {
   mode: 4,
@@ -33,7 +33,7 @@ const textSize = 64;
 /** The engine refuses more than it can hold; so many are looked at. */
 const mostReceiveKeys = 16;
 
-const fieldBits = {
+const bits = {
   mode: 1,
   rtcp: 2,
   protection: 4,
@@ -44,7 +44,6 @@ const fieldBits = {
   policing: 128,
   dscp: 256,
 } as const satisfies Record<keyof LegChange, number>;
-const fields = Object.entries(fieldBits) as [keyof LegChange, number][];
 const allFields = 511;
 
 const modes: Readonly<Record<PlaneMode, number>> = {
@@ -79,21 +78,20 @@ export class ChangeRecord {
   }
 
   /** A whole plan: what is left out is none. */
-  writePlan(plan: LegChange): void {
-    this.#write(plan);
+  writePlan(plan: LegPlan): void {
+    this.#write({
+      remote: undefined,
+      inactivityMs: undefined,
+      sourceFilter: undefined,
+      policing: undefined,
+      dscp: 0,
+      ...plan,
+    });
     this.#words[0] = allFields;
   }
 
   writeChange(change: LegChange): void {
-    this.#write(change);
-    let bits = 0;
-    for (const [name, bit] of fields) if (name in change) bits |= bit;
-    // These have no "none": not given is not changed.
-    if (change.mode === undefined) bits &= ~fieldBits.mode;
-    if (change.rtcp === undefined) bits &= ~fieldBits.rtcp;
-    if (change.latch === undefined) bits &= ~fieldBits.latch;
-    if (change.protection === undefined) bits &= ~fieldBits.protection;
-    this.#words[0] = bits;
+    this.#words[0] = this.#write(change);
   }
 
   writeLocal(address: string, port: number): void {
@@ -101,20 +99,50 @@ export class ChangeRecord {
     this.#shorts[places.localPort / 2] = port;
   }
 
-  #write(change: LegChange): void {
+  /** Gives the bits of what was written. Mode, RTCP, latch and protection have no "none": undefined is not given. */
+  #write(change: LegChange): number {
     const octets = this.#octets;
-    octets[places.mode] = modes[change.mode ?? "inactive"];
-    octets[places.mux] = change.rtcp === "mux" ? 1 : 0;
-    octets[places.latch] = latches[change.latch ?? "off"];
-    octets[places.dscp] = change.dscp ?? 0;
-    this.#doubles[places.inactivityMs / 8] = change.inactivityMs ?? 0;
-    const { remote } = change;
-    this.#text(places.remote, remote?.address ?? "");
-    this.#shorts[places.remoteRtpPort / 2] = remote?.rtpPort ?? 0;
-    this.#shorts[places.remoteRtcpPort / 2] = remote?.rtcpPort ?? 0;
-    this.#filter(change.sourceFilter);
-    this.#policing(change.policing);
-    if (change.protection !== undefined) this.#protection(change.protection);
+    let written = 0;
+    if (change.mode !== undefined) {
+      written |= bits.mode;
+      octets[places.mode] = modes[change.mode];
+    }
+    if (change.rtcp !== undefined) {
+      written |= bits.rtcp;
+      octets[places.mux] = change.rtcp === "mux" ? 1 : 0;
+    }
+    if (change.latch !== undefined) {
+      written |= bits.latch;
+      octets[places.latch] = latches[change.latch];
+    }
+    if (change.protection !== undefined) {
+      written |= bits.protection;
+      this.#protection(change.protection);
+    }
+    if ("dscp" in change) {
+      written |= bits.dscp;
+      octets[places.dscp] = change.dscp ?? 0;
+    }
+    if ("inactivityMs" in change) {
+      written |= bits.inactivityMs;
+      this.#doubles[places.inactivityMs / 8] = change.inactivityMs ?? 0;
+    }
+    if ("remote" in change) {
+      written |= bits.remote;
+      const { remote } = change;
+      this.#text(places.remote, remote?.address ?? "");
+      this.#shorts[places.remoteRtpPort / 2] = remote?.rtpPort ?? 0;
+      this.#shorts[places.remoteRtcpPort / 2] = remote?.rtcpPort ?? 0;
+    }
+    if ("sourceFilter" in change) {
+      written |= bits.sourceFilter;
+      this.#filter(change.sourceFilter);
+    }
+    if ("policing" in change) {
+      written |= bits.policing;
+      this.#policing(change.policing);
+    }
+    return written;
   }
 
   #filter(filter: LegChange["sourceFilter"]): void {

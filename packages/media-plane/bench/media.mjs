@@ -1,0 +1,197 @@
+// `npm run bench:media`: what a packet costs. Every relay is a process on one core, the load generator has another; relays
+// alternate within one run on the same traffic, and the medians are compared. Processor time a packet, from the scheduler's
+// account, is the figure to trust: wall-clock figures drift with whatever else the machine does.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { buildGenerator } from "./generator.mjs";
+import { relayStarters } from "./relays.mjs";
+import { findRtpengine } from "./rtpengine.mjs";
+import { ports, runTrial } from "./trial.mjs";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
+const { values: options } = parseArgs({
+  options: {
+    relays: { type: "string", default: "null,socket,rtpengine" },
+    only: { type: "string", default: "cpu,delay,capacity,memory,control" },
+    calls: { type: "string", default: "1,100,500,1000,5000" },
+    suites: { type: "string", default: "AES_CM_128_HMAC_SHA1_80,AEAD_AES_128_GCM" },
+    rates: { type: "string", default: "50000,100000" },
+    "delay-rate": { type: "string", default: "55000" },
+    highest: { type: "string", default: "260000" },
+    seconds: { type: "string", default: "2" },
+    rounds: { type: "string", default: "3" },
+    address: { type: "string", default: "127.0.0.1" },
+    "relay-core": { type: "string", default: "0" },
+    "load-core": { type: "string", default: "1" },
+    json: { type: "string", default: join(root, ".sallyport/bench/media.json") },
+  },
+});
+const number = (name) => Number(options[name]);
+const list = (name) => options[name].split(",").filter((word) => word !== "");
+const parts = new Set(list("only"));
+const { address } = options;
+const core = number("relay-core");
+const say = (text) => process.stderr.write(`${text}\n`);
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
+const results = [];
+const note = (result) => {
+  results.push(result);
+  const { part, relay, suite, calls, ...figures } = result;
+  const shown = Object.entries(figures).map(
+    ([name, value]) => `${name} ${typeof value === "number" ? Number(value.toPrecision(4)) : JSON.stringify(value)}`,
+  );
+  say(
+    [part.padEnd(9), relay.padEnd(10), suite ?? "", calls === undefined ? "" : `${calls} calls`, ...shown].join("  "),
+  );
+};
+
+const names = list("relays").filter((name) => name !== "rtpengine" || findRtpengine());
+buildGenerator();
+
+const withRelays = async (use) => {
+  const relays = [];
+  try {
+    for (const name of names) relays.push(await relayStarters[name]({ address, core }));
+    await use(relays);
+  } finally {
+    for (const relay of relays) await relay.stop();
+  }
+};
+
+const trial = (relay, suite, calls, rate) =>
+  runTrial(relay, {
+    address,
+    suite,
+    calls,
+    rate,
+    warmMs: 400,
+    measureMs: number("seconds") * 1000,
+    core: number("load-core"),
+  });
+
+/** Alternating rounds; medians. */
+const compare = async (part, relays, suite, calls, rate, pick) => {
+  const found = new Map(relays.map((relay) => [relay, []]));
+  for (let round = 0; round < number("rounds"); round++) {
+    for (const relay of relays) found.get(relay).push(await trial(relay, suite, calls, rate));
+  }
+  for (const relay of relays) note({ part, relay: relay.name, suite, calls, rate, ...pick(found.get(relay)) });
+};
+
+const middle = (trials, get) => median(trials.map(get));
+
+/** The highest rate with less than 0.1 % lost at which the generator kept up, by halving, to within 4 %. */
+const capacity = async (relay, suite, calls) => {
+  let good = 0;
+  let bad = number("highest");
+  let rate = bad / 2;
+  let generatorBound = false;
+  while (bad - good > bad * 0.04) {
+    const { lossPercent, behindUs } = await trial(relay, suite, calls, Math.round(rate));
+    const late = behindUs > 200_000;
+    if (lossPercent < 0.1 && !late) {
+      good = rate;
+      generatorBound = false;
+    } else {
+      bad = rate;
+      generatorBound = late && lossPercent < 0.1;
+    }
+    rate = (good + bad) / 2;
+  }
+  return { packetsPerS: Math.round(good), generatorBound };
+};
+
+await withRelays(async (relays) => {
+  if (parts.has("cpu")) {
+    for (const suite of list("suites")) {
+      for (const rate of list("rates").map(Number)) {
+        await compare("cpu", relays, suite, 500, rate, (trials) => ({
+          cpuUs: middle(trials, (one) => one.cpuUs),
+          lossPercent: middle(trials, (one) => one.lossPercent),
+          verified: trials.reduce((sum, one) => sum + one.verified, 0),
+        }));
+      }
+    }
+  }
+  if (parts.has("delay")) {
+    for (const suite of list("suites")) {
+      await compare("delay", relays, suite, 500, number("delay-rate"), (trials) => ({
+        p50: middle(trials, (one) => one.delayUs.p50),
+        p99: middle(trials, (one) => one.delayUs.p99),
+        p999: middle(trials, (one) => one.delayUs.p999),
+        lossPercent: middle(trials, (one) => one.lossPercent),
+      }));
+    }
+  }
+  if (parts.has("capacity")) {
+    for (const suite of list("suites")) {
+      for (const calls of list("calls").map(Number)) {
+        for (const relay of relays) {
+          note({ part: "capacity", relay: relay.name, suite, calls, ...(await capacity(relay, suite, calls)) });
+        }
+      }
+    }
+  }
+});
+
+if (parts.has("memory")) {
+  // Processes of their own: what earlier calls left behind is not counted.
+  await withRelays(async (relays) => {
+    for (const relay of relays) {
+      const suite = list("suites")[0];
+      await relay.open({ suite, calls: 100, ports });
+      await relay.close();
+      const before = await relay.memory();
+      await relay.open({ suite, calls: 1000, ports });
+      note({
+        part: "memory",
+        relay: relay.name,
+        suite,
+        calls: 1000,
+        kibPerCall: ((await relay.memory()) - before) / 1024_000,
+      });
+      await relay.close();
+    }
+  });
+}
+
+if (parts.has("control")) {
+  await withRelays(async (relays) => {
+    for (const relay of relays.filter((one) => one.control !== undefined && !one.bare)) {
+      note({ part: "control", relay: relay.name, ...(await relay.control({ suite: list("suites")[0] })) });
+    }
+  });
+}
+
+const ratios = [];
+for (const ours of results) {
+  const rival = results.find(
+    (one) => one.relay === "rtpengine" && ["part", "suite", "calls", "rate"].every((key) => one[key] === ours[key]),
+  );
+  const bare = results.find(
+    (one) => one.relay === "null" && ["part", "suite", "calls", "rate"].every((key) => one[key] === ours[key]),
+  );
+  if (ours.relay === "rtpengine" || ours.relay === "null") continue;
+  const figure = { cpu: "cpuUs", capacity: "packetsPerS", memory: "kibPerCall", delay: "p99" }[ours.part];
+  if (figure === undefined) continue;
+  ratios.push({
+    part: ours.part,
+    relay: ours.relay,
+    suite: ours.suite,
+    calls: ours.calls,
+    ...(ours.rate === undefined ? {} : { rate: ours.rate }),
+    figure,
+    ...(rival === undefined ? {} : { toRtpengine: Number((ours[figure] / rival[figure]).toFixed(3)) }),
+    ...(bare === undefined ? {} : { toNull: Number((ours[figure] / bare[figure]).toFixed(3)) }),
+  });
+}
+say("\nRatios");
+for (const { part, relay, ...ratio } of ratios) {
+  const shown = Object.entries(ratio).map(([name, value]) => `${name} ${value}`);
+  say([part.padEnd(9), relay.padEnd(10), ...shown].join("  "));
+}
+mkdirSync(dirname(options.json), { recursive: true });
+writeFileSync(options.json, `${JSON.stringify({ options, results, ratios }, undefined, 2)}\n`);
+say(`written to ${options.json}`);
