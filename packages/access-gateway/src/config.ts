@@ -58,6 +58,21 @@ export const gatewayConfigSchema = z
       .describe("Name of the gateway; its message identifier on Iq is <id>."),
     mid: z.string().min(1).optional().describe("Message identifier on Iq, when it shall not be <id>."),
     controllers: z.array(controller).min(1).max(16).describe("P-CSCFs to register with, tried in turn."),
+    virtual: z
+      .array(
+        z.strictObject({
+          mid: z
+            .string()
+            .min(1)
+            .describe("Message identifier on Iq of this virtual gateway, such as <gw-a-2.example>."),
+          controllers: z.array(controller).min(1).max(16).describe("P-CSCFs it registers with, tried in turn."),
+        }),
+      )
+      .max(16)
+      .default([])
+      .describe(
+        "Further edges that share this gateway: a virtual gateway for each, with calls of its own that no other edge sees.",
+      ),
     interfaces: z
       .strictObject({
         access: face.describe("Towards the UE: SRTP."),

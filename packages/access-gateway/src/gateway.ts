@@ -3,7 +3,6 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
-import { createIqGateway } from "@sallyport/iq";
 import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
 import { createPortablePlane } from "@sallyport/media-plane";
@@ -12,6 +11,7 @@ import { createContexts } from "./contexts.ts";
 import { accessGatewayErrors } from "./errors.ts";
 import type { Cryptos } from "./protection.ts";
 import { lookAt, nothingTold } from "./load.ts";
+import { createSharedIq, type Face } from "./sharing.ts";
 import type { Interface } from "./stream.ts";
 import { watchPlane } from "./watch.ts";
 
@@ -120,7 +120,13 @@ const fingerprints = ({ local, remote }: Cryptos): StreamView["keys"] => {
 export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): Promise<Gateway> => {
   const { clock, random, log } = deps;
   const datagrams = deps.openDatagram === undefined ? {} : { openDatagram: deps.openDatagram };
-  const controllers = await Promise.all(config.controllers.map(controllerAddress));
+  const first: Face = {
+    mid: config.mid ?? `<${config.id}>`,
+    controllers: await Promise.all(config.controllers.map(controllerAddress)),
+  };
+  const more: Face[] = [];
+  for (const { mid, controllers } of config.virtual)
+    more.push({ mid, controllers: await Promise.all(controllers.map(controllerAddress)) });
   const plane = deps.plane ?? createPortablePlane({ clock, log, portRange: config.ports, ...datagrams });
   const facesOf = (side: IqSide): readonly Interface[] => [
     face(config.interfaces[side]),
@@ -136,10 +142,8 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     emergencyReserve: config.emergencyReserve,
     roomInMemory: memoryGauge(clock, config.memoryBudgetMb, deps.memory ?? (() => process.memoryUsage.rss())),
   });
-  const iq = await createIqGateway({
+  const shared = {
     config: {
-      mid: config.mid ?? `<${config.id}>`,
-      controllers,
       profile: config.profile,
       version: config.version,
       style: config.style,
@@ -156,14 +160,15 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     handler: contexts.handler,
     ...datagrams,
     ...(deps.observe === undefined ? {} : { observe: deps.observe }),
-    onState: (state) => {
+    onState: (state: IqGatewayState) => {
       log.info(state.registered ? "iq registered" : "iq not registered", {
         controller: state.controller,
         reason: state.reason,
       });
       deps.onState?.(state);
     },
-  }).catch(async (error: unknown) => {
+  };
+  const iq = await createSharedIq(shared, first, more).catch(async (error: unknown) => {
     await plane.shutdown();
     throw error;
   });

@@ -2,7 +2,7 @@
 import type { LegCounters, LegPlan, MediaPlane, PlaneEvent } from "@sallyport/media-plane";
 import { mediaPlaneErrors } from "@sallyport/media-plane";
 
-const zero: LegCounters = {
+export const zero: LegCounters = {
   rtpIn: 0,
   rtcpIn: 0,
   octetsIn: 0,
