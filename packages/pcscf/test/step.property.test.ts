@@ -133,6 +133,7 @@ const judge = (world: World, effect: CallEffect): void => {
       world.contexts = 0;
       return;
     case "finished":
+      expect(world.pending.length, "invariant 10: whoever has a gateway at work for it is not forgotten").toBe(0);
       world.finished = true;
       return;
     default:

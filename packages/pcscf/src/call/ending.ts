@@ -31,7 +31,8 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
   for (const exchange of work.call.exchanges.values()) refuse(work, exchange, 481);
   for (const timer of ["setup", "acknowledge", "session", "flow", "re-offer"] as const)
     work.effects.push({ kind: "disarm", timer });
-  if (linger) work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });
+  // A gateway still at work for this leg says with its answer what there is to give back.
+  if (linger || work.call.waiting.length > 0) work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });
   else work.effects.push({ kind: "finished" });
 };
 
