@@ -81,6 +81,24 @@ describe("registrations after a restart", () => {
     await nothingLeft();
   });
 
+  it("RFC 3261 18: a UE on TCP hangs up over a connection of its own, also when this edge has opened one to it", async () => {
+    await open();
+    const bob = await scenario.ue("bob");
+    const { path } = await bob.register();
+    const call = await establishTerminating(scenario, bob, path);
+    await scenario.restart();
+    // Something else of the network's reaches the UE first: now there is a live connection that we opened.
+    const ping = scenario.core.send(
+      coreRequest(scenario.core, "OPTIONS", bob.contact, { route: [path], callId: "ping" }),
+    );
+    bob.respond(await bob.expect("OPTIONS"), 200);
+    expect((await ping.final()).status).toBe(200);
+    const bye = bob.send(call.byCalled("BYE", 1));
+    scenario.core.respond(await scenario.core.expect("BYE"), 200);
+    expect((await bye.final()).status).toBe(200);
+    await nothingLeft();
+  });
+
   it.each([
     ["RFC 5626 5.3: 430 for who keeps flows", ';reg-id=1;+sip.instance="<urn:uuid:1>"', "contact", 430],
     ["480 where policy forbids new connections", "", "never", 480],

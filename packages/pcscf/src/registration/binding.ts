@@ -20,6 +20,8 @@ type BindingFlow = {
   readonly listener: string;
   readonly address: string;
   readonly port: number;
+  /** We opened this connection, to where the UE listens, after its own was gone. */
+  readonly ours?: true;
 };
 
 export type Binding = {

@@ -32,17 +32,18 @@ export const noteFlow = (ctx: EdgeContext, binding: Binding, flow: Flow): void =
   if (!fits || flow.id === binding.flow.id || liveFlow(ctx, binding) !== undefined) return;
   if (ctx.bindings.byId(binding.id) === undefined) return;
   ctx.bindings
-    .put({ ...binding, flow: { ...binding.flow, id: flow.id } })
+    .put({ ...binding, flow: { ...binding.flow, id: flow.id, ours: true } })
     .catch((error: unknown) => ctx.log.warn("store failed", { error: String(error) }));
 };
 
 /**
  * Whether what comes on `flow` may be the UE's. After its connection is gone it speaks from a new one, before it has
  * registered again: it names a call by a token only both ends of the call know, from the address it registered from.
+ * It need not use a connection that we opened to it meanwhile: to send on is what RFC 3261 18 lets it open its own for.
  */
 export const isFlowOf = (ctx: EdgeContext, binding: Binding, flow: Flow): boolean =>
   flow.id === binding.flow.id ||
   (binding.flow.protocol !== "udp" &&
     flow.listener === binding.flow.listener &&
     flow.remote.address === binding.flow.address &&
-    liveFlow(ctx, binding) === undefined);
+    (binding.flow.ours === true || liveFlow(ctx, binding) === undefined));
