@@ -33,6 +33,8 @@ export { refusalTable, sipRefusal } from "./controller/refusals.ts";
 export type { Refusal } from "./controller/refusals.ts";
 export { createIqController } from "./controller/controller.ts";
 export { createIqGateway } from "./gateway/gateway.ts";
+export { scopeHandler } from "./gateway/scope.ts";
+export type { HandlerScope } from "./gateway/scope.ts";
 export type {
   AddRequest,
   AddedTermination,

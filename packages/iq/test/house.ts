@@ -9,6 +9,7 @@ import type {
   IqControllerConfig,
   IqGateway,
   IqGatewayConfig,
+  IqGatewayHandler,
   IqNotification,
   IqTlsMaterial,
 } from "../src/index.ts";
@@ -90,6 +91,7 @@ export interface HouseGateway {
 
 type GatewayMore = Partial<IqGatewayConfig> & {
   readonly openDatagram?: OpenDatagram;
+  readonly handler?: IqGatewayHandler;
   /** Further controllers after the first. */
   readonly others?: readonly HouseEdge[];
 };
@@ -165,7 +167,7 @@ export const openHouse = async (wire: "tls" | "udp"): Promise<House> => {
     },
 
     gateway: async (name, to, more = {}) => {
-      const { openDatagram, others = [], ...config } = more;
+      const { openDatagram, handler: given, others = [], ...config } = more;
       const handler = recordingHandler();
       const { log, records } = memoryLog();
       const cable = await layCable(must(to.controller.listening[0]).port);
@@ -190,7 +192,7 @@ export const openHouse = async (wire: "tls" | "udp"): Promise<House> => {
         clock: systemClock,
         log,
         random: seededRandom(`gateway ${open.length}`),
-        handler,
+        handler: given ?? handler,
         ...(openDatagram === undefined ? {} : { openDatagram }),
       });
       open.push(iq);

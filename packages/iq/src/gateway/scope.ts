@@ -1,0 +1,63 @@
+// Owns the view one virtual gateway has of contexts that several share: its own, and nobody else's (H.248.1 11.1: a gateway
+// may be several virtual ones, each with a controller of its own). Knows neither sockets nor media.
+import { refusal } from "../profile/error-text.ts";
+import type { IqGatewayHandler } from "./types.ts";
+
+export interface HandlerScope {
+  readonly handler: IqGatewayHandler;
+  /** Whether this virtual gateway's controller made the context. */
+  readonly owns: (context: number) => boolean;
+}
+
+/**
+ * A handler whose contexts are those made through it: others are unknown (411), are not listed, and are not touched by `*`
+ * or by `clear`.
+ */
+export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
+  /** Names of the terminations of each, lower case. */
+  const own = new Map<number, Set<string>>();
+  const unknown = (context: number) => refusal(411, String(context));
+  const holds = (termination: string): boolean =>
+    [...own.values()].some((names) => names.has(termination.toLowerCase()));
+  const handler: IqGatewayHandler = {
+    ...shared,
+    add: async (request) => {
+      const { context } = request;
+      if (context !== "new" && !own.has(context)) return unknown(context);
+      const added = await shared.add(request);
+      if (!added.ok) return added;
+      const names = own.get(added.value.context) ?? new Set();
+      own.set(added.value.context, names.add(added.value.termination.toLowerCase()));
+      return added;
+    },
+    modify: async (request) => {
+      if (!own.has(request.context)) return unknown(request.context);
+      const modified = await shared.modify(request);
+      // 435, in another context, would tell of somebody else's termination: for this controller there is none.
+      const foreign = !modified.ok && modified.error.code === 435 && !holds(request.termination);
+      return foreign ? refusal(430, request.termination) : modified;
+    },
+    subtract: async (request) => {
+      const names = own.get(request.context);
+      if (names === undefined) return unknown(request.context);
+      const subtracted = await shared.subtract(request);
+      if (!subtracted.ok) return subtracted;
+      for (const { termination } of subtracted.value) names.delete(termination.toLowerCase());
+      if (names.size === 0) own.delete(request.context);
+      return subtracted;
+    },
+    contexts: () => shared.contexts().filter(({ context }) => own.has(context)),
+    clear: async () => {
+      const gone = [...own.keys()];
+      own.clear();
+      await Promise.all(gone.map((context) => shared.subtract({ context, termination: "*" })));
+    },
+    touched: (context, termination) => {
+      if (own.has(context)) shared.touched?.(context, termination);
+    },
+    mark: (context, marks) => {
+      if (own.has(context)) shared.mark?.(context, marks);
+    },
+  };
+  return { handler, owns: (context) => own.has(context) };
+};
