@@ -33,6 +33,11 @@ Failure unprotectWith(Receiving& receiving, bool rtcp, Ciphers& ciphers, uint8_t
 Contexts::Contexts() = default;
 Contexts::~Contexts() = default;
 
+void Contexts::noteSlots() noexcept {
+  receiveSlot_ = receiving_ == nullptr ? nullptr : receiving_->first.slot;
+  sendSlot_ = sending_ == nullptr ? nullptr : sending_->key.slot;
+}
+
 bool Contexts::apply(Update& update, uint64_t nowNs) {
   bool retired = expire(nowNs);
   if (update.protection != Protection::srtp) {
@@ -40,6 +45,7 @@ bool Contexts::apply(Update& update, uint64_t nowNs) {
     retireSending();
     retire(receiving_);
     retire(earlier_);
+    noteSlots();
     return retired;
   }
   shortest_ = update.shortest;
@@ -50,6 +56,7 @@ bool Contexts::apply(Update& update, uint64_t nowNs) {
   if (update.receiving != nullptr && (receiving_ == nullptr || receiving_->terms != update.receiving->terms)) {
     retired = installReceiving(update.receiving, nowNs) || retired;
   }
+  noteSlots();
   return retired;
 }
 
@@ -118,6 +125,7 @@ void Contexts::close() {
   earlier_ = nullptr;
   usedToSend_ = nullptr;
   usedToReceive_ = nullptr;
+  noteSlots();
 }
 
 /** The highest indices verified under any of these keys, now or before: a key that comes back lets nothing be replayed. */

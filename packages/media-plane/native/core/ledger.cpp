@@ -91,10 +91,10 @@ std::unique_ptr<Update> Ledger::prepare(LegChange const& change, uint64_t nowNs,
     auto receiving = std::make_unique<Receiving>();
     receiving->suite = &suite;
     receiving->keyCount = static_cast<unsigned>(plan.receive.size());
-    receiving->keys = std::make_unique<SessionKey[]>(receiving->keyCount);
+    if (receiving->keyCount > 1) receiving->others = std::make_unique<SessionKey[]>(receiving->keyCount - 1);
     receiving->terms = askedReceiving_;
     for (unsigned at = 0; at < receiving->keyCount; at++) {
-      if (!receiving->keys[at].derive(suite, plan.receive[at], pool_)) return resources();
+      if (!receiving->key(at).derive(suite, plan.receive[at], pool_)) return resources();
     }
     update->receiving = std::move(receiving);
   }

@@ -32,7 +32,7 @@ Verdict drop(Counter& counter) noexcept {
 }  // namespace
 
 Leg::Leg(uint32_t id, Worker& worker, Counters& counters) noexcept
-    : id_(id), worker_(&worker), counters_(&counters) {}
+    : worker_(&worker), counters_(&counters), id_(id) {}
 
 Leg::~Leg() { close(); }
 

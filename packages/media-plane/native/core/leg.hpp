@@ -70,6 +70,22 @@ class alignas(64) Leg {
   /** When `tick` is due, UINT64_MAX for never. A packet may move it later: then `tick` does nothing. */
   uint64_t deadline() const noexcept;
 
+  /**
+   * PACKETS. For engines that know which legs the next packets are for: fetches what `receive` will need, in three steps
+   * of which each reads what the one before fetched. Done one, two and three packets ahead it hides the way to memory.
+   */
+  void warm() const noexcept { Contexts::warm(this, 7); }
+  void warmContexts() const noexcept {
+    Contexts::warm(counters_, 2);
+    Contexts::warm(peer_, 5);
+    contexts_.warmReceiving();
+  }
+  void warmPeer() const noexcept {
+    if (peer_ == nullptr) return;
+    Contexts::warm(peer_->counters_, 1);
+    peer_->contexts_.warmSending();
+  }
+
   /** PACKETS. What `receive` said to send could not be sent. */
   void sendError() noexcept { counters_->sendErrors.add(1); }
 
@@ -110,7 +126,11 @@ class alignas(64) Leg {
     bool raised = false;
   };
 
-  // Hot: in the order a packet needs it.
+  // Hot: what each packet needs stands first.
+  Leg* peer_ = nullptr;
+  Worker* worker_;
+  Counters* counters_;
+  uint32_t id_;
   Protection protection_ = Protection::awaitingKeys;
   Mode mode_ = Mode::inactive;
   bool rtcpMux_ = false;
@@ -118,18 +138,14 @@ class alignas(64) Leg {
   bool filtered_ = false;
   bool policed_ = false;
   uint8_t dscp_ = 0;
-  uint32_t id_;
-  Leg* peer_ = nullptr;
-  Worker* worker_;
-  Counters* counters_;
+  /** The one clear probe a leg may get without an alarm has come. */
+  bool probed_ = false;
   Contexts contexts_;
-  FlowState flows_[2];
   Watch watch_;
+  FlowState flows_[2];
   Reception reception_;
   // Cold.
   uint64_t inactivityNs_ = 0;
-  /** The one clear probe a leg may get without an alarm has come. */
-  bool probed_ = false;
   SourceFilter filter_;
   Policing policing_;
   Police police_;

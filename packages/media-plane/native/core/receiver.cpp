@@ -15,7 +15,7 @@ Failure failureOf(Seen seen) noexcept { return seen == Seen::replay ? Failure::r
 
 SessionKey* keyAt(Receiving& receiving, uint8_t const* mki) noexcept {
   for (unsigned at = 0; at < receiving.keyCount; at++) {
-    SessionKey& key = receiving.keys[at];
+    SessionKey& key = receiving.key(at);
     if (std::memcmp(key.mki, mki, key.mkiLength) == 0) return &key;
   }
   return nullptr;
@@ -64,9 +64,9 @@ Indices Receiving::indices() {
   return all;
 }
 
-bool Receiving::sharesKeyWith(std::vector<Terms> const& others) const {
+bool Receiving::sharesKeyWith(std::vector<Terms> const& asked) const {
   for (Terms const& one : terms) {
-    for (Terms const& other : others) {
+    for (Terms const& other : asked) {
       if (one.identity == other.identity) return true;
     }
   }
@@ -77,7 +77,7 @@ Failure unprotectRtp(Receiving& receiving, Ciphers& ciphers, uint8_t* packet, si
                      ReceiveNews& news) noexcept {
   Suite const& suite = *receiving.suite;
   // All keys have MKIs of one length.
-  size_t const trailer = rtpTrailer(suite, receiving.keys[0]);
+  size_t const trailer = rtpTrailer(suite, receiving.first);
   if (length < 12 + trailer) return Failure::tooShort;
   size_t const end = length - trailer;
   size_t const header = rtpHeaderLength(packet, end);
@@ -111,7 +111,7 @@ Failure unprotectRtp(Receiving& receiving, Ciphers& ciphers, uint8_t* packet, si
   }
 
   // RFC 3711 3.1, RFC 7714 8.2: the MKI stands before the tag, with AEAD after it.
-  SessionKey* const key = keyAt(receiving, packet + (suite.aead ? length - receiving.keys[0].mkiLength : end));
+  SessionKey* const key = keyAt(receiving, packet + (suite.aead ? length - receiving.first.mkiLength : end));
   if (key == nullptr) return Failure::mki;
   if (key->srtpUsed >= key->srtpLimit) return Failure::lifetime;
 
@@ -147,11 +147,11 @@ Failure unprotectRtp(Receiving& receiving, Ciphers& ciphers, uint8_t* packet, si
 Failure unprotectRtcp(Receiving& receiving, Ciphers& ciphers, uint8_t* packet, size_t& length,
                       ReceiveNews& news) noexcept {
   Suite const& suite = *receiving.suite;
-  size_t const trailer = rtcpTrailer(suite, receiving.keys[0]);
+  size_t const trailer = rtcpTrailer(suite, receiving.first);
   if (length < rtcpClearLength + trailer) return Failure::tooShort;
   if (packet[0] >> 6 != 2) return Failure::malformed;
   // RFC 3711 3.4: word, MKI, tag; RFC 7714 9: tag, word, MKI.
-  size_t const mki = length - receiving.keys[0].mkiLength - (suite.aead ? 0 : suite.srtcpTag);
+  size_t const mki = length - receiving.first.mkiLength - (suite.aead ? 0 : suite.srtcpTag);
   uint32_t const word = read32(packet + mki - 4);
   if (word < encryptedFlag) return Failure::unencrypted;
 

@@ -35,20 +35,23 @@ struct PredecessorSource {
 
 struct Receiving {
   Suite const* suite = nullptr;
-  /** One, or several with distinct MKIs of one length. All share the ROC and replay list of an SSRC (RFC 3711 3.3.1). */
-  std::unique_ptr<SessionKey[]> keys;
   unsigned keyCount = 0;
   SourceTable<ReceiveSource> sources;
+  /** One, or several with distinct MKIs of one length. All share the ROC and replay list of an SSRC (RFC 3711 3.3.1). */
+  SessionKey first;
+  std::unique_ptr<SessionKey[]> others;
   SourceTable<PredecessorSource> predecessor;
   /** Of each key. */
   std::vector<Terms> terms;
+
+  SessionKey& key(unsigned at) noexcept { return at == 0 ? first : others[at - 1]; }
 
   /** What was verified under these very keys: those indices and all before are replays. */
   void resume(Indices const& before);
   /** What the replaced keys verified: their ROC is tried first (RFC 3711 3.3.1), then 0 and the neighbours. */
   void follow(Indices const& replaced);
   Indices indices();
-  bool sharesKeyWith(std::vector<Terms> const& others) const;
+  bool sharesKeyWith(std::vector<Terms> const& asked) const;
 };
 
 struct ReceiveNews {

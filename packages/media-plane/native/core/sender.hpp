@@ -49,8 +49,8 @@ class Jumps {
 
 struct Sending {
   Suite const* suite = nullptr;
-  SessionKey key;
   SourceTable<SendSource> sources;
+  SessionKey key;
   Terms terms;
   /** Set with the first packet: read by CONTROL, which may give an unused key to another leg. */
   std::shared_ptr<std::atomic<bool>> used;

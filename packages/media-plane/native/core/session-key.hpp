@@ -10,16 +10,16 @@
 namespace sallyport {
 
 struct SessionKey {
-  KeyPool* pool = nullptr;
   KeySlot* slot = nullptr;
-  uint64_t srtpLimit = 0;
-  uint64_t srtcpLimit = 0;
   uint64_t srtpUsed = 0;
+  uint64_t srtpLimit = 0;
   uint64_t srtcpUsed = 0;
+  uint64_t srtcpLimit = 0;
   /** Its user was told that it nears its end. */
   bool told = false;
   uint8_t mkiLength = 0;
   uint8_t mki[maxMki] = {};
+  KeyPool* pool = nullptr;
 
   SessionKey() = default;
   SessionKey(SessionKey const&) = delete;

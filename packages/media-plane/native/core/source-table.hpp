@@ -1,4 +1,5 @@
-// Owns the contexts of SSRCs: the last one asked for is at hand, the others in a small open-addressing table.
+// Owns the contexts of SSRCs: the first stands in the table itself, for most streams have one and it shall cost no further
+// cache line; the others in a small open-addressing table, of which the last one asked for is at hand.
 // Allocates only when an SSRC is new; nothing is ever removed (forgetting an SSRC would allow its indices again).
 #pragma once
 #include <cstddef>
@@ -20,8 +21,9 @@ class SourceTable {
   uint32_t size() const noexcept { return size_; }
 
   T* find(uint32_t ssrc) noexcept {
+    if (first_.ssrc == ssrc && first_.taken) return &first_;
     if (last_ < capacity_ && slots_[last_].taken && slots_[last_].ssrc == ssrc) return &slots_[last_];
-    if (size_ == 0) return nullptr;
+    if (capacity_ == 0) return nullptr;
     uint32_t const at = place(ssrc);
     if (!slots_[at].taken) return nullptr;
     last_ = at;
@@ -30,19 +32,22 @@ class SourceTable {
 
   /** A new entry for an SSRC that `find` did not know; null when there is no memory. */
   T* add(uint32_t ssrc) noexcept {
-    // At most three quarters full, so that probing ends; a table of one entry needs no more than itself and an empty one.
-    if (4 * (size_ + 1) > 3 * capacity_ && !grow()) return nullptr;
-    uint32_t const at = place(ssrc);
-    slots_[at] = T();
-    slots_[at].ssrc = ssrc;
-    slots_[at].taken = true;
+    T* entry = &first_;
+    if (size_ > 0) {
+      // At most three quarters full, so that probing ends.
+      if (4 * size_ > 3 * capacity_ && !grow()) return nullptr;
+      last_ = place(ssrc);
+      entry = &slots_[last_];
+    }
+    entry->ssrc = ssrc;
+    entry->taken = true;
     size_ += 1;
-    last_ = at;
-    return &slots_[at];
+    return entry;
   }
 
   template <class Visit>
   void each(Visit visit) {
+    if (first_.taken) visit(first_);
     for (uint32_t at = 0; at < capacity_; at++) {
       if (slots_[at].taken) visit(slots_[at]);
     }
@@ -57,7 +62,7 @@ class SourceTable {
   }
 
   bool grow() noexcept {
-    uint32_t const capacity = capacity_ == 0 ? 2 : 2 * capacity_;
+    uint32_t const capacity = capacity_ == 0 ? 4 : 2 * capacity_;
     std::unique_ptr<T[]> slots(new (std::nothrow) T[capacity]);
     if (!slots) return false;
     std::swap(slots, slots_);
@@ -68,6 +73,7 @@ class SourceTable {
     return true;
   }
 
+  T first_;
   std::unique_ptr<T[]> slots_;
   uint32_t capacity_ = 0;
   uint32_t size_ = 0;

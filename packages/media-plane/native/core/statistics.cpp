@@ -62,12 +62,11 @@ bool follow(ReceptionSource& source, uint16_t sequence) noexcept {
       source.restartAt = static_cast<uint16_t>(sequence + 1);
       return false;
     }
-    source.lostBefore = source.lost();
-    source.base = source.highest = sequence;
-    source.received = 0;
+    source.accounted = sequence - source.lost();
+    source.highest = sequence;
   }
   source.restartAt = -1;
-  source.received += 1;
+  source.accounted += 1;
   return true;
 }
 
@@ -95,8 +94,8 @@ void Reception::arrived(uint8_t const* packet, double nowMs) noexcept {
     if (sources_.size() >= maxSources) return;
     source = sources_.add(ssrc);
     if (source == nullptr) return;
-    source->order = sources_.size();
-    source->base = source->highest = sequence;
+    source->order = static_cast<uint16_t>(sources_.size());
+    source->accounted = source->highest = sequence;
     source->firstAtMs = nowMs;
     source->firstTimestamp = timestamp;
     // An SSRC without a packet yet has lost one by this count; the packet itself takes it back.

@@ -13,26 +13,25 @@ struct ReceptionSource {
   uint32_t ssrc = 0;
   bool taken = false;
   bool hasTransit = false;
-  uint32_t order = 0;
+  uint16_t order = 0;
   /** In timestamp units. */
   int32_t transit = 0;
   /** The next sequence number that would show a restart (RFC 3550 A.1), -1 for none. */
   int32_t restartAt = -1;
   /** 0: not known yet. */
   uint32_t rate = 0;
+  uint32_t firstTimestamp = 0;
+  double firstAtMs = 0;
   double jitter = 0;
   /** Extended: cycles and sequence number. */
-  int64_t base = 0;
   int64_t highest = 0;
-  int64_t received = 0;
+  /** The first sequence number and what was received since, less what was lost before the last restart. */
+  int64_t accounted = 0;
   uint64_t packets = 0;
-  /** Of the run of numbers before the last restart. */
-  int64_t lostBefore = 0;
-  double firstAtMs = 0;
-  uint32_t firstTimestamp = 0;
 
-  int64_t lost() const noexcept { return lostBefore + highest - base + 1 - received; }
+  int64_t lost() const noexcept { return highest + 1 - accounted; }
 };
+static_assert(sizeof(ReceptionSource) == 64, "a cache line");
 
 class Reception {
  public:
@@ -47,7 +46,7 @@ class Reception {
   int64_t lost_ = 0;
   /** Of the SSRC with the most packets, the first of equals. */
   uint64_t busiestPackets_ = 0;
-  uint32_t busiestOrder_ = 0;
+  uint16_t busiestOrder_ = 0;
   double busiestJitter_ = 0;
 };
 
