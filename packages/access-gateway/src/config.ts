@@ -91,7 +91,36 @@ export const gatewayConfigSchema = z
       })
       .refine((range) => range.last > range.first, { message: "last must be above first", path: ["last"] })
       .describe("Media ports on each interface; a stream takes two."),
-    engine: z.enum(["portable"]).default("portable").describe("Media engine."),
+    media: z
+      .strictObject({
+        engine: z
+          .enum(["auto", "portable", "socket"])
+          .default("auto")
+          .describe("auto: the best that starts here; socket: threads of its own; portable: in JavaScript, anywhere."),
+        threads: z.number().int().min(1).max(64).default(1).describe("Packet threads; calls are spread over them."),
+        batchUs: z
+          .number()
+          .int()
+          .min(0)
+          .max(2000)
+          .default(250)
+          .describe("Under load packets are worked off at most this often, microseconds; 0: each at once."),
+        receiveBuffer: z
+          .number()
+          .int()
+          .min(4096)
+          .max(16_777_216)
+          .optional()
+          .describe("Octets of each media socket's receive buffer; the system's when absent."),
+        highestLoad: z
+          .number()
+          .min(0.1)
+          .max(1)
+          .default(0.85)
+          .describe("Load of every packet thread above which new calls are answered 510, emergency calls excepted."),
+      })
+      .prefault({})
+      .describe("What moves media."),
     maxContexts: z
       .number()
       .int()

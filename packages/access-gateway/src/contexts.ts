@@ -1,5 +1,5 @@
 // Owns the contexts of the gateway: the handler Iq hands its commands to. Limits, names, joining the two sides.
-// H.248.1 6.1 and 7.2; 412 where the contexts are used up, 434 for a third termination, 510 for memory and (from the plane) ports.
+// H.248.1 6.1 and 7.2; 412 where the contexts are used up, 434 for a third termination, 510 for memory, loaded media threads and (from the plane) ports.
 import type { H248Error } from "@sallyport/h248";
 import type {
   AddRequest,
@@ -30,8 +30,8 @@ export interface ContextsOptions {
   readonly maxStreams: number;
   /** Contexts of emergency calls above `maxContexts`, default 0. */
   readonly emergencyReserve?: number;
-  /** Whether there is memory for another context; emergency calls do not ask. There always is when left out. */
-  readonly roomInMemory?: () => boolean;
+  /** Of what there is too little for another context; emergency calls do not ask. Never of anything when left out. */
+  readonly shortage?: () => string | undefined;
 }
 
 /** Where a leg belongs. */
@@ -52,7 +52,7 @@ export interface Contexts {
   readonly handler: IqGatewayHandler;
   readonly size: number;
   readonly terminations: number;
-  /** Contexts refused for want of contexts, ports or memory since the start. */
+  /** Contexts refused for want of contexts, ports, memory or media threads since the start. */
   readonly refused: number;
   /** Every leg with its place. */
   places(): readonly LegPlace[];
@@ -64,7 +64,7 @@ export interface Contexts {
 const highestContext = 0xff_ff_ff_fd;
 
 export const createContexts = (options: ContextsOptions): Contexts => {
-  const { plane, clock, interfaces, maxContexts, maxStreams, emergencyReserve = 0, roomInMemory } = options;
+  const { plane, clock, interfaces, maxContexts, maxStreams, emergencyReserve = 0, shortage } = options;
   const contexts = new Map<number, Context>();
   const legs = new Map<number, LegPlace>();
   const watched = new Map<Termination, number>();
@@ -154,9 +154,10 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       refused += 1;
       return refusal(412, `${contexts.size} contexts in use`);
     }
-    if (!emergency && roomInMemory?.() === false) {
+    const short = emergency ? undefined : shortage?.();
+    if (short !== undefined) {
       refused += 1;
-      return refusal(510, "memory budget");
+      return refusal(510, short);
     }
     const marks = {
       ...(emergency ? { emergency } : {}),

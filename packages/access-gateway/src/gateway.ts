@@ -5,12 +5,12 @@ import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
 import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
-import { createPortablePlane } from "@sallyport/media-plane";
 import type { GatewayConfig } from "./config.ts";
 import { createContexts } from "./contexts.ts";
 import { accessGatewayErrors } from "./errors.ts";
 import type { Cryptos } from "./protection.ts";
 import { lookAt, nothingTold } from "./load.ts";
+import { openMedia, type MediaView } from "./media.ts";
 import { createSharedIq, type Face } from "./sharing.ts";
 import type { Interface } from "./stream.ts";
 import { watchPlane } from "./watch.ts";
@@ -52,6 +52,8 @@ export interface Gateway {
   contexts(): number;
   terminations(): number;
   counters(): readonly StreamView[];
+  /** The engine, why it is this one, and its threads' load. */
+  media(): MediaView;
   /**
    * Leaves gracefully: tells the controller, takes no new contexts, resolves when the last one is gone or after `delayMs`
    * (0: only then). The gateway still runs: `close` or `stay`.
@@ -127,12 +129,14 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
   const more: Face[] = [];
   for (const { mid, controllers } of config.virtual)
     more.push({ mid, controllers: await Promise.all(controllers.map(controllerAddress)) });
-  const plane = deps.plane ?? createPortablePlane({ clock, log, portRange: config.ports, ...datagrams });
+  const media = openMedia(config, deps);
+  const { plane } = media;
   const facesOf = (side: IqSide): readonly Interface[] => [
     face(config.interfaces[side]),
     ...config.interfaces.more.filter((more) => more.side === side).map(face),
   ];
   const interfaces = { access: facesOf("access"), core: facesOf("core") };
+  const roomInMemory = memoryGauge(clock, config.memoryBudgetMb, deps.memory ?? (() => process.memoryUsage.rss()));
   const contexts = createContexts({
     plane,
     clock,
@@ -140,7 +144,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     maxContexts: config.maxContexts,
     maxStreams: config.maxStreams,
     emergencyReserve: config.emergencyReserve,
-    roomInMemory: memoryGauge(clock, config.memoryBudgetMb, deps.memory ?? (() => process.memoryUsage.rss())),
+    shortage: () => (roomInMemory() ? media.shortage() : "memory budget"),
   });
   const shared = {
     config: {
@@ -224,6 +228,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
         local: stream.own,
         counters: plane.counters(stream.leg),
       })),
+    media: () => media.view(),
     drain: async (delayMs) => {
       await iq.leave(delayMs);
       if (contexts.size === 0) return;

@@ -4,3 +4,4 @@ export { gatewayConfigSchema } from "./config.ts";
 export type { GatewayConfig } from "./config.ts";
 export { createGateway } from "./gateway.ts";
 export type { Gateway, GatewayDeps, StreamView } from "./gateway.ts";
+export type { MediaView } from "./media.ts";

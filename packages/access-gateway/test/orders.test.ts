@@ -181,7 +181,7 @@ describe("invariant 9: end-to-end media security passes through", () => {
 describe("limits", () => {
   it("H.248.1 errors 412 and 510: contexts and memory are refused when used up, emergency calls have a reserve, both recover", async () => {
     let room = true;
-    const on = makeDesk({ maxContexts: 2, emergencyReserve: 1, roomInMemory: () => room });
+    const on = makeDesk({ maxContexts: 2, emergencyReserve: 1, shortage: () => (room ? undefined : "memory budget") });
     const add = async (emergency: boolean) => {
       const added = await on.contexts.handler.add(addTo("access", "new", [stream("RTP/SAVP")], { emergency }));
       return added.ok ? added.value.context : added.error.code;

@@ -1,5 +1,5 @@
 // Owns the choice of the media engine: what was asked for, what this machine lets start, and a sentence that says why.
-import type { Clock, Log, OpenDatagram } from "@sallyport/kit";
+import { systemDatagrams, type Clock, type Log, type OpenDatagram } from "@sallyport/kit";
 import { mediaPlaneErrors } from "./errors.ts";
 import { loadAddon } from "./native/addon.ts";
 import { createNativePlane, type NativePlane, type NativePlaneOptions } from "./native/native-plane.ts";
@@ -18,7 +18,7 @@ export interface MediaPlaneOptions extends Pick<
   readonly engine: EngineName;
   readonly portRange: PortRange;
   readonly quarantineMs?: number;
-  /** For the portable engine: the system's sockets when left out. Given, `auto` means the portable engine. */
+  /** For the portable engine: the system's sockets when left out. Others than the system's: `auto` is the portable engine. */
   readonly openDatagram?: OpenDatagram;
 }
 
@@ -44,7 +44,8 @@ export const createMediaPlane = (options: MediaPlaneOptions): ChosenPlane => {
   if (engine === "xdp") {
     throw mediaPlaneErrors("SALLY_PLANE_ENGINE", "The xdp engine is not part of this build.", { where: engine });
   }
-  if (engine === "auto" && openDatagram !== undefined) return portable("portable: sockets are given by the caller");
+  const ownSockets = openDatagram !== undefined && openDatagram !== systemDatagrams;
+  if (engine === "auto" && ownSockets) return portable("portable: sockets are given by the caller");
   const addon = loadAddon();
   const plane = typeof addon === "string" ? addon : createNativePlane(addon, rest);
   if (typeof plane !== "string") {

@@ -63,7 +63,7 @@ constexpr int32_t notAnAddress = -2000;
 // prepare(door, leg) -> index or a refusal
 napi_value prepare(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  LegChange change;
+  ReadChange change;
   if (!readChange(call.door->scratch, change)) return number(env, notAnAddress);
   Refusal refusal = Refusal::none;
   const int index = call.door->engine->prepare(static_cast<uint32_t>(call.arguments[0]), change, refusal);
@@ -88,7 +88,7 @@ napi_value abandon(napi_env env, napi_callback_info info) {
 // change(door, index) -> 0 or a refusal
 napi_value change(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  LegChange change;
+  ReadChange change;
   if (!readChange(call.door->scratch, change)) return number(env, notAnAddress);
   const Refusal refusal = call.door->engine->change(call.arguments[0], change);
   return number(env, refusal == Refusal::none ? 0 : refused(refusal));

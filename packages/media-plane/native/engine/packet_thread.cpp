@@ -265,7 +265,10 @@ void PacketThread::measure(uint64_t now) {
   const uint64_t elapsed = now - secondAtNs_;
   if (elapsed < measureEveryNs) return;
   const double cpu = static_cast<double>(nanoseconds(CLOCK_THREAD_CPUTIME_ID)) / 1e9;
-  if (secondAtNs_ != 0) stats_.load.set((cpu - cpuAt_) * 1e9 / static_cast<double>(elapsed));
+  if (secondAtNs_ != 0) {
+    const double load = (cpu - cpuAt_) * 1e9 / static_cast<double>(elapsed);
+    stats_.load.set(stats_.load.get() * 0.6 + load * 0.4);
+  }
   stats_.cpuSeconds.set(cpu);
   stats_.legs.set(static_cast<double>(legs_.size()));
   // Decays by halves: a peak is seen for a while by whoever polls once a second.

@@ -77,7 +77,12 @@ bool readAddress(uint8_t const* text, Address& address) {
   return true;
 }
 
-bool readChange(uint8_t* octets, LegChange& change) {
+ReadChange::~ReadChange() {
+  wipe(&protection.send, sizeof protection.send);
+  if (!protection.receive.empty()) wipe(protection.receive.data(), protection.receive.size() * sizeof(KeyPlan));
+}
+
+bool readChange(uint8_t* octets, ReadChange& change) {
   using namespace record;
   change.fields = read<uint32_t>(octets + fields) & allFields;
   change.mode = choice(octets[mode], Mode::sendReceive);

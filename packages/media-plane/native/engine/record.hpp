@@ -24,9 +24,17 @@ inline constexpr size_t textSize = 64;
 inline constexpr size_t size = keys + (1 + maxReceiveKeys) * keySize;
 }  // namespace record
 
+/** A change as it was read; its keys are zeroised when it goes. */
+struct ReadChange : LegChange {
+  ReadChange() = default;
+  ReadChange(ReadChange const&) = delete;
+  ReadChange& operator=(ReadChange const&) = delete;
+  ~ReadChange();
+};
+
 /** False: the text is no address. An empty text gives family 0. */
 bool readAddress(uint8_t const* text, Address& address);
 /** False: an address in it is none. The keys in `octets` are zeroised. */
-bool readChange(uint8_t* octets, LegChange& change);
+bool readChange(uint8_t* octets, ReadChange& change);
 
 }  // namespace sallyport

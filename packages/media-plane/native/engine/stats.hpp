@@ -25,7 +25,7 @@ struct alignas(128) ThreadStats {
   /** Datagrams the kernel dropped because a socket's receive buffer was full (SK_MEMINFO_DROPS). */
   Figure lost;
   Figure sendErrors;
-  /** 0 to 1: the share of the last tenth of a second this thread was at work. */
+  /** 0 to 1: the share of the last tenths of a second this thread was at work. */
   Figure load;
   /** Most packets found waiting at one wake-up during the last second. */
   Figure queueDepth;

@@ -9,7 +9,7 @@ export interface ThreadLoad {
   /** Datagrams the kernel dropped because a socket's receive buffer was full. */
   readonly lost: number;
   readonly sendErrors: number;
-  /** 0 to 1, over the last tenth of a second. */
+  /** 0 to 1: the share of the last tenths of a second it was at work. */
   readonly load: number;
   /** Packets found waiting at once, a peak that decays within seconds. */
   readonly queueDepth: number;
