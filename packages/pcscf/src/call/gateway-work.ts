@@ -40,12 +40,6 @@ export const createGatewayWork = (options: {
     );
   };
 
-  const order = async (plan: GatewayPlan, done: (reply: GatewayReply) => void): Promise<void> => {
-    const reply = await gateway.carryOut(plan, context, { emergency });
-    if (reply.ok) ({ context } = reply);
-    done(reply);
-  };
-
   const giveBack = async (held: IqContext): Promise<void> => {
     const statistics = await gateway.release(held);
     log.info("gateway released", {
@@ -54,6 +48,21 @@ export const createGatewayWork = (options: {
       context: held.context,
       answered: statistics !== undefined,
     });
+  };
+
+  /** The context asked about, lost meanwhile, is not held again; one in whose place another was made goes back. */
+  const take = (made: IqContext, asked: IqContext | undefined): void => {
+    if (made === asked) return;
+    const before = context;
+    context = made;
+    if (before !== undefined) track(giveBack(before));
+  };
+
+  const order = async (plan: GatewayPlan, done: (reply: GatewayReply) => void): Promise<void> => {
+    const asked = context;
+    const reply = await gateway.carryOut(plan, asked, { emergency });
+    if (reply.ok) take(reply.context, asked);
+    done(reply);
   };
 
   return {
