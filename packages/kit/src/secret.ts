@@ -16,7 +16,8 @@ export class Secret {
 
   /** Copies the octets; the caller keeps, and should clear, the original. */
   static copyOf(octets: Uint8Array): Secret {
-    const own = Buffer.alloc(octets.length);
+    // Memory of its own: what V8 keeps inside its heap (up to 64 octets) it copies about, and leaves copies behind.
+    const own = Buffer.from(new ArrayBuffer(octets.length));
     own.set(octets);
     return new Secret(own);
   }

@@ -31,7 +31,7 @@ export const createCounterMode = (suite: Suite, keys: TransformKeys): Transform 
   const srtpTag = suite.srtpTagLength;
   const srtcpTag = suite.srtcpTagLength;
   // Scratch, one of each for all packets: node:crypto copies what it is given.
-  const iv = Buffer.alloc(16);
+  const iv = Buffer.from(new ArrayBuffer(16));
   const word = Buffer.alloc(4);
 
   // RFC 3711 4.1.1: IV = (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16). `low` is the 16 bits under `high`.

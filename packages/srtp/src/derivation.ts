@@ -35,7 +35,7 @@ export const deriveKeys = (
   // AES-CM is AES over counters (RFC 3711 4.1.1), so the counters of all six keys may go through one AES-ECB.
   const blocksOf = (length: number): number => Math.ceil(length / blockLength);
   const perProtocol = blocksOf(lengths.encryption) + blocksOf(lengths.authentication) + blocksOf(lengths.salt);
-  const counters = Buffer.alloc(2 * perProtocol * blockLength);
+  const counters = Buffer.from(new ArrayBuffer(2 * perProtocol * blockLength));
   const places: { readonly at: number; readonly length: number }[] = [];
   let at = 0;
   for (const protocol of ["srtp", "srtcp"] as const) {
@@ -58,7 +58,8 @@ export const deriveKeys = (
   counters.fill(0);
   const take = (index: number): Buffer => {
     const { at: start, length } = places[index] ?? { at: 0, length: 0 };
-    const taken = Buffer.alloc(length);
+    // Outside the heap, which the garbage collector copies about.
+    const taken = Buffer.from(new ArrayBuffer(length));
     stream.copy(taken, 0, start, start + length);
     return taken;
   };

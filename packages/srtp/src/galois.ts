@@ -26,7 +26,7 @@ export const createGalois = (suite: Suite, keys: TransformKeys): Transform => {
   const { mki } = keys;
   let srtp: Half | undefined;
   let srtcp: Half | undefined;
-  const iv = Buffer.alloc(12);
+  const iv = Buffer.from(new ArrayBuffer(12));
 
   // RFC 7714 8.1 and 9.1: two zero octets || SSRC || 48-bit index, XORed with the salt. `low` is the 16 bits under `high`.
   const nonce = (salt: Buffer, ssrc: number, high: number, low: number): Buffer => {
