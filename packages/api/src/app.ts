@@ -7,6 +7,7 @@ import * as z from "zod";
 import { apiErrors } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { findCalls, findRegistrations, type Found } from "./find.ts";
+import { addGatewayCommands, isCommand } from "./gateway-commands.ts";
 import { knownHost } from "./guard.ts";
 import { metricsOf, prometheusText } from "./metrics.ts";
 import {
@@ -27,7 +28,17 @@ import { callAnswer, callRow, gatewayAnswer, registrationAnswer, type CallView }
 /** What the interface needs of an edge: its views. */
 export type AskedEdge = Pick<
   Edge,
-  "name" | "access" | "core" | "iq" | "registrations" | "calls" | "gateways" | "counters" | "counts"
+  | "name"
+  | "access"
+  | "core"
+  | "iq"
+  | "registrations"
+  | "calls"
+  | "gateways"
+  | "drainGateway"
+  | "handOffGateway"
+  | "counters"
+  | "counts"
 >;
 
 export interface AppOptions {
@@ -39,8 +50,20 @@ export interface AppOptions {
   readonly facts: () => StatusFacts & { readonly cpuSeconds: number };
 }
 
-type Refusal = "HOST" | "METHOD" | "UNAUTHORIZED" | "PATH" | "QUERY" | "NOT_FOUND" | "AMBIGUOUS" | "DEFECT";
+type Refusal =
+  | "BODY"
+  | "GATEWAY"
+  | "HOST"
+  | "METHOD"
+  | "UNAUTHORIZED"
+  | "PATH"
+  | "QUERY"
+  | "NOT_FOUND"
+  | "AMBIGUOUS"
+  | "DEFECT";
 const statuses = {
+  BODY: 415,
+  GATEWAY: 502,
   HOST: 403,
   METHOD: 405,
   UNAUTHORIZED: 401,
@@ -74,8 +97,9 @@ export const createApp = ({ edge, log, hosts, mayAsk, facts }: AppOptions): Hono
     c.header("Cache-Control", "no-store");
     c.header("X-Content-Type-Options", "nosniff");
     if (!knownHost(c.req.header("host"), hosts)) return refuse(c, "HOST");
-    if (c.req.method !== "GET" && c.req.method !== "HEAD") {
-      c.header("Allow", "GET, HEAD");
+    const command = isCommand(c.req.path);
+    if (command ? c.req.method !== "POST" : c.req.method !== "GET" && c.req.method !== "HEAD") {
+      c.header("Allow", command ? "POST" : "GET, HEAD");
       return refuse(c, "METHOD");
     }
     if (mayAsk !== undefined && !mayAsk(c.req.header("authorization"))) {
@@ -173,6 +197,7 @@ export const createApp = ({ edge, log, hosts, mayAsk, facts }: AppOptions): Hono
   app.get("/v1/gateways", (c) =>
     c.json({ apiVersion, now: now(), gateways: edge.gateways().map(gatewayAnswer) } satisfies Gateways),
   );
+  addGatewayCommands(app, { edge, now, refuse });
   app.get("/v1/counters", (c) =>
     c.json({
       apiVersion,

@@ -21,8 +21,8 @@ export const apiErrors = defineErrors({
     action: "Use localhost or an IP address, or add the name to api.hosts.",
   },
   SALLY_API_METHOD: {
-    summary: "This interface only answers questions.",
-    action: "Use GET.",
+    summary: "That can not be done at this path.",
+    action: "Use GET for questions; POST only for the commands that GET /v1 lists.",
   },
   SALLY_API_PATH: {
     summary: "There is nothing at this path.",
@@ -31,6 +31,15 @@ export const apiErrors = defineErrors({
   SALLY_API_QUERY: {
     summary: "A query parameter is not valid.",
     action: "limit is 1 to 1000, offset 0 or more.",
+  },
+  SALLY_API_BODY: {
+    summary: "A command comes as JSON.",
+    action:
+      "Send `Content-Type: application/json` and an object, `{}` where nothing has to be said (guards against web pages of others).",
+  },
+  SALLY_API_GATEWAY: {
+    summary: "The gateway did not do it:",
+    action: "Look at `sallyport gw list` for its state, and at its own log for the reason.",
   },
   SALLY_API_NOT_FOUND: {
     summary: "There is no such thing here:",

@@ -31,6 +31,12 @@ const gatewaySchema = z.object({
   state: z.string().describe("up, down or leaving."),
   protected: z.boolean().describe("Keys may be sent to it."),
   contexts: count("Contexts this edge holds there."),
+  draining: z.boolean().default(false).describe("No new calls go there; it may be stopped once contexts is 0."),
+  health: z.string().default("").describe("good, silent, congested, refusing or down."),
+  weight: z.number().default(1).describe("Its share of new calls against other gateways."),
+  capacity: count("Calls it may hold for this edge, where that is configured.").optional(),
+  load: z.number().min(0).optional().describe("contexts against capacity."),
+  realms: z.array(z.string()).optional().describe("IP realms it serves; all when absent."),
   remote: z.string().optional().describe("Where it connects from."),
   protocol: z.string().optional(),
   reason: z.string().optional().describe("Why it is in this state."),
@@ -150,6 +156,9 @@ const explanationSchema = z.object({
 
 export const explanationsSchema = z.object({ ...envelope, calls: z.array(explanationSchema) });
 
+/** What a command about one gateway answers: the gateway as it is now. */
+export const gatewayAnswerSchema = z.object({ ...envelope, gateway: gatewaySchema });
+
 export const gatewaysSchema = z.object({ ...envelope, gateways: z.array(gatewaySchema) });
 
 const countersSchema = z.object({
@@ -173,6 +182,9 @@ export const apiSchemas = {
   "/v1/calls/:id": callDetailSchema,
   "/v1/calls/:id/explain": explanationsSchema,
   "/v1/gateways": gatewaysSchema,
+  "/v1/gateways/:id/drain": gatewayAnswerSchema,
+  "/v1/gateways/:id/resume": gatewayAnswerSchema,
+  "/v1/gateways/:id/handoff": gatewayAnswerSchema,
   "/v1/counters": countersSchema,
 } as const;
 
@@ -187,6 +199,7 @@ export type EvidenceAnswer = z.output<typeof evidenceSchema>;
 export type Explanation = z.output<typeof explanationSchema>;
 export type Explanations = z.output<typeof explanationsSchema>;
 export type GatewayAnswer = z.output<typeof gatewaySchema>;
+export type OneGateway = z.output<typeof gatewayAnswerSchema>;
 export type Gateways = z.output<typeof gatewaysSchema>;
 export type Counters = z.output<typeof countersSchema>;
 export type ErrorAnswer = z.output<typeof errorSchema>;

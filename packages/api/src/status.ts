@@ -24,6 +24,19 @@ const warningsOf = (edge: DescribedEdge): readonly string[] => {
       .filter(({ state }) => state !== "up")
       .map(({ id, state, reason }) => `gateway ${id} is ${state}${reason === undefined ? "" : `: ${reason}`}`),
     ...up
+      .filter(({ draining }) => draining)
+      .map(({ id, contexts }) =>
+        contexts === 0
+          ? `gateway ${id} is drained: it may be stopped, or taken back (sallyport gw resume ${id})`
+          : `gateway ${id} is draining: ${contexts} to go`,
+      ),
+    ...(up.length > 0 && up.every(({ draining }) => draining)
+      ? ["every gateway that is up is draining: calls that need e2ae are refused with 503"]
+      : []),
+    ...up
+      .filter(({ health }) => health === "silent" || health === "congested" || health === "refusing")
+      .map(({ id, health }) => `gateway ${id} is ${health}`),
+    ...up
       .filter((gateway) => !gateway.protected)
       .map(({ id }) => `gateway ${id} is connected without protection: it gets no keys`),
     ...edge.access

@@ -31,6 +31,12 @@ export const gatewayAnswer = (view: GatewayView): GatewayAnswer => ({
   state: view.state,
   protected: view.protected,
   contexts: view.contexts,
+  draining: view.draining,
+  health: view.health,
+  weight: view.weight,
+  ...optional("capacity", view.capacity, same),
+  ...optional("load", view.load, same),
+  ...optional("realms", view.realms, (realms) => realms.slice(0, maxIdentities).map(name)),
   ...optional("remote", view.remote, ({ address, port }) =>
     address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
   ),

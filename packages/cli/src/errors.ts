@@ -27,6 +27,14 @@ export const cliErrors = defineErrors({
     summary: "The file can not be used.",
     action: "Check its name, rights and content.",
   },
+  SALLY_CLI_NOT_EMPTY: {
+    summary: "The gateway still holds calls:",
+    action: "Wait longer, with a larger --wait; `sallyport gw resume` takes the draining back.",
+  },
+  SALLY_CLI_HOLDS_CALLS: {
+    summary: "The gateway holds calls that would have to move or end:",
+    action: "Drain it first (`sallyport gw drain`), or say --yes.",
+  },
   SALLY_CLI_LISTENER: {
     summary: "This edge has no such listening point for UEs.",
     action: "Name one of those it has with --transport.",

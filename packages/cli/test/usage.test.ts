@@ -172,7 +172,7 @@ describe("the process", () => {
   });
 
   it("every code of this package has a test that triggers it", () => {
-    const tests = ["ask", "usage", "policy", "configuration"]
+    const tests = ["ask", "usage", "policy", "configuration", "gateway"]
       .map((name) => readFileSync(new URL(`${name}.test.ts`, import.meta.url), "utf8"))
       .join("");
     for (const code of Object.keys(cliErrors.catalogue)) expect(tests, code).toContain(code);

@@ -124,6 +124,8 @@ export const fakeEdge = (parts: FakeParts = {}): AskedEdge => {
     calls: () => calls,
     registrations: () => registrations,
     gateways: () => gateways,
+    drainGateway: () => gateways[0] ?? gateway(),
+    handOffGateway: async () => undefined,
     counters: () => counters,
     counts: () => ({
       calls: calls.filter(({ phase }) => phase !== "ended").length,

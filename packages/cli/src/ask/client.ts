@@ -59,30 +59,39 @@ interface Reply {
 }
 
 // node:http and not fetch, which refuses to ask at ports such as 5061 or 10080.
-const get = (api: string, path: string, headers: Readonly<Record<string, string>>): Promise<Reply> =>
+const exchange = (
+  api: string,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body: string | undefined,
+): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const request = api.startsWith("https:") ? requestTls : requestPlain;
-    const asked = request(`${api}${path}`, { headers, agent: false }, (response) => {
-      const parts: Buffer[] = [];
-      let octets = 0;
-      response.on("data", (part: Buffer) => {
-        octets += part.length;
-        parts.push(part);
-        if (octets > maxAnswer)
-          asked.destroy(cliErrors("SALLY_CLI_ANSWER", "It is larger than 16 MiB.", { where: api }));
-      });
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
-      );
-      response.on("error", reject);
-    });
+    const asked = request(
+      `${api}${path}`,
+      { method: body === undefined ? "GET" : "POST", headers, agent: false },
+      (response) => {
+        const parts: Buffer[] = [];
+        let octets = 0;
+        response.on("data", (part: Buffer) => {
+          octets += part.length;
+          parts.push(part);
+          if (octets > maxAnswer)
+            asked.destroy(cliErrors("SALLY_CLI_ANSWER", "It is larger than 16 MiB.", { where: api }));
+        });
+        response.on("end", () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
+        );
+        response.on("error", reject);
+      },
+    );
     const limit = setTimeout(
       () => asked.destroy(Object.assign(new Error("timeout"), { code: "ETIMEDOUT" })),
       timeoutMs,
     );
     asked.on("close", () => clearTimeout(limit));
     asked.on("error", reject);
-    asked.end();
+    asked.end(body);
   });
 
 export interface Node {
@@ -92,18 +101,25 @@ export interface Node {
 }
 
 /**
- * The answer to one question, as sent and as understood.
+ * The answer to one question, or to one command where `command` says what, as sent and as understood.
  * @throws SALLY_CLI_UNREACHABLE, SALLY_CLI_ANSWER, SALLY_CLI_FILE, and the SALLY_API_* that the node answered
  */
 export const askNode = async <S extends z.ZodType>(
   { api, tokenFile }: Node,
   path: string,
   schema: S,
+  command?: object,
 ): Promise<{ readonly raw: unknown; readonly answer: z.output<S> }> => {
-  const headers = tokenFile === undefined ? {} : { authorization: `Bearer ${tokenFrom(tokenFile)}` };
+  const body = command === undefined ? undefined : JSON.stringify(command);
+  const headers = {
+    ...(tokenFile === undefined ? {} : { authorization: `Bearer ${tokenFrom(tokenFile)}` }),
+    ...(body === undefined
+      ? {}
+      : { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) }),
+  };
   let reply: Reply;
   try {
-    reply = await get(api, path, headers);
+    reply = await exchange(api, path, headers, body);
   } catch (error) {
     throw error instanceof SallyportError ? error : unreachable(api, error as NodeJS.ErrnoException);
   }

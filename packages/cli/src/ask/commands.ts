@@ -1,4 +1,5 @@
-// The verbs that ask a running edge: `status`, `reg`, `call`, `gw`. Each is one question and one screen.
+// The verbs that ask a running edge: `status`, `reg`, `call`, `gw`. Each is one question and one screen; what changes
+// something is in gateway-verbs.ts.
 import {
   callDetailSchema,
   callsSchema,
@@ -13,9 +14,10 @@ import type { Paper } from "../screen/paper.ts";
 import { jsonText } from "../screen/text.ts";
 import { callDetail, explanation } from "./call-screens.ts";
 import { apiAddress, askNode, defaultApi } from "./client.ts";
+import { addGatewayVerbs } from "./gateway-verbs.ts";
 import { callList, gatewayList, registrationDetail, registrationList, statusScreen, type Lines } from "./screens.ts";
 
-interface AskOptions {
+export interface AskOptions {
   readonly api: string;
   readonly tokenFile?: string;
   readonly json?: true;
@@ -43,7 +45,7 @@ const naming = (name: string, says: string): Argument =>
     return text;
   });
 
-const asking = (command: Command): Command =>
+export const asking = (command: Command): Command =>
   command
     .addOption(
       new Option("--api <url>", "management interface of the node")
@@ -118,4 +120,5 @@ export const addAskCommands = (program: Command, { out, paper }: AskContext): vo
   asking(gw.command("list").description("gateways, their state and contexts")).action((options: AskOptions) =>
     show(options, "/v1/gateways", gatewaysSchema, gatewayList),
   );
+  addGatewayVerbs(gw, { out, paper });
 };

@@ -136,26 +136,55 @@ export const callList = (answer: Calls, paper: Paper): Lines => {
   ];
 };
 
-export const gatewayList = ({ gateways }: Gateways, paper: Paper): Lines =>
-  gateways.length === 0
-    ? ["no gateways"]
-    : table(
-        [
-          { title: "GATEWAY", least: 8 },
-          { title: "STATE" },
-          { title: "KEYS" },
-          { title: "CONTEXTS", align: "right" },
-          { title: "FROM", least: 12 },
-          { title: "WHY", least: 12 },
-        ],
-        gateways.map((each) => [
-          each.id,
-          each.state,
-          each.protected ? "yes" : "no",
-          String(each.contexts),
-          each.remote === undefined ? "" : `${each.protocol ?? ""} ${each.remote}`.trim(),
-          each.reason ?? "",
-        ]),
-        paper.columns,
-        painter(paper),
-      );
+type GatewayAnswer = Gateways["gateways"][number];
+
+const stateOf = ({ state, draining, contexts }: GatewayAnswer): string =>
+  draining && state === "up" ? (contexts === 0 ? "drained" : "draining") : state;
+
+const holds = ({ contexts, capacity }: GatewayAnswer): string =>
+  capacity === undefined ? String(contexts) : `${contexts}/${capacity}`;
+
+const percent = ({ load }: GatewayAnswer): string => (load === undefined ? "" : `${Math.round(load * 100)}%`);
+
+export const gatewayList = ({ gateways }: Gateways, paper: Paper): Lines => {
+  if (gateways.length === 0) return ["no gateways"];
+  const loads = gateways.some(({ load }) => load !== undefined);
+  return table(
+    [
+      { title: "GATEWAY", least: 6 },
+      { title: "STATE" },
+      { title: "HEALTH" },
+      { title: "KEYS" },
+      { title: "CONTEXTS", align: "right" },
+      ...(loads ? [{ title: "LOAD", align: "right" } as const] : []),
+      { title: "FROM", least: 10 },
+      { title: "WHY", least: 10 },
+    ],
+    gateways.map((each) => [
+      each.id,
+      stateOf(each),
+      each.health === "down" ? "" : each.health,
+      each.protected ? "yes" : "no",
+      holds(each),
+      ...(loads ? [percent(each)] : []),
+      each.remote === undefined ? "" : `${each.protocol ?? ""} ${each.remote}`.trim(),
+      each.reason ?? "",
+    ]),
+    paper.columns,
+    painter(paper),
+  );
+};
+
+/** What a command about one gateway leaves on the screen. */
+export const gatewayLine = (gateway: GatewayAnswer, paper: Paper): Lines => {
+  const { id, contexts, reason = "" } = gateway;
+  const words: Readonly<Record<string, string>> = {
+    up: "takes new calls",
+    draining: `takes no new calls; ${plural(contexts, "call")} to go`,
+    drained: "takes no new calls and holds none: it may be stopped",
+    leaving: "is leaving",
+    down: "is down",
+  };
+  const state = stateOf(gateway);
+  return hang(`gateway ${clean(id)} `, clean(`${words[state] ?? state} (${reason})`), paper.columns);
+};

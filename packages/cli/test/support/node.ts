@@ -183,6 +183,10 @@ export const sampleEdge: AskedEdge = {
       reason: "certificate of another gateway: <gw-x.lab.example>",
     },
   ],
+  drainGateway: () => {
+    throw new Error("not asked for");
+  },
+  handOffGateway: async () => undefined,
   counters: () => [],
   counts: () => ({ calls: 1, registrations: 2, transactions: 3, contexts: 1 }),
 };
@@ -192,6 +196,10 @@ export const emptyEdge: AskedEdge = {
   ...sampleEdge,
   calls: () => [],
   registrations: () => [],
+  drainGateway: () => {
+    throw new Error("not asked for");
+  },
+  handOffGateway: async () => undefined,
   gateways: () => [],
   counts: () => ({ calls: 0, registrations: 0, transactions: 0, contexts: 0 }),
 };
