@@ -34,3 +34,21 @@ describe("invariant 10: a call that ends while its gateway is at work gives its 
     expect(edge.calls()).toMatchObject([{ phase: "ended" }]);
   });
 });
+
+describe("invariant 10: a call that ends while a re-INVITE is open", () => {
+  it("RFC 3261 15.1.2: the BYE ends it; the re-INVITE that nobody answers is answered here", async () => {
+    scenario = await openScenario();
+    const { core, iq, edge } = scenario;
+    const alice = await scenario.ue("alice");
+    await alice.register();
+    const dialog = await establishOriginating(scenario, alice);
+    const again = core.send(dialog.byCalled("INVITE", 1));
+    await alice.expect("INVITE");
+    const bye = alice.send(dialog.byCaller("BYE", 2));
+    core.respond(await core.expect("BYE"), 200);
+    expect((await bye.final()).status).toBe(200);
+    expect((await again.final()).status).toBe(481);
+    await until(() => iq.open.size === 0, "the context given back");
+    expect(edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+  });
+});

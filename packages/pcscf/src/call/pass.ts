@@ -58,13 +58,15 @@ const watchSession = (work: Work, exchange: Exchange, response: SipResponse): vo
   else work.effects.push({ kind: "arm", timer: "session", ms: Number(seconds) * 1000 + 32_000 });
 };
 
-/** When the last dialog is gone and no INVITE is open, so is the call. */
+/**
+ * When the last dialog is gone and no other can come of the initial INVITE, so is the call. A re-INVITE that is still open
+ * had its dialog ended (RFC 3261 15.1.2): it is answered, and what may yet be said to it is waited for.
+ */
 export const finishIfIdle = (work: Work): void => {
-  const open = [...work.call.exchanges.values()].some(
-    (exchange) => exchange.method === "INVITE" && exchange.final === "none",
-  );
-  if (open || [...work.call.dialogs.values()].some((dialog) => dialog.state === "confirmed")) return;
-  if (work.call.phase === "confirmed") finish(work, "bye", "");
+  const open = [...work.call.exchanges.values()].filter(({ method, final }) => method === "INVITE" && final === "none");
+  if (open.some(({ initial }) => initial)) return;
+  if ([...work.call.dialogs.values()].some((dialog) => dialog.state === "confirmed")) return;
+  if (work.call.phase === "confirmed") finish(work, "bye", "", open.length > 0);
 };
 
 const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): void => {
