@@ -170,6 +170,8 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     const connection = pool.get(flow.id);
     if (connection?.open === true) return sendOn(connection, octets);
     const back = responseAddress(response, flow.protocol);
+    // RFC 4475 3.1.2.1: also a request whose Via can not be read gets its 400, where the datagram came from.
+    if (back === undefined && flow.protocol === "udp") return toFlow(flow, octets);
     if (back === undefined) throw sipErrors("SALLY_SIP_NO_ROUTE_BACK", `Answer ${response.status}.`);
     if (flow.protocol !== "udp") {
       return toTarget(
