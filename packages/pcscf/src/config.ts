@@ -191,7 +191,7 @@ const registration = z
       .min(0)
       .max(3600)
       .default(120)
-      .describe("Seconds between keep-alives asked of UEs on streams that offer them (RFC 6223); 0 asks for none."),
+      .describe("Seconds between keep-alives asked of UEs that offer them (RFC 6223); 0 asks for none."),
     reconnect: z
       .enum(["never", "contact"])
       .default("contact")

@@ -278,13 +278,18 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       expect(await dave.hasHeard(middle("bob").samples)).toBe(true);
     });
 
-    it("TS 33.328 6.2.1.1 (terminate): a call of plain RTP reaches it as it is, and it refuses", async () => {
+    it("TS 33.328 6.2.1.1 (terminate): it has offered SRTP itself, so a call of plain RTP is offered to it as SAVP", async () => {
       const call = await bob.ue.dial(`sip:erin@${domain}`);
-      const refused = await call.answered.then(
-        () => undefined,
-        (error: { readonly status?: number }) => error.status,
-      );
-      expect(refused).toBe(488);
+      await erin.happened("CALL_INCOMING");
+      await erin.command("accept");
+      await call.answered;
+      expect(call.report().security).toBe("none");
+      expect(viewOf("b", call.id)).toMatchObject({ direction: "terminating", security: "e2ae", reason: "sdes-phone" });
+      await bothHear(call, "alice");
+      const [offer] = lines(call.id, "INVITE", { edge: "edge-b", side: "access", direction: "out" });
+      expect([offer?.protocol, offer?.indications]).toEqual(["RTP/SAVP", []]);
+      await call.hangup();
+      await erin.happened("CALL_CLOSED");
     });
 
     it("RFC 4568 3 (offer): its key on RTP/AVP protects nothing and goes no further; called, it is protected", async () => {

@@ -7,6 +7,7 @@ import { headerValue, type Flow, type ServerTransaction, type SipRequest, type S
 import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import type { Binding } from "../registration/binding.ts";
+import { ruleTowards } from "../registration/learned.ts";
 import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import { createLeg, type Leg } from "./leg.ts";
@@ -115,6 +116,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       const siblings = perBinding.get(binding.id)?.size ?? 0;
       if (legs.size >= limits.maxCalls || siblings >= limits.maxCallsPerBinding) return false;
       const id = token(ctx.random, 24);
+      const { rule, evidence } = from === "core" ? ruleTowards(binding) : { rule: binding.policy, evidence: [] };
       const leg = createLeg({
         ctx,
         gateway,
@@ -127,12 +129,13 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
           bindingId: binding.id,
           media: {
             registration: binding.indications,
-            policy: binding.policy,
+            policy: rule,
             confidential: binding.confidential,
             ueRole: from === "access" ? "originating" : "terminating",
             // RFC 5031: an emergency call is never refused for lack of media security.
             ...(isEmergencyUri(arrived.uri) || binding.emergency === true ? { emergency: true } : {}),
           },
+          evidence,
         },
         keep: memory?.keep,
         env,

@@ -2,7 +2,7 @@
 // Owns the leg's lifetime: when it is finished nothing of it is left (invariant 10). Decides nothing itself.
 import type { Timer } from "@sallyport/kit";
 import type { IqContext, IqNotification } from "@sallyport/iq";
-import { summarise, type Side } from "@sallyport/media-security";
+import { summarise, type Evidence, type Side } from "@sallyport/media-security";
 import {
   appendHeader,
   createResponse,
@@ -18,6 +18,7 @@ import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import { noteQuirk } from "../quirks.ts";
 import type { Binding } from "../registration/binding.ts";
+import { afterShown, shownBy } from "../registration/learned.ts";
 import { answerTowards } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
@@ -349,7 +350,19 @@ class CallLeg implements Leg {
     server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
   }
 
+  /** What the UE's offer shows of it is kept with its registration. */
+  #learn(evidence: readonly Evidence[]): void {
+    if (this.#binding.mode !== "sdes-phone") return;
+    const { bindings, log } = this.#ctx;
+    const binding = bindings.byId(this.#current().id);
+    const after = binding === undefined ? undefined : afterShown(binding, shownBy(evidence));
+    if (after === undefined || after === binding) return;
+    log.info("phone learned", { aor: after.aor, offersSdes: after.offersSdes === true });
+    bindings.put(after).catch((error: unknown) => log.warn("store failed", { error: String(error) }));
+  }
+
   #countEvidence({ evidence }: CallEffect & { readonly kind: "evidence" }): void {
+    this.#learn(evidence);
     for (const { changed, origin, quirk, quirkMode = "tolerant" } of evidence) {
       if (quirk !== undefined) noteQuirk(this.#ctx, { quirk, mode: quirkMode }, { call: this.#facts.id });
       for (const change of changed) {

@@ -1,6 +1,6 @@
 // One step of a call leg: an input in, the next state and the effects out. Pure. Owns the queue in which SIP events wait
 // while the gateway works, so that nothing overtakes (invariant 6). TS 33.328 7.2.1 and 7.3.1.
-import { openNegotiation, type NegotiationFacts } from "@sallyport/media-security";
+import { openNegotiation, type Evidence, type NegotiationFacts } from "@sallyport/media-security";
 import { decideNext, pass } from "./decide.ts";
 import { endCall } from "./ending.ts";
 import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
@@ -17,6 +17,8 @@ export interface CallFacts {
   readonly callId: string;
   readonly bindingId: string;
   readonly media: NegotiationFacts;
+  /** What was decided before the first message. */
+  readonly evidence?: readonly Evidence[];
 }
 
 // Shared by all: a step that writes to a table copies it first.
@@ -41,7 +43,7 @@ export const openCall = (facts: CallFacts): CallState => ({
   queue: noInputs,
   deferred: noInputs,
   decided: noneDecided,
-  evidence: [],
+  evidence: facts.evidence ?? [],
   ended: undefined,
   released: false,
 });

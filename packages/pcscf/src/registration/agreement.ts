@@ -57,6 +57,8 @@ export type Agreement = {
   /** The media entries of Security-Client, to be remembered until the challenge is answered. */
   readonly announced: readonly string[];
   readonly secAgree: boolean;
+  /** sdes-srtp stands in Security-Client without the flag that would make it e2ae: an SDES phone says what it speaks. */
+  readonly namesSdes: boolean;
 };
 
 const mechanisms = (request: SipRequest, name: string): readonly SecurityMechanism[] =>
@@ -150,5 +152,8 @@ export const agree = (facts: AgreementFacts): Agreement => {
     quirks: [...noted, ...verified.quirks],
     announced: rememberable(announced),
     secAgree,
+    namesSdes: mechanisms(request, "security-client").some(
+      (mechanism) => !isMedia(mechanism) && mechanism.name.toLowerCase() === "sdes-srtp",
+    ),
   };
 };

@@ -52,6 +52,8 @@ export type Binding = {
   readonly indications: { readonly [K in keyof MediaSecurityIndications]: MediaSecurityIndications[K] };
   /** What may protect its calls up to the gateway; absent in what an earlier release stored. */
   readonly mode?: ProtectionMode | "none";
+  /** In the SDES phone mode: the phone has shown that it speaks SRTP, so calls to it offer that. */
+  readonly offersSdes?: true;
   readonly dialect: Dialect;
   /** The media entries last sent in Security-Server. */
   readonly securityServer: readonly string[];

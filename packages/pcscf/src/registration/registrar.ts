@@ -109,6 +109,10 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       ...(agreement.accessNetwork === undefined ? {} : { accessNetwork: agreement.accessNetwork }),
       indications: { ...agreement.registration.indications },
       mode: agreement.registration.mode,
+      // What was learned of the phone outlives its refreshes.
+      ...(agreement.registration.mode === "sdes-phone" && (agreement.namesSdes || existing?.offersSdes === true)
+        ? { offersSdes: true as const }
+        : {}),
       dialect: agreement.registration.dialect,
       securityServer: agreement.media,
       policy: { ...agreement.rule },

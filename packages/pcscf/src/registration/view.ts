@@ -12,6 +12,8 @@ export interface RegistrationView {
   readonly indications: MediaSecurityIndications;
   /** What may protect its calls up to the gateway; absent for a registration kept by an earlier release. */
   readonly mode?: ProtectionMode | "none";
+  /** In the SDES phone mode: it has shown that it speaks SRTP, and is offered that from then on. */
+  readonly offersSdes?: true;
   readonly dialect: Dialect;
   readonly policy: MediaPolicyRule["e2ae"];
   /** Why e2ae is not available; absent when it is. */
@@ -29,6 +31,7 @@ export const registrationView = (binding: Binding, now: number): RegistrationVie
   remote: `${binding.flow.address}:${binding.flow.port}`,
   indications: binding.indications,
   ...(binding.mode === undefined ? {} : { mode: binding.mode }),
+  ...(binding.offersSdes === true ? { offersSdes: true as const } : {}),
   dialect: binding.dialect,
   policy: binding.policy.e2ae,
   ...(binding.reason === undefined ? {} : { reason: binding.reason }),

@@ -6,6 +6,7 @@ import type { Datagram, Endpoint, OpenDatagram } from "@sallyport/kit";
 import { sipErrors } from "../errors.ts";
 import { hostPort, plainAddress } from "./flow.ts";
 import type { Flow, ListenSpec, SipTarget } from "./flow.ts";
+import { answerStun, isStun } from "./stun.ts";
 
 /** The largest UDP payload over IPv4 without options. */
 const maxDatagram = 65_507;
@@ -48,6 +49,12 @@ export const openDatagramPoint = async (
       onMessage: (octets, from) => {
         // RFC 5626 4.4: a keep-alive datagram says nothing; only its source would ever be of interest.
         if (octets.length < 5 && onlySpace(octets)) return;
+        // RFC 5626 4.4.2: no more than the answer; nothing about its sender is learned or kept.
+        if (isStun(octets)) {
+          const answer = answerStun(octets, { address: plainAddress(from.address), port: from.port });
+          if (answer !== undefined) socket.send(answer, from);
+          return;
+        }
         handlers.onOctets(Buffer.from(octets), flowTo({ address: plainAddress(from.address), port: from.port }));
       },
       onError: (error) => handlers.onError(error),
