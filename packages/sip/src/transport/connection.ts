@@ -35,6 +35,8 @@ export const createConnection = (
   const { clock, limits } = options;
   const framer = createFramer(limits);
   let open = true;
+  /** We are done with it: what still arrives is not looked at. */
+  let leaving = false;
   let crlfs = 0;
   let proven = options.ours; // a stranger has to deliver a message before it may be silent for long
   let lastUse = clock.now();
@@ -74,10 +76,11 @@ export const createConnection = (
   };
 
   const onData = (chunk: Buffer): void => {
+    if (leaving) return;
     let completed = false;
     let pings = 0;
     framer.push(chunk, (frame) => {
-      if (!open) return;
+      if (!open || leaving) return;
       if (frame.kind === "crlf") {
         if (proven) lastUse = clock.now();
         // RFC 5626 4.4.1: a single CRLF is a pong, two are a ping.
@@ -150,6 +153,7 @@ export const createConnection = (
       }),
     close: () => {
       if (!open) return;
+      leaving = true;
       socket.destroySoon();
       closeTimer ??= clock.after(1_000, () => socket.destroy());
     },
