@@ -47,6 +47,8 @@ const moved = async (
   const ue = await alice.expect("INVITE");
   alice.respond(ue, 200, { headers: [contactOf(alice)], body: answer });
   await alice.acks.next();
+  await settled();
+  scenario.clock.advance(210);
   const core = await scenario.core.expect("INVITE");
   scenario.core.respond(core, 200, { headers: [coreContact()], body: coreSdp({ version: 2 }) });
   await scenario.core.acks.next();
@@ -120,6 +122,8 @@ describe.each(calls)("TS 33.328 4.2.2: the gateway is lost in a call, %s", (dire
     await settled();
     const before = scenario.core.requests.all.length;
     scenario.iq.release();
+    await settled();
+    scenario.clock.advance(210);
     await scenario.core.expect("INVITE");
     expect(scenario.core.requests.all.length).toBe(before + 1);
   });
@@ -282,6 +286,40 @@ describe("offers that cross the edge's own", () => {
     alice.respond(second, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
     scenario.core.respond(await scenario.core.expect("INVITE"), 200, { headers: [coreContact()], body: coreSdp() });
     await until(() => scenario.core.acks.all.length === 2, "done");
+  });
+
+  it("RFC 3261 14.1: 491 of the far end: its own offer is let through, and then it knows all there is to know", async () => {
+    const dialog = await establishOriginating(scenario, alice);
+    lose();
+    alice.respond(await alice.expect("INVITE"), 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+    await alice.acks.next();
+    scenario.core.respond(await scenario.core.expect("INVITE"), 491);
+    await settled();
+    const theirs = scenario.core.send(dialog.byCalled("INVITE", 1, coreSdp({ version: 2, port: 7000 })));
+    const atUe = await alice.expect("INVITE");
+    alice.respond(atUe, 200, { headers: [contactOf(alice)], body: ueAnswer(1, { version: 2 }) });
+    expect(bodyOf(await theirs.final())).toContain("m=audio 20206 RTP/AVP");
+    await scenario.core.ack(dialog.byCalled("ACK", 1));
+    await alice.acks.next();
+    const asked = scenario.core.requests.all.length;
+    scenario.clock.advance(4100);
+    await settled();
+    expect(scenario.core.requests.all.length).toBe(asked);
+    expect(scenario.edge.calls()[0]).toMatchObject({ phase: "confirmed", gateway: { context: 2 } });
+  });
+
+  it("RFC 3261 14.1: 491 of the far end without an offer of its own: asked again", async () => {
+    await establishOriginating(scenario, alice);
+    lose();
+    alice.respond(await alice.expect("INVITE"), 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+    await alice.acks.next();
+    scenario.core.respond(await scenario.core.expect("INVITE"), 491);
+    await settled();
+    scenario.clock.advance(4100);
+    const again = await scenario.core.expect("INVITE");
+    expect(bodyOf(again.request)).toContain("m=audio 20206 RTP/AVP");
+    scenario.core.respond(again, 200, { headers: [coreContact()], body: coreSdp({ version: 2 }) });
+    await scenario.core.acks.next();
   });
 
   it("RFC 3261 13.2.2.4: a 2xx that comes again is acknowledged again and decides nothing twice", async () => {

@@ -17,6 +17,8 @@ const postponedMs = 250;
 const maxRefused = 5;
 /** A UE or a far end that does not answer leaves the call without media: it is not waited for long. */
 const patienceMs = 12_000;
+/** Where both ends of a call lost their gateway at once, two offers would meet: the called side's edge lets the other go first. */
+const courtesyMs = 200;
 
 const arm = (work: Work, ms: number): void => void work.effects.push({ kind: "arm", timer: "re-offer", ms });
 
@@ -54,13 +56,13 @@ const start = (work: Work, own: OwnOffer): void => {
     work.call.own = { ...own, tries: own.tries + 1 };
     return arm(work, postponedMs);
   }
+  const { towards } = own;
+  // The far end knows the new address already: an offer of its own, or one of the UE, has crossed since.
+  if (towards === "core" && work.call.negotiation.agreed !== own.base) return done(work);
   if (!canReOffer(work.call.negotiation)) return giveUp(work, own, own.detail);
   work.call.own = { ...own, tag: dialog.tag, stage: "deciding" };
-  return decideNext(work, {
-    kind: "re-offer",
-    towards: "access",
-    gateway: own.why === "gateway-lost" ? "lost" : "kept",
-  });
+  const gateway = own.why === "gateway-lost" && towards === "access" ? "lost" : "kept";
+  return decideNext(work, { kind: "re-offer", towards, gateway });
 };
 
 export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): void => {
@@ -93,6 +95,7 @@ export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): voi
     tag: "",
     seq: 0,
     sdp: undefined,
+    base: undefined,
     tries: 0,
     refused: 0,
   };
@@ -150,6 +153,13 @@ const onFailure = (work: Work, own: OwnOffer, response: SipResponse): void => {
   // RFC 3261 14.1 and 14.2: an offer of the other end was on its way.
   const glare = status === 491 || (status === 500 && headerValue(response, "retry-after") !== undefined);
   if (glare && own.refused < maxRefused) {
+    // Towards the far end nothing has changed at the gateway: the offer is taken back, so that the other one can be answered.
+    if (own.towards === "core") {
+      decideNext(work, { kind: "exchange-failed" });
+      const base = work.call.negotiation.agreed;
+      work.call.own = { ...own, stage: "postponed", refused: own.refused + 1, sdp: undefined, base };
+      return arm(work, pauseMs(work, own.towards));
+    }
     work.call.own = { ...own, stage: "refused", refused: own.refused + 1 };
     return arm(work, pauseMs(work, own.towards));
   }
@@ -182,7 +192,16 @@ export const onAgreed = (work: Work, towards: Side): void => {
   const { own } = work.call;
   if (own === undefined || work.call.phase === "ending") return;
   if (own.why === "gateway-lost" && towards === "access") {
-    return decideNext(work, { kind: "re-offer", towards: "core", gateway: "kept" });
+    const next: OwnOffer = {
+      ...own,
+      stage: "postponed",
+      towards: "core",
+      base: work.call.negotiation.agreed,
+      tries: 0,
+    };
+    if (work.call.direction === "originating") return start(work, next);
+    work.call.own = next;
+    return arm(work, courtesyMs);
   }
   return done(work);
 };

@@ -38,6 +38,8 @@ export interface OwnOffer {
   /** Its CSeq number on the wire. */
   readonly seq: number;
   readonly sdp: Buffer | undefined;
+  /** What was in force when the far end was to be told: when it changes, an offer of somebody else told it. */
+  readonly base: Negotiation["agreed"];
   /** How often it waited for quiet, and was refused with 491. */
   readonly tries: number;
   readonly refused: number;
