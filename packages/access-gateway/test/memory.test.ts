@@ -44,7 +44,7 @@ const findIn = (pid: number, needles: readonly Buffer[]): readonly number[] => {
   try {
     for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")) {
       const match = /^([0-9a-f]+)-([0-9a-f]+) rw.p .*?(\S*)$/.exec(line);
-      if (match === null || /^\[v/.test(match[3] ?? "")) continue;
+      if (match === null || (match[3] ?? "").startsWith("[v")) continue;
       const [start, end] = [Number.parseInt(match[1] ?? "0", 16), Number.parseInt(match[2] ?? "0", 16)];
       for (let at = start; at < end; at += chunk) {
         let length = 0;

@@ -3,24 +3,16 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseH248, writeH248 } from "../src/index.ts";
-import type { H248Message } from "../src/index.ts";
 import { commonMessage } from "./arbitrary.ts";
 import { capture } from "./capture.ts";
+import { comparable, decodeAll, haveDecoder } from "./peers/megaco.ts";
 import { mustParse, validNames, validOctets } from "./vectors.ts";
 
 const has = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
 
-const decoder = fileURLToPath(new URL("peers/decode.escript", import.meta.url));
-const decodeAll = (messages: readonly Buffer[]): readonly string[] => {
-  const input = messages.map((octets) => `${octets.toString("hex")}\n`).join("");
-  const run = spawnSync("escript", [decoder], { input, encoding: "utf8", maxBuffer: 1 << 28 });
-  return run.stdout.split("\n").slice(1, -1);
-};
-const megaco = (spawnSync("escript", [decoder], { input: "", encoding: "utf8" }).stdout ?? "").startsWith("ready");
 const tshark = has("tshark", "--version");
 
 const vectors = validNames.flatMap((name) => {
@@ -34,7 +26,7 @@ const vectors = validNames.flatMap((name) => {
 });
 
 describe("Erlang/OTP megaco (Debian erlang-base, erlang-megaco)", () => {
-  it.skipIf(!megaco)("decodes every message we write, and we read what it writes as the same", () => {
+  it.skipIf(!haveDecoder)("decodes every message we write, and we read what it writes as the same", () => {
     const answers = decodeAll(vectors.map((vector) => vector.octets));
     vectors.forEach(({ name, message }, at) => {
       const [verdict, ...written] = (answers[at] ?? "").split(" ");
@@ -46,7 +38,7 @@ describe("Erlang/OTP megaco (Debian erlang-base, erlang-megaco)", () => {
     });
   });
 
-  it.skipIf(!megaco)("decodes random properties, signals and events", () => {
+  it.skipIf(!haveDecoder)("decodes random properties, signals and events", () => {
     const messages = fc.sample(commonMessage, { seed: 11, numRuns: 40 });
     const octets = messages.flatMap((message) => [writeH248(message, "pretty"), writeH248(message, "compact")]);
     const refusals = decodeAll(octets).flatMap((answer, at) =>
@@ -55,7 +47,7 @@ describe("Erlang/OTP megaco (Debian erlang-base, erlang-megaco)", () => {
     expect(refusals.slice(0, 3)).toEqual([]);
   });
 
-  it.skipIf(!megaco)("refuses what we refuse as broken syntax", () => {
+  it.skipIf(!haveDecoder)("refuses what we refuse as broken syntax", () => {
     const broken = [
       "!/2 [127.0.0.1] T=7{C=1{A=a}}}",
       "!/2 [127.0.0.1] T=7{C=1{}}",
@@ -66,22 +58,6 @@ describe("Erlang/OTP megaco (Debian erlang-base, erlang-megaco)", () => {
     for (const answer of decodeAll(broken.map((text) => Buffer.from(text)))) expect(answer).toMatch(/^refused/);
   });
 });
-
-const byText = (one: unknown, other: unknown): number => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1);
-
-/** The peer does not write the obsolete Modem descriptor. */
-const isModem = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && "kind" in value && value.kind === "modem";
-
-/** What the peer may say in another way with the same meaning: case, needless quotes, white space, order of items. */
-const comparable = (message: H248Message): unknown =>
-  JSON.parse(
-    JSON.stringify(message, (key, value: unknown) => {
-      if (key === "quoted") return undefined;
-      if (typeof value === "string") return value.toLowerCase().replaceAll(/\s/g, "");
-      return Array.isArray(value) ? value.filter((item) => !isModem(item)).toSorted(byText) : value;
-    }),
-  );
 
 const fields = (octets: readonly Buffer[], ...names: string[]): string[][] => {
   const folder = mkdtempSync(join(tmpdir(), "h248-"));
