@@ -1,17 +1,16 @@
 // baresip in SDES phone mode: SRTP without mediasec, ended at the gateway. The far end, behind Kamailio, knows plain RTP alone.
 import { headerValue } from "@sallyport/sip";
-import { attributeValues, parseSdp } from "@sallyport/sdp";
 import { classifyPacket } from "@sallyport/srtp";
 import { payloadOf, type Sound, type UeCall } from "@sallyport/ue";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { settle, until } from "../../src/demo/await.ts";
 import { voiceOf, type Voice } from "../../src/speech.ts";
-import type { LabSide, LabUe, Side } from "../../src/topology/lab.ts";
+import type { LabUe, Side } from "../../src/topology/lab.ts";
 import { openedWith } from "../support/srtp.ts";
-import { packetsOf, readCrypto, type ReadCrypto } from "../support/wires.ts";
 import { haveBaresip, linear, startBaresip, type Baresip, type BaresipOptions } from "./support/baresip.ts";
 import { domain, leaks, nothingLeft, startEdges, type Crossing, type Edges } from "./support/edges.ts";
 import { haveKamailio, startKamailio, type Kamailio } from "./support/kamailio.ts";
+import { linesOf, throughTheGateway, type Line } from "./support/phone-leg.ts";
 
 const saidMs = 1000;
 /** Part of a voice in the middle of what was said: beginnings get lost in jitter buffers. */
@@ -26,25 +25,6 @@ const endless = (voice: Voice): Sound => ({
   law: "PCMA",
   octets: Buffer.concat(Array.from({ length: 30 }, () => payloadOf(voiceOf(voice, 1000), "PCMA"))),
 });
-
-interface Line {
-  readonly protocol: string;
-  readonly port: number;
-  readonly cryptos: readonly ReadCrypto[];
-  readonly indications: readonly string[];
-}
-
-const lineOf = ({ message }: Crossing): Line => {
-  const parsed = parseSdp(message.body);
-  const media = parsed.ok ? parsed.document.media[0] : undefined;
-  if (media === undefined) throw new Error("a body without an m-line");
-  return {
-    protocol: media.protocol,
-    port: media.port,
-    cryptos: attributeValues(media.lines, "crypto").map(readCrypto),
-    indications: attributeValues(media.lines, "3ge2ae"),
-  };
-};
 
 describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
   "baresip in SDES phone mode over %s (Debian packages baresip-core and kamailio)",
@@ -78,23 +58,11 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
           return {};
         });
       });
-    /** Descriptions that crossed an edge with a message of that kind, in order. */
     const lines = (
       callId: string,
       what: "INVITE" | 200,
       place: Pick<Crossing, "edge" | "side" | "direction">,
-    ): readonly Line[] =>
-      edges.crossings
-        .filter(
-          ({ edge, side, direction, message }) =>
-            edge === place.edge &&
-            side === place.side &&
-            direction === place.direction &&
-            headerValue(message, "call-id") === callId &&
-            message.body.length > 0 &&
-            (message.kind === "request" ? message.method : message.status) === what,
-        )
-        .map(lineOf);
+    ): readonly Line[] => linesOf(edges.crossings, callId, what, place);
     const viewOf = (side: Side, callId: string) =>
       edges[side].edge.calls().find((call) => call.callId === callId && call.aor !== carol.ue.impu);
     const alarms = () => edges.records.filter(({ event }) => event === "media alarm");
@@ -105,29 +73,6 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       await call.play(voiceOf("bob", saidMs));
       const { octets } = middle(phoneVoice);
       await until("the speech of baresip", () => call.received.octets().subarray(from).includes(octets));
-    };
-
-    /** What crossed the gateway for the phone: SRTP outside opens with the keys of its SDP into exactly the RTP inside. */
-    const throughTheGateway = (
-      { tap }: LabSide,
-      ports: { readonly access: number; readonly core: number },
-      keys: { readonly phone: ReadCrypto; readonly gateway: ReadCrypto },
-      times: number,
-    ): void => {
-      for (const [outside, inside, key] of [
-        ["in", "out", keys.phone],
-        ["out", "in", keys.gateway],
-      ] as const) {
-        const sealed = packetsOf(tap, { direction: outside, kind: "rtp", port: ports.access });
-        const plain = packetsOf(tap, { direction: inside, kind: "rtp", port: ports.core });
-        const opened = openedWith(key, "rtp", sealed);
-        const clear = new Set(plain.map(({ octets }) => octets.toString("hex")));
-        expect(opened.refused).toBe(0);
-        // What came while the call was on hold goes no further; all that was said goes.
-        const passed = opened.plain.filter((packet) => clear.has(packet)).length;
-        expect(passed).toBeGreaterThan((times * 0.9 * saidMs) / 20);
-        expect(sealed.filter(({ octets }) => clear.has(octets.toString("hex")))).toEqual([]);
-      }
     };
 
     beforeAll(async () => {
@@ -238,7 +183,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
           edges[side],
           { access: answer?.port ?? 0, core: clear?.port ?? 0 },
           { phone: phoneKey, gateway: gatewayKey },
-          3,
+          (3 * 0.9 * saidMs) / 20,
         );
         await its.command("hangup");
         await call.ended;
@@ -271,7 +216,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
         edges.a,
         { access: offer?.port ?? 0, core: clear?.port ?? 0 },
         { phone: phoneKey, gateway: gatewayKey },
-        2,
+        (2 * 0.9 * saidMs) / 20,
       );
       await call.hangup();
       await dave.happened("CALL_CLOSED");
