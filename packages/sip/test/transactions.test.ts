@@ -14,6 +14,7 @@ import {
   tagOf,
   writeMessage,
 } from "../src/index.ts";
+import { createSpent } from "../src/transaction/spent.ts";
 import type { Flow, ServerTransaction, SipMessage, SipRequest, SipResponse, Transactions } from "../src/index.ts";
 
 const request = (method: string, n = 1): SipRequest =>
@@ -332,6 +333,79 @@ describe("RFC 3261 17 transaction layer", () => {
     await Promise.resolve();
     expect([two.state, errors]).toMatchObject(["terminated", [{ code: "SALLY_SIP_LIMIT" }]]);
     expect(pair.alice.counts.client).toBe(1);
+  });
+
+  it("RFC 3261 17.2.2: answered requests do not count against the bound; copies get the same answer until Timer J fires", () => {
+    const pair = createPair();
+    const copies = Array.from({ length: 12 }, (_, n) =>
+      prependHeader(request("MESSAGE", n), "Via", `SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKj${n}`),
+    );
+    let ended = 0;
+    for (const copy of copies) {
+      pair.bob.receive(copy, pair.flow("192.0.2.1"));
+      const server = pair.got.at(-1);
+      if (server !== undefined) server.onEnd = () => (ended += 1);
+      reply(server, 202);
+      expect(server?.state).toBe("completed");
+      // RFC 3261 17.2.2: any other final response is discarded.
+      reply(server, 500);
+    }
+    expect([pair.got.length, pair.bob.counts.server, ended]).toEqual([12, 12, 12]);
+    expect(new Set(pair.wire)).toEqual(new Set(["202"]));
+    pair.clock.advance(31_000);
+    const before = pair.wire.length;
+    for (const copy of copies) pair.bob.receive(copy, pair.flow("192.0.2.1"));
+    expect([pair.got.length, pair.wire.slice(before)]).toEqual([12, copies.map(() => "202")]);
+    pair.clock.advance(1_000);
+    expect([pair.bob.counts.server, pair.clock.waiting]).toEqual([0, 0]);
+    pair.bob.receive(copies[0] ?? request("MESSAGE"), pair.flow("192.0.2.1"));
+    expect(pair.got.length).toBe(13);
+  });
+
+  it("RFC 6026 7.1, RFC 3261 9.2: forgotten by its owner, an accepted INVITE takes in copies and answers a late CANCEL 200", () => {
+    const pair = createPair();
+    const call = pair.send(request("INVITE"));
+    pair.clock.advance(20);
+    const server = pair.got[0];
+    if (server === undefined) throw new Error("no INVITE");
+    server.onTransportError = () => undefined;
+    reply(server, 200);
+    pair.clock.advance(20);
+    server.forget();
+    expect([server.onCancel, server.onEnd, server.onTransportError, server.onAck]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    const before = pair.wire.length;
+    pair.bob.receive(call.transaction.request, pair.flow("192.0.2.1"));
+    expect([pair.got.length, pair.wire.length, pair.bob.counts.server]).toEqual([1, before, 1]);
+    const cancel = setHeader(request("CANCEL"), "CSeq", "1 CANCEL");
+    const via = headerList(server.request, "via")[0] ?? "";
+    pair.bob.receive(prependHeader(cancel, "Via", via), pair.flow("192.0.2.1"));
+    expect(pair.wire.slice(before)).toEqual(["200"]);
+    pair.clock.advance(32_000);
+    expect([pair.bob.counts.server, pair.clock.waiting]).toEqual([0, 0]);
+  });
+
+  it("what is kept for copies is bounded by number and by octets; the oldest goes first", () => {
+    const clock = new VirtualClock(0);
+    const spent = createSpent<string>(clock, 1_000, { entries: 3, weight: 100 });
+    for (const key of ["a", "b", "c", "d"]) spent.put(key, key, 1);
+    expect(["a", "b", "c", "d"].map((key) => spent.get(key))).toEqual([undefined, "b", "c", "d"]);
+    spent.put("e", "e", 99);
+    expect([spent.size, spent.get("d"), spent.get("e")]).toEqual([2, "d", "e"]);
+    clock.advance(999);
+    expect(spent.size).toBe(2);
+    spent.put("f", "f", 1);
+    clock.advance(1);
+    expect([spent.size, spent.get("f")]).toEqual([1, "f"]);
+    clock.advance(1_000);
+    expect([spent.size, clock.waiting]).toEqual([0, 0]);
+    spent.put("g", "g", 1);
+    spent.clear();
+    expect([spent.size, clock.waiting]).toEqual([0, 0]);
   });
 
   it("a handler that throws is answered 500 or logged, and the layer goes on", () => {

@@ -2,15 +2,15 @@
 // Must not know other transactions.
 import type { Clock } from "@sallyport/kit";
 import type { SipRequest, SipResponse } from "../message/index.ts";
-import type { Flow } from "../transport/flow.ts";
+import type { Flow, SipTarget } from "../transport/flow.ts";
 import { startClient, stepClient } from "./client.ts";
 import type { ClientInput, ClientState, ClientTimer } from "./client.ts";
 import { startInviteClient, stepInviteClient } from "./invite-client.ts";
 import type { InviteClientInput, InviteClientState, InviteClientTimer } from "./invite-client.ts";
-import type { TransactionTimers } from "./machine.ts";
+import type { Step, TransactionTimers, Up } from "./machine.ts";
 import { acknowledge, cancelOf } from "./own-requests.ts";
-import { createRunner } from "./runner.ts";
-import type { Runner, ShellEffect } from "./runner.ts";
+import { Runner } from "./runner.ts";
+import type { RunnerHost, ShellEffect } from "./runner.ts";
 
 type Headers = readonly (readonly [name: string, value: string])[];
 
@@ -42,115 +42,134 @@ export const silent: ClientHandlers = {
   onTransportError: () => undefined,
 };
 
-export interface ClientShell {
-  readonly transaction: ClientTransaction;
-  begin(): void;
-  receive(response: SipResponse, flow: Flow): void;
-  drop(): void;
-}
-
-export interface ClientShellOptions {
-  readonly request: SipRequest;
-  readonly id: string;
+/** What a client transaction needs of the layer it runs in. */
+export interface ClientLayer {
   readonly clock: Clock;
   readonly timers: TransactionTimers;
-  readonly reliable: boolean;
-  handlers: ClientHandlers;
-  send(message: SipRequest): Promise<Flow>;
+  send(message: SipRequest, to: Flow | SipTarget): Promise<Flow>;
   /** Sends the CANCEL in a transaction of its own. */
-  sendCancel(cancel: SipRequest): void;
-  onEnd(): void;
-  readonly onFault: (error: unknown) => void;
+  sendCancel(shell: ClientShell, cancel: SipRequest): void;
+  onEnd(shell: ClientShell): void;
+  /** Its owner is gone, and nothing but copies of a final answer can come. */
+  onSpent(shell: ClientShell): void;
+  onFault(error: unknown): void;
 }
 
-export const createClientTransaction = (options: ClientShellOptions): ClientShell => {
-  const { request, clock } = options;
-  let { handlers } = options;
-  const setting = { timers: options.timers, reliable: options.reliable };
-  let cancelHeaders: Headers = [];
-  let lastFlow: Flow | undefined;
+type State = InviteClientState | ClientState;
+type Input = InviteClientInput | ClientInput;
+type OwnTimer = InviteClientTimer | ClientTimer;
 
-  const transmit = (message: SipRequest, fail: (error: Error) => void): void => {
-    options.send(message).catch(fail);
-  };
+export interface ClientStart {
+  readonly request: SipRequest;
+  readonly id: string;
+  readonly to: Flow | SipTarget;
+  readonly handlers: ClientHandlers;
+  /** Why it cannot even begin. */
+  readonly refused: Error | undefined;
+}
 
-  const perform = (effect: ShellEffect<InviteClientTimer | ClientTimer>): void => {
+export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTimer, Input> {
+  readonly id: string;
+  readonly request: SipRequest;
+  readonly #layer: ClientLayer;
+  readonly to: Flow | SipTarget;
+  readonly #refused: Error | undefined;
+  readonly #runner: Runner<State, OwnTimer, Input>;
+  #handlers: ClientHandlers;
+  #cancelHeaders: Headers = [];
+  #lastFlow: Flow | undefined;
+
+  constructor(layer: ClientLayer, { id, request, to, handlers, refused }: ClientStart) {
+    this.id = id;
+    this.request = request;
+    this.#layer = layer;
+    this.to = to;
+    this.#refused = refused;
+    this.#handlers = handlers;
+    const setting = { timers: layer.timers, reliable: to.protocol !== "udp" };
+    const first: Step<State, OwnTimer> =
+      request.method === "INVITE" ? startInviteClient(setting) : startClient(setting);
+    this.#runner = new Runner<State, OwnTimer, Input>(layer.clock, first, this);
+  }
+
+  get state(): string {
+    return this.#runner.state.name;
+  }
+
+  cancel(headers: Headers = []): void {
+    this.#cancelHeaders = headers;
+    if (this.request.method === "INVITE") this.#runner.feed({ kind: "cancel" });
+  }
+
+  forget(): void {
+    this.#handlers = silent;
+    this.#settle();
+  }
+
+  begin(): void {
+    this.#runner.begin();
+  }
+
+  receive(response: SipResponse, flow: Flow): void {
+    this.#lastFlow = flow;
+    this.#runner.feed({ kind: "response", response });
+    if (this.#handlers === silent) this.#settle();
+  }
+
+  /** Stops without a word to anybody. */
+  drop(): void {
+    this.#runner.drop();
+  }
+
+  /** @internal for the runner */
+  step(state: State, input: Input): Step<State, OwnTimer> {
+    return this.request.method === "INVITE"
+      ? stepInviteClient(state as InviteClientState, input as InviteClientInput)
+      : stepClient(state as ClientState, input as ClientInput);
+  }
+
+  /** @internal for the runner */
+  perform(effect: ShellEffect<OwnTimer>): void {
     switch (effect.kind) {
       case "send-request":
-        return transmit(request, failed);
+        return this.#transmit(this.request);
       case "send-ack":
-        return transmit(acknowledge(request, effect.response), failed);
+        return this.#transmit(acknowledge(this.request, effect.response));
       case "send-cancel":
-        return options.sendCancel(cancelOf(request, cancelHeaders));
-      case "up": {
-        const { event } = effect;
-        if (event.kind === "response" && lastFlow !== undefined) handlers.onResponse(event.response, lastFlow);
-        else if (event.kind === "timeout") handlers.onTimeout();
-        else if (event.kind === "transport-error") handlers.onTransportError(event.error);
-        return undefined;
-      }
-      case "send-response":
-      case "send-trying":
+        return this.#layer.sendCancel(this, cancelOf(this.request, this.#cancelHeaders));
+      case "up":
+        return this.#tell(effect.event);
+      default:
         return undefined;
     }
-  };
+  }
 
-  const onEnd = (): void => {
-    options.onEnd();
-    handlers.onEnd?.();
-  };
+  /** @internal for the runner */
+  ended(): void {
+    this.#layer.onEnd(this);
+    this.#handlers.onEnd?.();
+  }
 
-  const invite = request.method === "INVITE";
-  const inviteRunner: Runner<InviteClientState, InviteClientInput> | undefined = invite
-    ? createRunner<InviteClientState, InviteClientTimer, InviteClientInput>({
-        clock,
-        first: startInviteClient(setting),
-        step: stepInviteClient,
-        onTimer: (timer) => ({ kind: "timer", timer }),
-        perform,
-        onEnd,
-        onFault: options.onFault,
-      })
-    : undefined;
-  const plainRunner: Runner<ClientState, ClientInput> | undefined = invite
-    ? undefined
-    : createRunner<ClientState, ClientTimer, ClientInput>({
-        clock,
-        first: startClient(setting),
-        step: stepClient,
-        onTimer: (timer) => ({ kind: "timer", timer }),
-        perform,
-        onEnd,
-        onFault: options.onFault,
-      });
-  const feed = (input: ClientInput & { readonly kind: "response" | "transport-error" }): void => {
-    inviteRunner?.feed(input);
-    plainRunner?.feed(input);
-  };
-  const failed = (error: Error): void => feed({ kind: "transport-error", error });
-  const runner = (inviteRunner ?? plainRunner) as Runner<InviteClientState | ClientState, never>;
+  /** @internal for the runner */
+  fault(error: unknown): void {
+    this.#layer.onFault(error);
+  }
 
-  return {
-    transaction: {
-      id: options.id,
-      request,
-      get state() {
-        return runner.state.name;
-      },
-      cancel: (headers = []) => {
-        cancelHeaders = headers;
-        inviteRunner?.feed({ kind: "cancel" });
-      },
-      forget: () => {
-        handlers = silent;
-        options.handlers = silent;
-      },
-    },
-    begin: () => runner.begin(),
-    receive: (response, flow) => {
-      lastFlow = flow;
-      feed({ kind: "response", response });
-    },
-    drop: () => runner.drop(),
-  };
-};
+  #settle(): void {
+    // RFC 6026 8.4: an accepted INVITE takes in copies of its 2xx and does nothing else.
+    if (this.state === "accepted") this.#layer.onSpent(this);
+  }
+
+  #tell(event: Up<OwnTimer>): void {
+    const handlers = this.#handlers;
+    if (event.kind === "response") {
+      if (this.#lastFlow !== undefined) handlers.onResponse(event.response, this.#lastFlow);
+    } else if (event.kind === "timeout") handlers.onTimeout();
+    else if (event.kind === "transport-error") handlers.onTransportError(event.error);
+  }
+
+  #transmit(message: SipRequest): void {
+    const sent = this.#refused === undefined ? this.#layer.send(message, this.to) : Promise.reject(this.#refused);
+    sent.catch((error: Error) => this.#runner.feed({ kind: "transport-error", error }));
+  }
+}

@@ -1,105 +1,123 @@
 // Owns the life of one machine: its state, its timers and the order of its inputs. Generic over the four tables.
-// Must not know what an effect does: the shell tells it.
+// Must not know what an effect does: its host tells it. A class: an element runs thousands of these at a time.
 import type { Clock, Timer } from "@sallyport/kit";
 import type { Effect, Step } from "./machine.ts";
 
-/** The effects that are left to the shell. */
+/** The effects that are left to the host. */
 export type ShellEffect<T extends string> = Exclude<Effect<T>, { readonly kind: "start" | "stop" }>;
 
-export interface Runner<S, I> {
-  readonly state: S;
-  /** Performs the effects of the first step. */
-  begin(): void;
-  /** Inputs that arise while another is worked on wait for their turn. */
-  feed(input: I): void;
-  /** Stops all timers without a word to anybody. */
-  drop(): void;
-}
-
-export interface RunnerOptions<S extends { readonly name: string }, T extends string, I> {
-  readonly clock: Clock;
-  readonly first: Step<S, T>;
+export interface RunnerHost<S extends { readonly name: string }, T extends string, I> {
   step(state: S, input: I): Step<S, T>;
-  onTimer(timer: T): I;
   perform(effect: ShellEffect<T>): void;
-  onEnd(): void;
+  /** The machine has terminated. */
+  ended(): void;
   /** A handler of the transaction's user threw: a defect there must not end other calls. */
-  readonly onFault: (error: unknown) => void;
+  fault(error: unknown): void;
 }
 
-export const createRunner = <S extends { readonly name: string }, T extends string, I>(
-  options: RunnerOptions<S, T, I>,
-): Runner<S, I> => {
-  const timers = new Map<T, Timer>();
-  const inputs: I[] = [];
-  let state = options.first.state;
-  let working = false;
-  let over = false;
+type TimerInput<T extends string> = { readonly kind: "timer"; readonly timer: T };
 
-  const stopTimer = (timer: T): void => {
-    timers.get(timer)?.cancel();
-    timers.delete(timer);
-  };
+export class Runner<S extends { readonly name: string }, T extends string, I extends { readonly kind: string }> {
+  readonly #clock: Clock;
+  readonly #host: RunnerHost<S, T, I | TimerInput<T>>;
+  readonly #first: Step<S, T>["effects"];
+  // Two or three run at a time: parallel lists are smaller than a table, and as fast.
+  readonly #names: T[] = [];
+  readonly #timers: Timer[] = [];
+  #state: S;
+  #waiting: (I | TimerInput<T>)[] | undefined;
+  #working = false;
+  #over = false;
 
-  const finish = (): void => {
-    over = true;
-    inputs.length = 0;
-    for (const timer of timers.values()) timer.cancel();
-    timers.clear();
-  };
+  constructor(clock: Clock, first: Step<S, T>, host: RunnerHost<S, T, I | TimerInput<T>>) {
+    this.#clock = clock;
+    this.#host = host;
+    this.#state = first.state;
+    this.#first = first.effects;
+  }
 
-  const perform = (effect: Effect<T>): void => {
-    if (effect.kind === "stop") return stopTimer(effect.timer);
-    if (effect.kind !== "start") return options.perform(effect);
-    const { timer, ms } = effect;
-    stopTimer(timer);
-    const fire = (): void => {
-      timers.delete(timer);
-      feed(options.onTimer(timer));
-    };
-    timers.set(timer, options.clock.after(ms, fire));
-  };
+  get state(): S {
+    return this.#state;
+  }
 
-  const apply = (next: Step<S, T>): void => {
-    ({ state } = next);
-    for (const effect of next.effects) {
-      if (over) break;
+  /** Performs the effects of the first step. */
+  begin(): void {
+    this.#working = true;
+    this.#apply(this.#state, this.#first);
+    this.#drain();
+  }
+
+  /** Inputs that arise while another is worked on wait for their turn. */
+  feed(input: I | TimerInput<T>): void {
+    if (this.#over) return;
+    if (this.#working) {
+      (this.#waiting ??= []).push(input);
+      return;
+    }
+    this.#working = true;
+    this.#take(input);
+    this.#drain();
+  }
+
+  /** Stops all timers without a word to anybody. */
+  drop(): void {
+    this.#over = true;
+    this.#waiting = undefined;
+    for (const timer of this.#timers) timer.cancel();
+    this.#names.length = 0;
+    this.#timers.length = 0;
+  }
+
+  #drain(): void {
+    for (let input = this.#waiting?.shift(); input !== undefined; input = this.#waiting?.shift()) this.#take(input);
+    this.#working = false;
+  }
+
+  #take(input: I | TimerInput<T>): void {
+    const { state, effects } = this.#host.step(this.#state, input);
+    this.#apply(state, effects);
+  }
+
+  #stop(timer: T): void {
+    const at = this.#names.indexOf(timer);
+    if (at < 0) return;
+    this.#timers[at]?.cancel();
+    this.#forget(at);
+  }
+
+  #forget(at: number): void {
+    this.#names.splice(at, 1);
+    this.#timers.splice(at, 1);
+  }
+
+  #start(timer: T, ms: number): void {
+    this.#stop(timer);
+    const handle = this.#clock.after(ms, () => {
+      this.#forget(this.#names.indexOf(timer));
+      this.feed({ kind: "timer", timer });
+    });
+    this.#names.push(timer);
+    this.#timers.push(handle);
+  }
+
+  #apply(state: S, effects: Step<S, T>["effects"]): void {
+    this.#state = state;
+    for (const effect of effects) {
+      if (this.#over) break;
       try {
-        perform(effect);
+        if (effect.kind === "stop") this.#stop(effect.timer);
+        else if (effect.kind === "start") this.#start(effect.timer, effect.ms);
+        else this.#host.perform(effect);
       } catch (error) {
-        options.onFault(error);
+        this.#host.fault(error);
       }
     }
-    if (state.name !== "terminated" || over) return;
-    finish();
+    if (state.name !== "terminated" || this.#over) return;
+    this.drop();
     try {
-      options.onEnd();
+      this.#host.ended();
     } catch (error) {
-      options.onFault(error);
+      this.#host.fault(error);
     }
-  };
-
-  const work = (first: () => void): void => {
-    working = true;
-    first();
-    for (let input = inputs.shift(); input !== undefined; input = inputs.shift()) {
-      apply(options.step(state, input));
-    }
-    working = false;
-  };
-
-  const feed = (input: I): void => {
-    if (over) return;
-    inputs.push(input);
-    if (!working) work(() => undefined);
-  };
-
-  return {
-    get state() {
-      return state;
-    },
-    begin: () => work(() => apply(options.first)),
-    feed,
-    drop: finish,
-  };
-};
+  }
+}

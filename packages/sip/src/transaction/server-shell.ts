@@ -6,9 +6,9 @@ import type { SipRequest, SipResponse } from "../message/index.ts";
 import type { Flow } from "../transport/flow.ts";
 import { startInviteServer, stepInviteServer } from "./invite-server.ts";
 import type { InviteServerInput, InviteServerState, InviteServerTimer } from "./invite-server.ts";
-import type { TransactionTimers } from "./machine.ts";
-import { createRunner } from "./runner.ts";
-import type { Runner, ShellEffect } from "./runner.ts";
+import type { Step, TransactionTimers, Up } from "./machine.ts";
+import { Runner } from "./runner.ts";
+import type { RunnerHost, ShellEffect } from "./runner.ts";
 import { startServer, stepServer } from "./server.ts";
 import type { ServerInput, ServerState, ServerTimer } from "./server.ts";
 
@@ -25,128 +25,162 @@ export interface ServerTransaction {
   /** The CANCEL has been answered 200 already; the owner answers this request, with 487 if nothing better is at hand. */
   onCancel?: ((cancel: SipRequest) => void) | undefined;
   /** ACK for a final response other than 2xx. */
-  onAck?: (ack: SipRequest) => void;
+  onAck?: ((ack: SipRequest) => void) | undefined;
   /** `H`: the ACK never came; `unanswered`: nobody answered while the client was waiting. */
-  onTimeout?: (what: "H" | "unanswered") => void;
+  onTimeout?: ((what: "H" | "unanswered") => void) | undefined;
   /** A response could not be sent; the transaction goes on (RFC 6026 8.8). */
-  onTransportError?: (error: Error) => void;
+  onTransportError?: ((error: Error) => void) | undefined;
+  /** Nothing more can come of it for its owner: copies of the request are answered without anybody. */
   onEnd?: (() => void) | undefined;
+  /** Its owner is gone: the transaction ends as it must, tells nobody, and holds nobody. */
+  forget(): void;
 }
 
-export interface ServerShell {
-  readonly transaction: ServerTransaction;
-  begin(): void;
-  /** A copy of the request, or the ACK. */
-  receive(request: SipRequest): void;
-  /** Whether an ACK with this transaction's key is its own. */
-  acknowledges(ack: SipRequest, old: boolean): boolean;
-  cancel(cancel: SipRequest): void;
-  drop(): void;
-}
-
-export interface ServerShellOptions {
-  readonly request: SipRequest;
-  readonly flow: Flow;
-  readonly id: string;
-  /** Makes the tag when somebody asks for one: a proxy hardly ever does. */
-  newTag(): string;
+/** What a server transaction needs of the layer it runs in. */
+export interface ServerLayer {
   readonly clock: Clock;
   readonly timers: TransactionTimers;
-  send(response: SipResponse): Promise<Flow>;
-  onAckOf2xx(ack: SipRequest): void;
-  onEnd(): void;
-  readonly onFault: (error: unknown) => void;
+  /** Makes the tag when somebody asks for one: a proxy hardly ever does. */
+  newTag(): string;
+  send(response: SipResponse, flow: Flow): Promise<Flow>;
+  onAckOf2xx(ack: SipRequest, flow: Flow): void;
+  onEnd(shell: ServerShell): void;
+  /** Nothing but copies of the request can come, and they get `last` again; undefined: they get nothing. */
+  onSpent(shell: ServerShell, last: SipResponse | undefined): void;
+  onFault(error: unknown): void;
 }
 
-export const createServerTransaction = (options: ServerShellOptions): ServerShell => {
-  const { request, flow, clock } = options;
-  const setting = { timers: options.timers, reliable: flow.protocol !== "udp" };
-  let lastAck: SipRequest | undefined;
-  let answeredTag: string | undefined;
-  let ownTag: string | undefined;
+type State = InviteServerState | ServerState;
+type Input = InviteServerInput | ServerInput;
+type OwnTimer = InviteServerTimer | ServerTimer;
 
-  const transmit = (response: SipResponse): void => {
-    options.send(response).catch((error: Error) => feed({ kind: "transport-error", error }));
-  };
+export class ServerShell implements ServerTransaction, RunnerHost<State, OwnTimer, Input> {
+  readonly id: string;
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  onCancel: ((cancel: SipRequest) => void) | undefined = undefined;
+  onAck: ((ack: SipRequest) => void) | undefined = undefined;
+  onTimeout: ((what: "H" | "unanswered") => void) | undefined = undefined;
+  onTransportError: ((error: Error) => void) | undefined = undefined;
+  onEnd: (() => void) | undefined = undefined;
+  readonly #layer: ServerLayer;
+  readonly #runner: Runner<State, OwnTimer, Input>;
+  #lastAck: SipRequest | undefined;
+  #answeredTag: string | undefined;
+  #ownTag: string | undefined;
+  #forgotten = false;
 
-  const perform = (effect: ShellEffect<InviteServerTimer | ServerTimer>): void => {
-    if (effect.kind === "send-response") transmit(effect.response);
-    // RFC 3261 17.2.1: the 100 carries no To tag.
-    else if (effect.kind === "send-trying") transmit(createResponse(request, 100));
-    else if (effect.kind === "up") {
-      const { event } = effect;
-      if (event.kind === "ack" && lastAck !== undefined) transaction.onAck?.(lastAck);
-      else if (event.kind === "ack-2xx" && lastAck !== undefined) options.onAckOf2xx(lastAck);
-      else if (event.kind === "transport-error") transaction.onTransportError?.(event.error);
-      else if (event.kind === "timeout" && (event.timer === "H" || event.timer === "unanswered")) {
-        transaction.onTimeout?.(event.timer);
-      }
-    }
-  };
+  constructor(layer: ServerLayer, id: string, request: SipRequest, flow: Flow) {
+    this.id = id;
+    this.request = request;
+    this.flow = flow;
+    this.#layer = layer;
+    const setting = { timers: layer.timers, reliable: flow.protocol !== "udp" };
+    const first: Step<State, OwnTimer> =
+      request.method === "INVITE" ? startInviteServer(setting) : startServer(setting);
+    this.#runner = new Runner<State, OwnTimer, Input>(layer.clock, first, this);
+  }
 
-  const onEnd = (): void => {
-    options.onEnd();
-    transaction.onEnd?.();
-  };
+  get state(): string {
+    return this.#runner.state.name;
+  }
 
-  const invite = request.method === "INVITE";
-  const inviteRunner: Runner<InviteServerState, InviteServerInput> | undefined = invite
-    ? createRunner<InviteServerState, InviteServerTimer, InviteServerInput>({
-        clock,
-        first: startInviteServer(setting),
-        step: stepInviteServer,
-        onTimer: (timer) => ({ kind: "timer", timer }),
-        perform,
-        onEnd,
-        onFault: options.onFault,
-      })
-    : undefined;
-  const plainRunner: Runner<ServerState, ServerInput> | undefined = invite
-    ? undefined
-    : createRunner<ServerState, ServerTimer, ServerInput>({
-        clock,
-        first: startServer(setting),
-        step: stepServer,
-        onTimer: (timer) => ({ kind: "timer", timer }),
-        perform,
-        onEnd,
-        onFault: options.onFault,
-      });
-  const feed = (input: Exclude<ServerInput, { readonly kind: "timer" }>): void => {
-    inviteRunner?.feed(input);
-    plainRunner?.feed(input);
-  };
-  const runner = (inviteRunner ?? plainRunner) as Runner<InviteServerState | ServerState, never>;
+  get toTag(): string {
+    return (this.#ownTag ??= this.#layer.newTag());
+  }
 
-  const transaction: ServerTransaction = {
-    id: options.id,
-    request,
-    flow,
-    get toTag() {
-      return (ownTag ??= options.newTag());
-    },
-    get state() {
-      return runner.state.name;
-    },
-    respond: (response) => {
-      if (response.status >= 200) answeredTag ??= tagOf(response, "to");
-      feed({ kind: "respond", response });
-    },
-  };
+  respond(response: SipResponse): void {
+    if (response.status >= 200) this.#answeredTag ??= tagOf(response, "to");
+    this.#runner.feed({ kind: "respond", response });
+    this.#settle();
+  }
 
-  return {
-    transaction,
-    begin: () => runner.begin(),
-    receive: (received) => {
-      if (received.method !== "ACK") return feed({ kind: "request" });
-      lastAck = received;
-      return inviteRunner?.feed({ kind: "ack" });
-    },
+  forget(): void {
+    this.onCancel = undefined;
+    this.onAck = undefined;
+    this.onTimeout = undefined;
+    this.onTransportError = undefined;
+    this.onEnd = undefined;
+    this.#forgotten = true;
+    this.#settle();
+  }
+
+  begin(): void {
+    this.#runner.begin();
+  }
+
+  /** A copy of the request, or the ACK. */
+  receive(received: SipRequest): void {
+    if (received.method !== "ACK") return this.#runner.feed({ kind: "request" });
+    this.#lastAck = received;
+    if (this.request.method === "INVITE") this.#runner.feed({ kind: "ack" });
+  }
+
+  /** Whether an ACK with this transaction's key is its own. */
+  acknowledges(ack: SipRequest, old: boolean): boolean {
     // RFC 3261 17.2.3, second half: by the old rules the To tag must be that of our response.
-    acknowledges: (ack, old) => !old || (answeredTag !== undefined && tagOf(ack, "to") === answeredTag),
-    cancel: (cancel) => {
-      if (runner.state.name === "proceeding") transaction.onCancel?.(cancel);
-    },
-    drop: () => runner.drop(),
-  };
-};
+    return !old || (this.#answeredTag !== undefined && tagOf(ack, "to") === this.#answeredTag);
+  }
+
+  cancel(cancel: SipRequest): void {
+    if (this.state === "proceeding") this.onCancel?.(cancel);
+  }
+
+  /** Stops without a word to anybody. */
+  drop(): void {
+    this.#runner.drop();
+  }
+
+  /** @internal for the runner */
+  step(state: State, input: Input): Step<State, OwnTimer> {
+    return this.request.method === "INVITE"
+      ? stepInviteServer(state as InviteServerState, input as InviteServerInput)
+      : stepServer(state as ServerState, input as ServerInput);
+  }
+
+  /** @internal for the runner */
+  perform(effect: ShellEffect<OwnTimer>): void {
+    if (effect.kind === "send-response") this.#transmit(effect.response);
+    // RFC 3261 17.2.1: the 100 carries no To tag.
+    else if (effect.kind === "send-trying") this.#transmit(createResponse(this.request, 100));
+    else if (effect.kind === "up") this.#tell(effect.event);
+  }
+
+  /** @internal for the runner */
+  ended(): void {
+    this.#layer.onEnd(this);
+    this.onEnd?.();
+  }
+
+  /** @internal for the runner */
+  fault(error: unknown): void {
+    this.#layer.onFault(error);
+  }
+
+  #settle(): void {
+    const { state } = this.#runner;
+    // RFC 3261 17.2.2: Completed answers copies of the request until Timer J, and nothing else.
+    if (state.name === "completed" && this.request.method !== "INVITE") {
+      const { last } = state as ServerState;
+      this.#layer.onSpent(this, last);
+      // RFC 6026 7.1: Accepted passes responses of its owner on, as long as there is one, and takes in copies.
+    } else if (state.name === "accepted" && this.#forgotten) this.#layer.onSpent(this, undefined);
+  }
+
+  #tell(event: Up<OwnTimer>): void {
+    if (event.kind === "ack") {
+      if (this.#lastAck !== undefined) this.onAck?.(this.#lastAck);
+    } else if (event.kind === "ack-2xx") {
+      if (this.#lastAck !== undefined) this.#layer.onAckOf2xx(this.#lastAck, this.flow);
+    } else if (event.kind === "transport-error") this.onTransportError?.(event.error);
+    else if (event.kind === "timeout" && (event.timer === "H" || event.timer === "unanswered")) {
+      this.onTimeout?.(event.timer);
+    }
+  }
+
+  #transmit(response: SipResponse): void {
+    this.#layer
+      .send(response, this.flow)
+      .catch((error: Error) => this.#runner.feed({ kind: "transport-error", error }));
+  }
+}

@@ -7,26 +7,42 @@ import { sipErrors } from "../errors.ts";
 import {
   createResponse,
   formatVia,
+  parseMessage,
   prependHeader,
   removeTopListElement,
   validateRequest,
   validateResponse,
+  writeMessage,
 } from "../message/index.ts";
 import type { Params, SipMessage, SipRequest, SipResponse, ValidationOptions } from "../message/index.ts";
 import type { Flow, SipTarget } from "../transport/flow.ts";
 import type { SipTransport } from "../transport/transport.ts";
 import { ackBranch } from "./ack-branch.ts";
-import { createClientTransaction, silent } from "./client-shell.ts";
-import type { ClientHandlers, ClientShell, ClientTransaction } from "./client-shell.ts";
+import { ClientShell, silent } from "./client-shell.ts";
+import type { ClientHandlers, ClientLayer, ClientTransaction } from "./client-shell.ts";
 import { defaultTimers } from "./machine.ts";
 import type { TransactionTimers } from "./machine.ts";
 import { clientKey, responseKey, sameSentBy, serverMatch, topVia } from "./match.ts";
-import { createServerTransaction } from "./server-shell.ts";
-import type { ServerShell, ServerTransaction } from "./server-shell.ts";
+import { ServerShell } from "./server-shell.ts";
+import type { ServerLayer, ServerTransaction } from "./server-shell.ts";
+import { createSpent } from "./spent.ts";
 
 export interface TransactionLimits {
+  /** Transactions somebody still has something to do with. */
   readonly maxServer: number;
   readonly maxClient: number;
+}
+
+/**
+ * What is kept of transactions that only take in copies: of 3,000 challenged registrations a second over UDP, for 32 s.
+ * More are forgotten early, and a late copy is a request of its own.
+ */
+const maxSpent = { entries: 250_000, weight: 268_435_456 };
+
+/** What copies of a request are answered with: the response as it went out; undefined for nothing. */
+interface SpentServer {
+  readonly flow: Flow;
+  readonly text: string | undefined;
 }
 
 export const defaultTransactionLimits: TransactionLimits = { maxServer: 20_000, maxClient: 20_000 };
@@ -100,15 +116,45 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   const receiveResponse = (response: SipResponse, flow: Flow): void => {
     const key = responseKey(response);
     const found = key === undefined ? undefined : clients.get(key);
-    if (found === undefined) return options.onStrayResponse?.(response, flow);
+    if (found === undefined) {
+      const copy = key !== undefined && spentClients.get(key) !== undefined;
+      return copy ? undefined : options.onStrayResponse?.(response, flow);
+    }
     const via = topVia(response);
     const verdict = validateResponse(response, options.validation);
     // RFC 3261 18.1.2: silently discarded.
-    const ours = topVia(found.transaction.request);
+    const ours = topVia(found.request);
     if (via === undefined || ours === undefined || !sameSentBy(via, ours) || !verdict.ok) {
       return log.debug("response discarded", { reason: verdict.ok ? "sent-by" : verdict.reason });
     }
     found.receive(removeTopListElement(response, "via"), flow);
+  };
+
+  const spentServers = createSpent<SpentServer>(clock, 64 * timers.T1, maxSpent);
+  const spentClients = createSpent<true>(clock, 64 * timers.T1, maxSpent);
+
+  const serverLayer: ServerLayer = {
+    clock,
+    timers,
+    newTag: () => token(random, 16),
+    send: (response, flow) => transport.send(response, flow),
+    onAckOf2xx: (ack, flow) => options.onAck(ack, flow),
+    onEnd: (shell) => servers.delete(shell.id),
+    onSpent: (shell, last) => {
+      if (!servers.delete(shell.id)) return;
+      shell.drop();
+      const text = last === undefined ? undefined : writeMessage(last).toString("latin1");
+      spentServers.put(shell.id, { flow: shell.flow, text }, text?.length ?? 0);
+      shell.onEnd?.();
+    },
+    onFault,
+  };
+
+  /** RFC 3261 17.2.2: a copy of a request that was answered gets the same answer. */
+  const answerAgain = ({ flow, text }: SpentServer): void => {
+    if (text === undefined) return;
+    const parsed = parseMessage(Buffer.from(text, "latin1"));
+    if (parsed.ok && parsed.message.kind === "response") sendStateless(parsed.message, flow);
   };
 
   const openServer = (request: SipRequest, flow: Flow, key: string): ServerShell | undefined => {
@@ -116,18 +162,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       sendStateless(createResponse(request, 503, undefined, { headers: [["Retry-After", "10"]] }), flow);
       return undefined;
     }
-    const shell = createServerTransaction({
-      request,
-      flow,
-      id: key,
-      clock,
-      timers,
-      newTag: () => token(random, 16),
-      send: (response) => transport.send(response, flow),
-      onAckOf2xx: (ack) => options.onAck(ack, flow),
-      onEnd: () => servers.delete(key),
-      onFault,
-    });
+    const shell = new ServerShell(serverLayer, key, request, flow);
     servers.set(key, shell);
     shell.begin();
     return shell;
@@ -139,8 +174,9 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     const invite = target === undefined ? undefined : servers.get(target.key);
     const shell = openServer(cancel, flow, key);
     if (shell === undefined) return;
-    const toTag = invite?.transaction.toTag ?? shell.transaction.toTag;
-    shell.transaction.respond(createResponse(cancel, invite === undefined ? 481 : 200, undefined, { toTag }));
+    const toTag = invite?.toTag ?? shell.toTag;
+    const known = invite !== undefined || (target !== undefined && spentServers.get(target.key) !== undefined);
+    shell.respond(createResponse(cancel, known ? 200 : 481, undefined, { toTag }));
     invite?.cancel(cancel);
   };
 
@@ -151,26 +187,49 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       return;
     }
     const found = servers.get(match.key);
+    const spent = found === undefined ? spentServers.get(match.key) : undefined;
     if (request.method === "ACK") {
       if (found?.acknowledges(request, match.old) === true) return found.receive(request);
       if (validateRequest(request, options.validation).ok) options.onAck(request, flow);
       return;
     }
     if (found !== undefined) return found.receive(request);
+    if (spent !== undefined) return answerAgain(spent);
     const verdict = validateRequest(request, options.validation);
     if (verdict.ok && request.method === "CANCEL") return receiveCancel(request, flow, match.key);
     const shell = openServer(request, flow, match.key);
     if (shell === undefined) return;
-    const { transaction } = shell;
     if (!verdict.ok) {
-      return transaction.respond(createResponse(request, verdict.status, verdict.reason, { toTag: transaction.toTag }));
+      return shell.respond(createResponse(request, verdict.status, verdict.reason, { toTag: shell.toTag }));
     }
     try {
-      options.onRequest(transaction);
+      options.onRequest(shell);
     } catch (error) {
       log.error("request handler failed", { method: request.method, error: String(error) });
-      transaction.respond(createResponse(request, 500, undefined, { toTag: transaction.toTag }));
+      shell.respond(createResponse(request, 500, undefined, { toTag: shell.toTag }));
     }
+  };
+
+  const clientLayer: ClientLayer = {
+    clock,
+    timers,
+    send: (message, to) => transport.send(message, to),
+    sendCancel: (shell, cancel) => {
+      // Nobody waits for the answer to a CANCEL: the INVITE's own final response tells.
+      // RFC 3261 9.1: a transaction of its own, with the branch of the request it cancels.
+      const branch = shell.id.slice(shell.id.indexOf("\n") + 1);
+      launch(cancel, branch, shell.to, silent);
+    },
+    onEnd: (shell) => {
+      if (clients.get(shell.id) === shell) clients.delete(shell.id);
+    },
+    onSpent: (shell) => {
+      if (clients.get(shell.id) !== shell) return;
+      clients.delete(shell.id);
+      shell.drop();
+      spentClients.put(shell.id, true, 0);
+    },
+    onFault,
   };
 
   /** Starts a client transaction for a request that has its Via. */
@@ -185,25 +244,10 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     if (closed) refused = sipErrors("SALLY_SIP_CLOSED");
     else if (clients.size >= limits.maxClient) refused = sipErrors("SALLY_SIP_LIMIT", `${clients.size} transactions.`);
     else if (clients.has(key)) refused = sipErrors("SALLY_SIP_LIMIT", "The branch is in use.");
-    const shell = createClientTransaction({
-      request,
-      id: key,
-      clock,
-      timers,
-      reliable: to.protocol !== "udp",
-      handlers,
-      send: (message) => (refused === undefined ? transport.send(message, to) : Promise.reject(refused)),
-      // Nobody waits for the answer to a CANCEL: the INVITE's own final response tells.
-      // RFC 3261 9.1: a transaction of its own, with the branch of the request it cancels.
-      sendCancel: (cancel) => void launch(cancel, branch, to, silent),
-      onEnd: () => {
-        if (clients.get(key) === shell) clients.delete(key);
-      },
-      onFault,
-    });
+    const shell = new ClientShell(clientLayer, { request, id: key, to, handlers, refused });
     if (refused === undefined) clients.set(key, shell);
     shell.begin();
-    return shell.transaction;
+    return shell;
   };
 
   return {
@@ -221,7 +265,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       await transport.send(withVia(ack, to, { branch: ackBranch(ack, ackSeed), ...given }).request, to);
     },
     get counts() {
-      return { client: clients.size, server: servers.size };
+      return { client: clients.size + spentClients.size, server: servers.size + spentServers.size };
     },
     close: () => {
       closed = true;
@@ -229,6 +273,8 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       for (const shell of servers.values()) shell.drop();
       clients.clear();
       servers.clear();
+      spentClients.clear();
+      spentServers.clear();
     },
   };
 };
