@@ -1,0 +1,85 @@
+// A network of datagrams in memory: it delays, loses, doubles and reorders by a seed. Knows addresses, not what is said.
+import type { Clock, Datagram, Endpoint, OpenDatagram } from "@sallyport/kit";
+
+/** 0 to below 1, the same for the same seed (mulberry32). */
+export const dice = (seed: number): (() => number) => {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+};
+
+export interface Weather {
+  readonly seed: number;
+  /** Share of datagrams that never arrive, and of those that arrive twice. */
+  readonly loss: number;
+  readonly double: number;
+  /** Longest time on the way, ms; shorter for most, so that some overtake others. */
+  readonly slowestMs: number;
+}
+
+export interface Network {
+  readonly open: OpenDatagram;
+  /** Sockets that are open. */
+  readonly sockets: number;
+  /** Datagrams sent so far. */
+  readonly sent: number;
+  /** From now on everything arrives, once and in order. */
+  calm(): void;
+  /** Nothing leaves these addresses until they rejoin. */
+  isolate(...addresses: readonly string[]): void;
+  rejoin(): void;
+}
+
+const firstPort = 40_000;
+
+export const createNetwork = (clock: Clock, weather: Weather): Network => {
+  const roll = dice(weather.seed);
+  const sockets = new Map<string, (octets: Buffer, from: Endpoint) => void>();
+  const cutOff = new Set<string>();
+  let now = weather;
+  let ports = firstPort;
+  let sent = 0;
+
+  const deliver = (octets: Buffer, from: Endpoint, to: string): void => {
+    const ms = 1 + (now.slowestMs === 0 ? 0 : roll() ** 3 * now.slowestMs);
+    clock.after(ms, () => sockets.get(to)?.(octets, from));
+  };
+
+  return {
+    open: async ({ address, port }, handlers): Promise<Datagram> => {
+      const local = { address, port: port === 0 ? (ports += 2) : port };
+      const name = `${local.address} ${local.port}`;
+      if (sockets.has(name)) throw Object.assign(new Error(`${name} is in use`), { code: "EADDRINUSE" });
+      sockets.set(name, (octets, from) => handlers.onMessage(octets, from));
+      return {
+        local,
+        send: (octets, to) => {
+          sent += 1;
+          if (cutOff.has(local.address)) return;
+          const copy = Buffer.from(octets);
+          const there = `${to.address} ${to.port}`;
+          if (roll() >= now.loss) deliver(copy, local, there);
+          if (roll() < now.double) deliver(copy, local, there);
+        },
+        close: async () => void sockets.delete(name),
+      };
+    },
+    get sockets() {
+      return sockets.size;
+    },
+    get sent() {
+      return sent;
+    },
+    calm: () => {
+      now = { ...weather, loss: 0, double: 0, slowestMs: 0 };
+    },
+    isolate: (...addresses) => {
+      for (const each of addresses) cutOff.add(each);
+    },
+    rejoin: () => cutOff.clear(),
+  };
+};
