@@ -1,7 +1,7 @@
 // Owns the step from two crypto attributes to what the plane shall do with a leg. Pure; the one place that judges suites.
 // TS 33.328 6.2.1.3 (two attributes a stream), RFC 4568 6 and 7.1, RFC 3711 9.1. Errors by iq's table: 449, 472, 473.
 import type { H248Error } from "@sallyport/h248";
-import { refusal } from "@sallyport/iq";
+import { conceal, refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { PlaneKey, Protection } from "@sallyport/media-plane";
@@ -52,7 +52,7 @@ const judgeKey = (key: CryptoKey, suite: Suite): string | undefined => {
 
 const judge = (crypto: CryptoAttribute, where: "Local" | "Remote"): Result<Suite, H248Error> => {
   const suite = findSuite(crypto.suite);
-  if (suite === undefined) return refusal(449, `${where} a=crypto suite ${crypto.suite.slice(0, 32)}`);
+  if (suite === undefined) return refusal(449, `${where} a=crypto suite ${conceal(crypto.suite.slice(0, 32))}`);
   for (const param of crypto.sessionParams) {
     const refused = refusedParam(param);
     if (refused !== undefined) return refusal(449, `${where} a=crypto ${refused}`);

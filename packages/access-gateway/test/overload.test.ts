@@ -19,6 +19,7 @@ const idle: ThreadLoad = {
   cpuSeconds: 0,
   batchUs: 0,
   moves: 0,
+  connects: 0,
 };
 
 describe("overload", () => {

@@ -64,7 +64,7 @@ export type {
   WatchOrder,
 } from "./gateway/types.ts";
 export { lossShare } from "./gateway/encode.ts";
-export { errorText, h248Error, refusal } from "./profile/error-text.ts";
+export { conceal, errorText, h248Error, refusal } from "./profile/error-text.ts";
 export { matchesName, readChoosePattern, terminationName } from "./profile/names.ts";
 export type { NamePattern } from "./profile/names.ts";
 export { readSessionText, writeSessionText } from "./profile/session-text.ts";

@@ -3,7 +3,7 @@
 import type { H248Error, LocalControl, MediaDescriptor, StreamDescriptor } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
-import { refusal } from "../profile/error-text.ts";
+import { conceal, refusal } from "../profile/error-text.ts";
 import { readSessionText } from "../profile/session-text.ts";
 import type { StreamMode } from "../types.ts";
 import { readProperties } from "./decode-properties.ts";
@@ -35,7 +35,7 @@ const readDescription = (text: string, where: "Local" | "Remote"): Result<Descri
   const read = readSessionText(text);
   if (!read.ok) return read;
   const { protocol, address, port } = read.value;
-  if (!protocols.has(protocol.toUpperCase())) return refusal(449, `m= transport ${protocol}`);
+  if (!protocols.has(protocol.toUpperCase())) return refusal(449, `m= transport ${conceal(protocol)}`);
   // Nothing can be chosen for the far end.
   if (where === "Remote" && (address.kind === "choose" || port.kind === "choose")) return refusal(449, "$ in Remote");
   return ok({ kind: "describe", text: read.value });

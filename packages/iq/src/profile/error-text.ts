@@ -4,6 +4,14 @@ import { redactKeys } from "@sallyport/kit";
 
 const longest = 120;
 
+// As base64 writes keys, and what is no key though it looks like it: `UDP/TLS/RTP/SAVPF`.
+const run = /[A-Za-z0-9+/]{16,}/g;
+const transport = /^[A-Z0-9]{1,8}(\/[A-Z0-9]{1,8})+$/;
+
+/** A value out of a session description, fit to be shown: a line that is damaged may hold a key where none belongs. */
+export const conceal = (value: string): string =>
+  value.slice(0, longest).replace(run, (found) => (transport.test(found) ? found : "<redacted>"));
+
 /** Makes text fit for a quoted string (H.248.1 annex B: no line break, no quote) with every key redacted. */
 export const errorText = (text: string): string => {
   let out = "";

@@ -6,7 +6,7 @@ import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import { formatCrypto, parseCrypto } from "@sallyport/sdp";
-import { refusal } from "./error-text.ts";
+import { conceal, refusal } from "./error-text.ts";
 
 /** `$`: the gateway chooses. `-`: not given. */
 export type Chosen<T> =
@@ -42,8 +42,7 @@ const show = <T>(value: Chosen<T>): string =>
 const isIpv6Text = (address: Chosen<string>): boolean =>
   address.kind === "given" ? isIPv6(address.value) : address.kind === "choose" && address.family === "IP6";
 
-const connection = (address: Chosen<string>): string =>
-  `IN ${isIpv6Text(address) ? "IP6" : "IP4"} ${show(address)}`;
+const connection = (address: Chosen<string>): string => `IN ${isIpv6Text(address) ? "IP6" : "IP4"} ${show(address)}`;
 
 /** The text, lines ended by CR LF. The one place where Iq writes a key. */
 export const writeSessionText = (text: SessionText): string => {
@@ -96,11 +95,16 @@ interface Draft {
   crypto?: CryptoAttribute;
 }
 
+// A description that is echoed must hold nothing but what is one: payload types, or a word of another kind of media.
+const mediaName = /^[a-z][a-z0-9-]{0,15}$/i;
+const formatName = /^(?:\d{1,3}|[-$*]|[a-z][a-z0-9-]{0,11})$/i;
+
 const readMediaLine = (draft: Draft, value: string): H248Error | undefined => {
   const [media, portText, protocol, ...formats] = value.split(" ").filter((word) => word !== "");
   const port = portText === undefined ? undefined : readPort(portText);
-  if (media === undefined || port === undefined || protocol === undefined || formats.length === 0) {
-    return refusal(474, `m=${value}`).error;
+  const words = media !== undefined && mediaName.test(media) && formats.every((format) => formatName.test(format));
+  if (!words || port === undefined || protocol === undefined || formats.length === 0) {
+    return refusal(474, `m=${conceal(value)}`).error;
   }
   // TS 23.334 8.2: `-` where the gateway need not know the formats.
   draft.media = { media, port, protocol, formats: formats.length === 1 && formats[0] === "-" ? [] : formats };
@@ -115,7 +119,7 @@ const readAttribute = (draft: Draft, value: string): H248Error | undefined => {
     draft.rtcpMux = true;
   } else if (name === "rtcp") {
     const rtcp = readRtcp(rest);
-    if (rtcp === undefined) return refusal(474, `a=rtcp:${rest}`).error;
+    if (rtcp === undefined) return refusal(474, `a=rtcp:${conceal(rest)}`).error;
     draft.rtcp = rtcp;
   } else if (name === "crypto") {
     // TS 33.328 6.2.1.3: exactly one SDES crypto attribute for each direction of a stream.
@@ -132,7 +136,7 @@ const readLine = (draft: Draft, line: string): H248Error | undefined => {
   switch (line[0]) {
     case "c": {
       const address = readAddress(value);
-      if (address === undefined) return refusal(474, `c=${value}`).error;
+      if (address === undefined) return refusal(474, `c=${conceal(value)}`).error;
       draft.address = address;
       return undefined;
     }
