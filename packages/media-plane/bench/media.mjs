@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
     "delay-rate": { type: "string", default: "55000" },
     highest: { type: "string", default: "260000" },
     seconds: { type: "string", default: "2" },
+    // Streams become steady within it: rates and sockets settle.
+    warm: { type: "string", default: "2" },
     rounds: { type: "string", default: "3" },
     address: { type: "string", default: "127.0.0.1" },
     "relay-core": { type: "string", default: "0" },
@@ -66,7 +68,7 @@ const trial = (relay, suite, calls, rate) =>
     suite,
     calls,
     rate,
-    warmMs: 400,
+    warmMs: number("warm") * 1000,
     measureMs: number("seconds") * 1000,
     core: number("load-core"),
   });

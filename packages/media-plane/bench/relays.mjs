@@ -31,6 +31,10 @@ const socket = { engine: "socket", threads: 1, firstCore: 0 };
 export const relayStarters = {
   null: (where) => startOurs("null", { ...socket, io: "io_uring", firstCore: where.core }, where, true),
   socket: (where) => startOurs("socket", { ...socket, io: "io_uring", firstCore: where.core }, where),
+  // The same without sockets connected to where a flow sends.
+  unconnected: (where) =>
+    startOurs("unconnected", { ...socket, io: "io_uring", firstCore: where.core, connectAfter: 0 }, where),
+  batch500: (where) => startOurs("batch500", { ...socket, io: "io_uring", firstCore: where.core, batchUs: 500 }, where),
   epoll: (where) => startOurs("epoll", { ...socket, io: "epoll", firstCore: where.core }, where),
   portable: (where) => startOurs("portable", { engine: "portable" }, where),
   rtpengine: (where) => startRtpengine(where),

@@ -11,7 +11,7 @@ export type EngineName = "auto" | "portable" | "socket" | "xdp";
 
 export interface MediaPlaneOptions extends Pick<
   NativePlaneOptions,
-  "threads" | "io" | "batchUs" | "receiveBuffer" | "firstCore"
+  "threads" | "io" | "batchUs" | "receiveBuffer" | "firstCore" | "connectAfter"
 > {
   readonly clock: Clock;
   readonly log: Log;

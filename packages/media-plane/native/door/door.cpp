@@ -189,7 +189,7 @@ napi_value memory(napi_env env, void* at, size_t octets) {
   return result;
 }
 
-// create(onWake, threads, io, batchUs, receiveBuffer, firstCore) -> { door, scratch, stats, ioUring, note } or { why }
+// create(onWake, threads, io, batchUs, receiveBuffer, firstCore, connectAfter) -> { door, scratch, stats, ioUring, note } or { why }
 napi_value create(napi_env env, napi_callback_info info) {
   size_t count = 7;
   napi_value values[7];
@@ -205,6 +205,7 @@ napi_value create(napi_env env, napi_callback_info info) {
   options.thread.batchUs = static_cast<unsigned>(asked[3] < 0 ? 0 : asked[3]);
   options.receiveBuffer = asked[4];
   options.thread.core = asked[5];
+  options.thread.steadyPackets = static_cast<uint8_t>(asked[6] < 0 ? 0 : asked[6] > 255 ? 255 : asked[6]);
   auto door = std::make_unique<Door>();
   options.thread.wake = wakeJavaScript;
   options.thread.wakeWith = door.get();

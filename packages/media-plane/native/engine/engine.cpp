@@ -41,6 +41,9 @@ std::unique_ptr<Engine> Engine::create(EngineOptions const& options, ThreadStats
   EngineOptions& own = engine->options_;
   // The kernel bounds fixed files by the limit of open files.
   if (own.thread.fixedFiles > files.rlim_cur) own.thread.fixedFiles = static_cast<unsigned>(files.rlim_cur);
+  own.thread.highestConnected = static_cast<int>(files.rlim_cur / 8 * 5);
+  own.thread.receiveBuffer = own.receiveBuffer;
+  own.thread.sendBuffer = own.sendBuffer;
   KeyPool::Trouble trouble;
   size_t keys = own.keys;
   while (!engine->pool_.reserve(keys, trouble)) {
@@ -119,8 +122,8 @@ int Engine::bind(int index, Address const& local) {
   const int done = openPair(local, options_.receiveBuffer, options_.sendBuffer, sockets);
   if (done < 0) return done;
   slot.ipv6 = local.family == 6;
-  slot.ports[0].fd = sockets[0];
-  slot.ports[1].fd = sockets[1];
+  slot.ports[0].wires[0].fd = sockets[0];
+  slot.ports[1].wires[0].fd = sockets[1];
   for (size_t at = 0; at < threads_.size(); ++at) {
     if (threads_[at].get() == slot.home) ++legsOf_[at];
   }

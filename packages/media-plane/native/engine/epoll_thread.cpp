@@ -28,20 +28,20 @@ bool EpollThread::prepare(std::string& why) {
   return false;
 }
 
-void EpollThread::listen(Port& port) {
+void EpollThread::listen(Wire& wire) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.ptr = &port;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, port.fd, &event);
-  port.state = PortState::listening;
+  event.data.ptr = &wire;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, wire.fd, &event);
+  wire.state = WireState::listening;
 }
 
-bool EpollThread::leave(Port& port) {
-  if (port.state == PortState::listening) epoll_ctl(epoll_, EPOLL_CTL_DEL, port.fd, nullptr);
-  port.state = PortState::idle;
+bool EpollThread::leave(Wire& wire) {
+  if (wire.state == WireState::listening) epoll_ctl(epoll_, EPOLL_CTL_DEL, wire.fd, nullptr);
+  wire.state = WireState::idle;
   for (int at = 0; at < ready_; ++at) {
     epoll_event& event = events_[static_cast<size_t>(at)];
-    if (event.data.ptr == &port) event.data.ptr = nullptr;
+    if (event.data.ptr == &wire) event.data.ptr = nullptr;
   }
   return true;
 }
@@ -62,13 +62,13 @@ void EpollThread::run() {
     takeCommands();
     nowNs_ = nowNs();
     for (int at = 0; at < ready_; ++at) {
-      auto* port = static_cast<Port*>(events_[static_cast<size_t>(at)].data.ptr);
-      // The wake-up, or a port that has left; reading the wake-up once more does no harm.
-      if (port == nullptr) {
+      auto* wire = static_cast<Wire*>(events_[static_cast<size_t>(at)].data.ptr);
+      // The wake-up, or a socket that has left; reading the wake-up once more does no harm.
+      if (wire == nullptr) {
         eventfd_t value;
         eventfd_read(wakeFd_, &value);
       } else {
-        readFrom(*port);
+        readFrom(*wire);
       }
     }
     ready_ = 0;
@@ -83,7 +83,8 @@ void EpollThread::run() {
   }
 }
 
-void EpollThread::readFrom(Port& port) {
+void EpollThread::readFrom(Wire& wire) {
+  Port& port = *wire.port;
   for (int round = 0; round < roundsPerSocket; ++round) {
     mmsghdr messages[datagrams];
     iovec parts[datagrams];
@@ -95,7 +96,7 @@ void EpollThread::readFrom(Port& port) {
       messages[at].msg_hdr.msg_iov = &parts[at];
       messages[at].msg_hdr.msg_iovlen = 1;
     }
-    const int count = recvmmsg(port.fd, messages, datagrams, MSG_DONTWAIT, nullptr);
+    const int count = recvmmsg(wire.fd, messages, datagrams, MSG_DONTWAIT, nullptr);
     if (count <= 0) return;
     packets_ += static_cast<unsigned>(count);
     for (size_t at = 0; at < static_cast<size_t>(count); ++at) {
@@ -109,11 +110,15 @@ void EpollThread::readFrom(Port& port) {
       Outgoing out;
       uint8_t* const datagram = buffers_[at].data();
       if (receive(*port.slot, port.flow, datagram, length, octets, source, nowNs_, out) != Verdict::send) continue;
+      Port& through = static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)];
+      const int fd = wireFor(through, out.to).fd;
       SocketAddress to;
-      const socklen_t toLength = toSystem(out.to, to);
-      const int through = static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)].fd;
+      const socklen_t toLength = through.connected ? 0 : toSystem(out.to, to);
       ++sends_;
-      if (sendto(through, datagram, out.length, MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, toLength) >= 0) continue;
+      if (sendto(fd, datagram, out.length, MSG_DONTWAIT | MSG_NOSIGNAL, toLength > 0 ? &to.any : nullptr, toLength) >= 0) {
+        continue;
+      }
+      if (errno == ECONNREFUSED) refusedBy(through);
       out.leg->sendError();
       stats_.sendErrors.add(1);
     }

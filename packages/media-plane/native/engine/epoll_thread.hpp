@@ -16,14 +16,14 @@ class EpollThread final : public PacketThread {
  private:
   bool prepare(std::string& why) override;
   void run() override;
-  void listen(Port& port) override;
-  bool leave(Port& port) override;
-  void readFrom(Port& port);
+  void listen(Wire& wire) override;
+  bool leave(Wire& wire) override;
+  void readFrom(Wire& wire);
 
   static constexpr size_t datagrams = 8, octets = 4096;
   static constexpr int eventsAtOnce = 512;
   int epoll_ = -1;
-  /** Of this round; a port that leaves meanwhile is taken out. */
+  /** Of this round; a socket that leaves meanwhile is taken out. */
   std::array<epoll_event, eventsAtOnce> events_{};
   int ready_ = 0;
   uint64_t nowNs_ = 0;

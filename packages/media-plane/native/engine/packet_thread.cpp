@@ -18,6 +18,10 @@ constexpr uint64_t millisecond = 1'000'000;
 constexpr uint64_t rateEveryNs = 10 * millisecond, tickEveryNs = 10 * millisecond, measureEveryNs = 100 * millisecond;
 // A leg's time is looked at every 16 ticks, its sockets' losses every 128.
 constexpr size_t tickParts = 16, dropParts = 128;
+// Connecting costs some 15 us: so many a tick stall no packet.
+constexpr unsigned connectsEachTick = 16;
+constexpr size_t mostSteady = 4096;
+constexpr uint64_t refusedNs = 10'000'000'000;
 
 uint64_t nanoseconds(clockid_t clock) {
   timespec time;
@@ -35,6 +39,7 @@ PacketThread::PacketThread(ThreadSettings const& settings, ThreadStats& stats, K
     : worker(events, pool), settings_(settings), stats_(stats) {
   untold_.reserve(1024);
   legs_.reserve(1024);
+  steady_.reserve(mostSteady);
 }
 
 PacketThread::~PacketThread() {
@@ -112,7 +117,7 @@ void PacketThread::takeArrivals() {
     slot->place = static_cast<uint32_t>(legs_.size());
     legs_.push_back(slot);
     slot->owner.store(this, std::memory_order_release);
-    for (Port& port : slot->ports) listen(port);
+    slot->eachWire([this](Wire& wire) { listen(wire); });
     slot = next;
   }
 }
@@ -147,11 +152,11 @@ void PacketThread::execute(Command& command) {
     case CommandKind::change: {
       slot->apply(*command.update, nowNs());
       if (slot->dscp() != slot->marked) {
-        for (Port& port : slot->ports) mark(port.fd, slot->ipv6 ? AF_INET6 : AF_INET, slot->dscp());
         slot->marked = slot->dscp();
+        slot->eachWire([slot](Wire& wire) { mark(wire.fd, slot->ipv6 ? AF_INET6 : AF_INET, slot->marked); });
       }
       if (command.kind == CommandKind::open) {
-        for (Port& port : slot->ports) listen(port);
+        slot->eachWire([this](Wire& wire) { listen(wire); });
       }
       return tell(slot, command.update);
     }
@@ -179,19 +184,19 @@ void PacketThread::execute(Command& command) {
 
 void PacketThread::leaveAll(Slot& slot) {
   bool all = true;
-  for (Port& port : slot.ports) all = leave(port) && all;
+  slot.eachWire([&](Wire& wire) { all = leave(wire) && all; });
   if (all) left(slot);
 }
 
 void PacketThread::left(Slot& slot) {
-  for (Port& port : slot.ports) {
-    if (port.state != PortState::idle) return;
-  }
+  bool all = true;
+  slot.eachWire([&](Wire& wire) { all = all && wire.state == WireState::idle; });
+  if (!all) return;
   if (slot.closing) {
-    for (Port& port : slot.ports) {
-      ::close(port.fd);
-      port.fd = -1;
-    }
+    slot.eachWire([](Wire& wire) {
+      ::close(wire.fd);
+      wire.fd = -1;
+    });
     removeLeg(slot);
     return tell(&slot, nullptr);
   }
@@ -205,6 +210,9 @@ void PacketThread::left(Slot& slot) {
 }
 
 void PacketThread::removeLeg(Slot& slot) {
+  for (Port*& port : steady_) {
+    if (port != nullptr && port->slot == &slot) port = nullptr;
+  }
   legs_[slot.place] = legs_.back();
   legs_[slot.place]->place = slot.place;
   legs_.pop_back();
@@ -250,15 +258,83 @@ void PacketThread::tick(uint64_t now) {
     }
     for (size_t left = std::min(legs_.size(), legs_.size() / dropParts + 1); left > 0; --left) {
       if (++dropPlace_ >= legs_.size()) dropPlace_ = 0;
-      for (Port& port : legs_[dropPlace_]->ports) {
-        const uint32_t drops = dropsOf(port.fd);
-        if (drops == port.drops) continue;
-        stats_.lost.add(static_cast<double>(drops - port.drops));
-        port.drops = drops;
-      }
+      legs_[dropPlace_]->eachWire([this](Wire& wire) {
+        const uint32_t drops = dropsOf(wire.fd);
+        if (drops == wire.drops) return;
+        stats_.lost.add(static_cast<double>(drops - wire.drops));
+        wire.drops = drops;
+      });
     }
+    connectSteady(now);
   }
   measure(now);
+}
+
+void PacketThread::wantConnected(Port& port) {
+  if (steady_.size() < mostSteady) {
+    steady_.push_back(&port);
+  } else {
+    // Asked again when others have had their turn.
+    port.steady = 0;
+  }
+}
+
+void PacketThread::moved(Port& port, Address const& to) {
+  port.to = to;
+  port.steady = 0;
+  // The old one stays and hears until another takes its place; nothing is sent by it.
+  port.connected = false;
+}
+
+void PacketThread::refusedBy(Port& port) {
+  port.connected = false;
+  port.steady = 0;
+  port.notBeforeNs = nowNs() + refusedNs;
+}
+
+void PacketThread::connectSteady(uint64_t now) {
+  for (unsigned left = connectsEachTick; left > 0 && !steady_.empty(); --left) {
+    Port* port = steady_.back();
+    steady_.pop_back();
+    if (port == nullptr || port->connected || port->steady < settings_.steadyPackets) continue;
+    if (now < port->notBeforeNs) {
+      port->steady = 0;
+      continue;
+    }
+    connectNow(*port, now);
+  }
+}
+
+void PacketThread::connectNow(Port& port, uint64_t now) {
+  Slot& slot = *port.slot;
+  if (slot.closing || slot.movingTo != nullptr) return;
+  Wire& wire = port.wires[1];
+  if (wire.fd >= 0) {
+    // Connected elsewhere before: the same socket turns to the new destination.
+    settleSends();
+    SocketAddress to;
+    const socklen_t length = toSystem(port.to, to);
+    port.connected = to.any.sa_family == (slot.ipv6 ? AF_INET6 : AF_INET) && ::connect(wire.fd, &to.any, length) == 0;
+    if (port.connected) {
+      stats_.connects.add(1);
+    } else {
+      port.notBeforeNs = now + refusedNs;
+    }
+    return;
+  }
+  const int fd = openConnected(port.wires[0].fd, port.to, settings_.receiveBuffer, settings_.sendBuffer);
+  if (fd < 0 || fd > settings_.highestConnected) {
+    if (fd >= 0) ::close(fd);
+    port.notBeforeNs = now + refusedNs;
+    return;
+  }
+  wire = Wire{};
+  wire.port = &port;
+  wire.fd = fd;
+  if (slot.marked != 0) mark(fd, slot.ipv6 ? AF_INET6 : AF_INET, slot.marked);
+  listen(wire);
+  port.connected = true;
+  stats_.connects.add(1);
 }
 
 void PacketThread::measure(uint64_t now) {

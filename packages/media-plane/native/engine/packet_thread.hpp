@@ -36,6 +36,12 @@ struct ThreadSettings {
   double loadedRate = 6000;
   /** Core to stay on, -1: any. */
   int core = -1;
+  /** After so many packets to one destination a socket of its own is connected to it; 0: never. */
+  uint8_t steadyPackets = 50;
+  /** Octets; 0: the system's. Of connected sockets; the first of a port has them when it comes. */
+  int receiveBuffer = 0, sendBuffer = 0;
+  /** Descriptors from here on are left for new calls. */
+  int highestConnected = 1024;
   unsigned buffers = 2048;
   unsigned fixedFiles = 65536;
   /** Called by the thread when a leg is closed: CONTROL shall `drain`. */
@@ -69,19 +75,33 @@ class PacketThread {
   /** On the thread, before `run`. */
   virtual bool prepare(std::string& why) = 0;
   virtual void run() = 0;
-  virtual void listen(Port& port) = 0;
-  /** Stops listening; true when nothing of the port is under way any more, else `left` is called later. */
-  virtual bool leave(Port& port) = 0;
+  virtual void listen(Wire& wire) = 0;
+  /** Stops listening; true when nothing of the socket is under way any more, else `left` is called later. */
+  virtual bool leave(Wire& wire) = 0;
 
-  /** Works off what is under way, so that ports leave. */
+  /** Works off what is under way, so that sockets leave. */
   virtual void pump() {}
+  /** Hands over what was to be sent by now: a socket is about to turn elsewhere. */
+  virtual void settleSends() {}
 
   /** Opens, changes, joins, closes as CONTROL asked; to be called before packets are worked off. */
   void takeCommands();
   /** Work that is due by time. */
   void tick(uint64_t nowNs);
-  /** A port has left: its leg may be closed or given away now. */
+  /** A socket has left: its leg may be closed or given away now. */
   void left(Slot& slot);
+  /** The socket a datagram to `to` leaves by; remembers ports that send steadily, to connect them. */
+  Wire& wireFor(Port& port, Address const& to) {
+    if (port.to == to) {
+      if (port.connected) return port.wires[1];
+      if (port.steady < settings_.steadyPackets && ++port.steady == settings_.steadyPackets) wantConnected(port);
+      return port.wires[0];
+    }
+    moved(port, to);
+    return port.wires[0];
+  }
+  /** A connected peer refuses (ICMP): its port goes on with the socket that is not told of it. */
+  void refusedBy(Port& port);
   /** Declares that this thread is about to sleep; false: there is work, do not. */
   bool mayFallAsleep();
   void awake() { asleep_.store(false, std::memory_order_relaxed); }
@@ -104,12 +124,18 @@ class PacketThread {
   void tell(Slot* slot, Update* update);
   void leaveAll(Slot& slot);
   void removeLeg(Slot& slot);
+  void wantConnected(Port& port);
+  void moved(Port& port, Address const& to);
+  void connectSteady(uint64_t nowNs);
+  void connectNow(Port& port, uint64_t nowNs);
   void measure(uint64_t nowNs);
 
   SpscRing<Command, 1024> commands_;
   SpscRing<Completion, 4096> completions_;
   std::vector<Completion> untold_;
   std::vector<Slot*> legs_;
+  /** Ports to connect, by leg: a leg may go before its turn. */
+  std::vector<Port*> steady_;
   std::atomic<Slot*> arrivals_{nullptr};
   std::atomic<bool> asleep_{false};
   bool stopping_ = false, moving_ = false;

@@ -12,18 +12,35 @@ namespace sallyport {
 class PacketThread;
 struct Slot;
 
-enum class PortState : uint8_t { idle, listening, leaving };
+enum class WireState : uint8_t { idle, listening, leaving };
 
-struct Port {
+struct Port;
+
+/** One socket of a port. */
+struct Wire {
   int fd = -1;
   /** Index among the ring's fixed files, -1: none. */
   int32_t file = -1;
-  PortState state = PortState::idle;
-  Flow flow = Flow::rtp;
-  /** Asked to leave, or to be listened to again once buffers are back. */
+  WireState state = WireState::idle;
+  /** To be listened to again once buffers are back. */
   bool waiting = false;
   /** What SK_MEMINFO_DROPS said last. */
   uint32_t drops = 0;
+  Port* port = nullptr;
+};
+
+/**
+ * A local port. Its first socket hears everybody; the second, where there is one, is bound to the same port and connected to where
+ * the flow sends steadily: the kernel looks the route up once instead of for each packet. What comes from there comes by it.
+ */
+struct Port {
+  Wire wires[2];
+  Flow flow = Flow::rtp;
+  /** Packets sent in a row to `to`; where a connected peer refused, none is connected again for a while. */
+  uint8_t steady = 0;
+  bool connected = false;
+  uint64_t notBeforeNs = 0;
+  Address to;
   Slot* slot = nullptr;
 };
 
@@ -37,11 +54,24 @@ struct Slot final : SlotCounters, Leg {
       : Leg(id, worker, figures), ledger(id, pool, keys), home(&home) {
     ports[0].flow = Flow::rtp;
     ports[1].flow = Flow::rtcp;
-    ports[0].slot = ports[1].slot = this;
+    for (Port& port : ports) {
+      port.slot = this;
+      for (Wire& wire : port.wires) wire.port = &port;
+    }
   }
   ~Slot() {
     for (Port& port : ports) {
-      if (port.fd >= 0) ::close(port.fd);
+      for (Wire& wire : port.wires) {
+        if (wire.fd >= 0) ::close(wire.fd);
+      }
+    }
+  }
+  template <typename Use>
+  void eachWire(Use&& use) {
+    for (Port& port : ports) {
+      for (Wire& wire : port.wires) {
+        if (wire.fd >= 0) use(wire);
+      }
     }
   }
 

@@ -42,6 +42,32 @@ int openPair(Address const& local, int receiveBuffer, int sendBuffer, int (&sock
   return 0;
 }
 
+int openConnected(int bound, Address const& remote, int receiveBuffer, int sendBuffer) {
+  SocketAddress local, to;
+  socklen_t localLength = sizeof local;
+  if (getsockname(bound, &local.any, &localLength) != 0) return -errno;
+  const socklen_t toLength = toSystem(remote, to);
+  if (to.any.sa_family != local.any.sa_family) return -EAFNOSUPPORT;
+  const int fd = socket(local.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+  if (fd < 0) return -errno;
+  // For this moment only: nobody else shall get on the port.
+  int on = 1, off = 0;
+  if (local.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  setsockopt(bound, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  const bool good = bind(fd, &local.any, localLength) == 0 && connect(fd, &to.any, toLength) == 0;
+  const int error = errno;
+  setsockopt(bound, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+  if (!good) {
+    close(fd);
+    return -error;
+  }
+  if (receiveBuffer > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
+  if (sendBuffer > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sendBuffer, sizeof sendBuffer);
+  return fd;
+}
+
 int mark(int socket, uint16_t family, uint8_t dscp) {
   const int value = dscp << 2;
   const int done = family == AF_INET6 ? setsockopt(socket, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value)

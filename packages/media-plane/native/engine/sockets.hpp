@@ -47,6 +47,8 @@ inline void fromSystem(SocketAddress const& from, Address& to) noexcept {
 
 /** Binds address and the port above it too. 0, or -errno and nothing is open. */
 int openPair(Address const& local, int receiveBuffer, int sendBuffer, int (&sockets)[2]);
+/** A second socket on the port of `bound`, connected to `remote`: its descriptor or -errno. */
+int openConnected(int bound, Address const& remote, int receiveBuffer, int sendBuffer);
 /** RFC 2474: the code point stands in the upper six bits. 0 or -errno. */
 int mark(int socket, uint16_t family, uint8_t dscp);
 /** Datagrams dropped for want of receive buffer since the socket was made; wraps. */

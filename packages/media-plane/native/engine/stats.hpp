@@ -39,7 +39,9 @@ struct alignas(128) ThreadStats {
   /** Packets per wake-up are bounded by waiting this long, microseconds; 0: woken by each. */
   Figure batchUs;
   Figure moves;
-  Figure reserved[3];
+  /** Sockets connected so far to where a flow sends steadily. */
+  Figure connects;
+  Figure reserved[2];
 };
 static_assert(sizeof(ThreadStats) == 128);
 inline constexpr size_t threadFigures = sizeof(ThreadStats) / sizeof(Figure);

@@ -5,7 +5,7 @@
 namespace sallyport {
 namespace {
 
-// What a completion belongs to stands in the low bits of its user data, beside a Port's address.
+// What a completion belongs to stands in the low bits of its user data, beside a Wire's address.
 enum Tag : uint64_t { tagReceive = 0, tagSend = 1, tagCancel = 2, tagWake = 3, tagBits = 7 };
 
 constexpr unsigned queueEntries = 2048, completionEntries = 16384, bufferOctets = 4096;
@@ -13,7 +13,7 @@ constexpr unsigned queueEntries = 2048, completionEntries = 16384, bufferOctets 
 constexpr unsigned batchPackets = 128;
 constexpr uint64_t retryNs = 10'000'000, idleNs = 100'000'000, loadedNs = 1'000'000;
 
-uint64_t dataOf(Port& port, Tag tag) { return reinterpret_cast<uint64_t>(&port) | tag; }
+uint64_t dataOf(Wire& wire, Tag tag) { return reinterpret_cast<uint64_t>(&wire) | tag; }
 
 }  // namespace
 
@@ -30,6 +30,7 @@ bool UringThread::prepare(std::string& why) {
   names_.resize(queueEntries);
   used_.reserve(settings_.buffers);
   again_.reserve(1024);
+  held_.reserve(completionEntries);
   return true;
 }
 
@@ -49,6 +50,8 @@ void UringThread::run() {
     const unsigned ready = ring_.ready();
     takeCommands();
     nowNs_ = nowNs();
+    for (uring::Cqe const& cqe : held_) complete(cqe);
+    held_.clear();
     ring_.reap(ready, [this](uring::Cqe const& cqe) { complete(cqe); });
     if (packets_ > 0) {
       sawPackets(packets_);
@@ -74,10 +77,10 @@ void UringThread::listenAgain() {
   // Their buffers first, else they would end at once.
   flush();
   while (!again_.empty()) {
-    Port* port = again_.back();
+    Wire* wire = again_.back();
     again_.pop_back();
-    port->waiting = false;
-    listen(*port);
+    wire->waiting = false;
+    listen(*wire);
   }
 }
 
@@ -105,54 +108,64 @@ void UringThread::recycle() {
   used_.clear();
 }
 
-void UringThread::listen(Port& port) {
-  if (port.file < 0 && !freeFiles_.empty()) {
+void UringThread::listen(Wire& wire) {
+  if (wire.file < 0 && !freeFiles_.empty()) {
     const int32_t file = freeFiles_.back();
-    if (ring_.setFile(static_cast<unsigned>(file), port.fd)) {
-      port.file = file;
+    if (ring_.setFile(static_cast<unsigned>(file), wire.fd)) {
+      wire.file = file;
       freeFiles_.pop_back();
     }
   }
   uring::Sqe& sqe = next();
   sqe.opcode = uring::opRecvmsg;
-  sqe.flags = uring::sqeBufferSelect | (port.file >= 0 ? uring::sqeFixedFile : 0);
+  sqe.flags = uring::sqeBufferSelect | (wire.file >= 0 ? uring::sqeFixedFile : 0);
   sqe.ioprio = uring::receiveMultishot;
-  sqe.fd = port.file >= 0 ? port.file : port.fd;
-  sqe.addr = reinterpret_cast<uint64_t>(port.slot->ipv6 ? &receiveV6_ : &receiveV4_);
+  sqe.fd = wire.file >= 0 ? wire.file : wire.fd;
+  sqe.addr = reinterpret_cast<uint64_t>(wire.port->slot->ipv6 ? &receiveV6_ : &receiveV4_);
   sqe.len = 1;
-  sqe.userData = dataOf(port, tagReceive);
-  port.state = PortState::listening;
+  sqe.userData = dataOf(wire, tagReceive);
+  wire.state = WireState::listening;
 }
 
-bool UringThread::leave(Port& port) {
-  if (port.state == PortState::idle) {
-    if (port.waiting) again_.erase(std::find(again_.begin(), again_.end(), &port));
-    port.waiting = false;
-    dropFile(port);
+bool UringThread::leave(Wire& wire) {
+  if (wire.state == WireState::idle) {
+    if (wire.waiting) again_.erase(std::find(again_.begin(), again_.end(), &wire));
+    wire.waiting = false;
+    dropFile(wire);
     return true;
   }
   uring::Sqe& sqe = next();
   sqe.opcode = uring::opAsyncCancel;
   sqe.flags = uring::sqeSkipSuccess;
-  sqe.addr = dataOf(port, tagReceive);
-  sqe.userData = dataOf(port, tagCancel);
-  port.state = PortState::leaving;
+  sqe.addr = dataOf(wire, tagReceive);
+  sqe.userData = dataOf(wire, tagCancel);
+  wire.state = WireState::leaving;
   return false;
 }
 
 void UringThread::pump() {
   ring_.submitAndWait(1, 0, loadedNs);
-  ring_.reap(ring_.ready(), [this](uring::Cqe const& cqe) { complete(cqe); });
+  ring_.reap(ring_.ready(), [this](uring::Cqe const& cqe) {
+    // Packets of legs that stay are not worked off before the commands that are still to come.
+    auto const* wire = reinterpret_cast<Wire const*>(cqe.userData & ~tagBits);
+    const bool packet = (cqe.userData & tagBits) == tagReceive && (cqe.flags & uring::cqeBuffer) != 0;
+    if (packet && wire->port->slot->movingTo == nullptr) {
+      held_.push_back(cqe);
+    } else {
+      complete(cqe);
+    }
+  });
   flush();
 }
 
 void UringThread::complete(uring::Cqe const& cqe) {
-  auto* port = reinterpret_cast<Port*>(cqe.userData & ~tagBits);
+  auto* wire = reinterpret_cast<Wire*>(cqe.userData & ~tagBits);
   switch (cqe.userData & tagBits) {
     case tagReceive:
-      return received(*port, cqe);
+      return received(*wire, cqe);
     case tagSend:
-      port->slot->sendError();
+      if (cqe.result == -ECONNREFUSED) refusedBy(*wire->port);
+      wire->port->slot->sendError();
       return stats_.sendErrors.add(1);
     case tagWake:
       return awaitWake();
@@ -161,7 +174,8 @@ void UringThread::complete(uring::Cqe const& cqe) {
   }
 }
 
-void UringThread::received(Port& port, uring::Cqe const& cqe) {
+void UringThread::received(Wire& wire, uring::Cqe const& cqe) {
+  Port& port = *wire.port;
   if (cqe.result >= 0 && (cqe.flags & uring::cqeBuffer) != 0) {
     const auto id = static_cast<uint16_t>(cqe.flags >> uring::cqeBufferShift);
     ++packets_;
@@ -186,46 +200,52 @@ void UringThread::received(Port& port, uring::Cqe const& cqe) {
     used_.push_back(id);
   }
   if ((cqe.flags & uring::cqeMore) != 0) return;
-  ended(port, cqe.result);
+  ended(wire, cqe.result);
 }
 
 /** The receive of a port is over: because it leaves, because buffers ran out, or because the kernel says so. */
-void UringThread::ended(Port& port, int result) {
-  const bool leaving = port.state == PortState::leaving || port.slot->closing || port.slot->movingTo != nullptr;
-  port.state = PortState::idle;
+void UringThread::ended(Wire& wire, int result) {
+  Slot& slot = *wire.port->slot;
+  const bool leaving = wire.state == WireState::leaving || slot.closing || slot.movingTo != nullptr;
+  wire.state = WireState::idle;
   if (!leaving) {
     if (result == -ENOBUFS) {
       stats_.buffersExhausted.add(1);
+    } else if (result == -ECONNREFUSED) {
+      refusedBy(*wire.port);
     } else {
       againAtNs_ = nowNs_ + retryNs;
     }
-    port.waiting = true;
-    again_.push_back(&port);
+    wire.waiting = true;
+    again_.push_back(&wire);
     return;
   }
-  dropFile(port);
-  left(*port.slot);
+  dropFile(wire);
+  left(slot);
 }
 
-void UringThread::dropFile(Port& port) {
-  if (port.file < 0) return;
-  ring_.setFile(static_cast<unsigned>(port.file), -1);
-  freeFiles_.push_back(port.file);
-  port.file = -1;
+void UringThread::dropFile(Wire& wire) {
+  if (wire.file < 0) return;
+  ring_.setFile(static_cast<unsigned>(wire.file), -1);
+  freeFiles_.push_back(wire.file);
+  wire.file = -1;
 }
 
 void UringThread::queueSend(Port& port, uint8_t* octets, size_t length, Address const& to) {
   uring::Sqe& sqe = next();
-  SocketAddress& name = names_[nameCount_++];
+  Wire& wire = wireFor(port, to);
   sqe.opcode = uring::opSend;
-  sqe.flags = uring::sqeSkipSuccess | (port.file >= 0 ? uring::sqeFixedFile : 0);
-  sqe.fd = port.file >= 0 ? port.file : port.fd;
+  sqe.flags = uring::sqeSkipSuccess | (wire.file >= 0 ? uring::sqeFixedFile : 0);
+  sqe.fd = wire.file >= 0 ? wire.file : wire.fd;
   sqe.addr = reinterpret_cast<uint64_t>(octets);
   sqe.len = static_cast<uint32_t>(length);
   sqe.opFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  sqe.addr2 = reinterpret_cast<uint64_t>(&name);
-  sqe.addrLen = static_cast<uint16_t>(toSystem(to, name));
-  sqe.userData = dataOf(port, tagSend);
+  if (!port.connected) {
+    SocketAddress& name = names_[nameCount_++];
+    sqe.addr2 = reinterpret_cast<uint64_t>(&name);
+    sqe.addrLen = static_cast<uint16_t>(toSystem(to, name));
+  }
+  sqe.userData = dataOf(wire, tagSend);
   ++sends_;
 }
 

@@ -16,19 +16,20 @@ class UringThread final : public PacketThread {
  private:
   bool prepare(std::string& why) override;
   void run() override;
-  void listen(Port& port) override;
-  bool leave(Port& port) override;
+  void listen(Wire& wire) override;
+  bool leave(Wire& wire) override;
   void pump() override;
+  void settleSends() override { flush(); }
 
   void complete(uring::Cqe const& cqe);
-  void received(Port& port, uring::Cqe const& cqe);
-  void ended(Port& port, int result);
+  void received(Wire& wire, uring::Cqe const& cqe);
+  void ended(Wire& wire, int result);
   void queueSend(Port& port, uint8_t* octets, size_t length, Address const& to);
   void awaitWake();
   void flush();
   void recycle();
   void listenAgain();
-  void dropFile(Port& port);
+  void dropFile(Wire& wire);
   uring::Sqe& next();
 
   uring::Ring ring_;
@@ -36,8 +37,10 @@ class UringThread final : public PacketThread {
   std::vector<SocketAddress> names_;
   size_t nameCount_ = 0;
   std::vector<uint16_t> used_;
+  /** Packets that came while a leg was given away. */
+  std::vector<uring::Cqe> held_;
   std::vector<int32_t> freeFiles_;
-  std::vector<Port*> again_;
+  std::vector<Wire*> again_;
   uint64_t wakeValue_ = 0;
   uint64_t nowNs_ = 0, againAtNs_ = 0;
   unsigned packets_ = 0, sends_ = 0;

@@ -33,6 +33,7 @@ export interface NativeAddon {
     batchUs: number,
     receiveBuffer: number,
     firstCore: number,
+    connectAfter: number,
   ): NativeStart;
   prepare(door: NativeDoor, leg: number): number;
   bind(door: NativeDoor, index: number): number;

@@ -26,6 +26,8 @@ export interface NativePlaneOptions {
   readonly batchUs?: number;
   /** Octets of each socket's receive buffer, default the system's. */
   readonly receiveBuffer?: number;
+  /** A flow that has sent so many packets to one place gets a socket connected to it, which costs the kernel less; 0: never. Default 50, at most 255. */
+  readonly connectAfter?: number;
   /** First core to bind threads to; not bound when left out. */
   readonly firstCore?: number;
 }
@@ -65,6 +67,7 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
     options.batchUs ?? 250,
     options.receiveBuffer ?? 0,
     options.firstCore ?? -1,
+    options.connectAfter ?? 50,
   );
   if (start.why !== undefined) return start.why;
   const door: NativeDoor = start.door;

@@ -23,6 +23,8 @@ export interface ThreadLoad {
   readonly batchUs: number;
   /** Legs given to another thread. */
   readonly moves: number;
+  /** Sockets connected so far to where a flow sends steadily. */
+  readonly connects: number;
 }
 
 /** `stats` is the engine's memory: read as it stands. */
@@ -44,6 +46,7 @@ export const threadLoads = (stats: Float64Array): readonly ThreadLoad[] => {
       cpuSeconds: at(10),
       batchUs: at(11),
       moves: at(12),
+      connects: at(13),
     });
   }
   return loads;
