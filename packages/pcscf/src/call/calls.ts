@@ -1,7 +1,7 @@
 // All call legs of this edge. Owns their table, its bounds and the short memory of ended calls.
 // A leg is found by the token of our Record-Route, never by Call-ID: the same Call-ID may cross twice.
 import { token } from "@sallyport/kit";
-import type { IqNotification } from "@sallyport/iq";
+import type { IqContext, IqNotification } from "@sallyport/iq";
 import type { Side } from "@sallyport/media-security";
 import { headerValue, type Flow, type ServerTransaction, type SipRequest, type SipResponse } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
@@ -11,6 +11,7 @@ import { ruleTowards } from "../registration/learned.ts";
 import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import { createLeg, type Leg } from "./leg.ts";
+import { createLosses } from "./losses.ts";
 import type { CallView } from "./view.ts";
 import type { CallEnvironment } from "./work.ts";
 
@@ -96,6 +97,23 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     if (ctx.transport.flow(binding.flow.id) === undefined) leg.feed({ kind: "flow-lost", ms: limits.restartMs });
   };
 
+  const placeOf = ({ gateway: id, context }: IqContext): string => `${id}/${context}`;
+  /** Legs by context, for as long as nothing but notifications happens: a gateway that is lost gives one for each call. */
+  let places: Map<string, Leg> | undefined;
+  const legAt = (context: IqContext): Leg | undefined => {
+    if (places === undefined) {
+      places = new Map();
+      for (const leg of legs.values()) if (leg.context !== undefined) places.set(placeOf(leg.context), leg);
+      queueMicrotask(() => (places = undefined));
+    }
+    return places.get(placeOf(context));
+  };
+
+  const losses = createLosses<{ readonly leg: Leg; readonly notification: IqNotification }>(
+    ctx.clock,
+    ({ leg, notification }) => leg.notify(notification),
+  );
+
   const ofBinding = (id: string): readonly Leg[] => [...(perBinding.get(id) ?? [])];
 
   for (const call of memory?.loaded ?? []) restore(call);
@@ -146,12 +164,11 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       return true;
     },
     notify: (notification) => {
-      for (const leg of legs.values()) {
-        const held = leg.context;
-        if (held?.gateway === notification.gateway && held.context === notification.context.context)
-          return leg.notify(notification);
-      }
-      ctx.log.info("notification for no call", { kind: notification.kind, gateway: notification.gateway });
+      const leg = legAt(notification.context);
+      if (leg === undefined)
+        return ctx.log.info("notification for no call", { kind: notification.kind, gateway: notification.gateway });
+      if (notification.kind === "context-lost") losses.add({ leg, notification });
+      else leg.notify(notification);
     },
     flowClosed: (flow) => {
       const here = [...ctx.bindings.onFlow(flow.id).map(({ id }) => id), unregisteredId(flow.id)];
@@ -173,6 +190,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       leg.feed({ kind: "stray", from, response });
     },
     close: async ({ keepCalls = false } = {}) => {
+      losses.close();
       for (const leg of legs.values()) {
         if (keepCalls && leg.kept) leg.abandon();
         else leg.feed({ kind: "end", reason: "closing", status: 503, detail: "the edge is closing" });

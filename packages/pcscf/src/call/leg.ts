@@ -173,6 +173,9 @@ class CallLeg implements Leg {
 
   notify(notification: IqNotification): void {
     if (notification.kind === "context-lost") {
+      // It may have waited for its turn, and the call have moved or ended meanwhile.
+      const held = this.#media.context;
+      if (held?.gateway !== notification.gateway || held.context !== notification.context.context) return;
       this.#media.forget();
       this.feed({ kind: "re-offer", why: "gateway-lost", detail: notification.reason });
     } else if (notification.kind === "key-expiring") {
