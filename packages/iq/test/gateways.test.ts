@@ -272,6 +272,35 @@ describe("draining", () => {
   });
 });
 
+describe("handing a gateway on", () => {
+  it("H.248.1 7.2.8 HandOff: it registers with the other edge; its contexts here are lost at once, and the other knows none", async () => {
+    const here = await open("tls");
+    const [a, b] = [await here.edge({}, "edge-a"), await here.edge({}, "edge-b")];
+    const moving = await here.gateway("gw-a", a, { others: [b] });
+    await here.gateway("gw-b", a);
+    const { context } = await a.controller.add("gw-a", reservation);
+    await a.controller.handOff("gw-a", "<edge-b.example>");
+    expect(a.status("gw-a").reason).toContain("edge-b");
+    await until("registered there", () => b.status("gw-a").state === "up");
+    expect(b.status("gw-a").reason).toContain("HandOff");
+    await until("lost here", () => a.notifications.length > 0);
+    expect(a.notifications).toEqual([{ kind: "context-lost", gateway: "gw-a", context, reason: "handoff" }]);
+    expect(a.status("gw-a").state).toBe("down");
+    await until("contexts nobody knows are gone", () => moving.handler.held.size === 0);
+    expect((await a.controller.add(undefined, reservation)).context.gateway).toBe("gw-b");
+    expect((await b.controller.add(undefined, reservation)).context.gateway).toBe("gw-a");
+  });
+
+  it("H.248.1 7.2.8 HandOff: to an edge the gateway does not know it does not go, and nothing changes", async () => {
+    const here = await open("tls");
+    const edge = await here.edge();
+    await here.gateway("gw-a", edge);
+    expect((await failure(edge.controller.handOff("gw-a", "<edge-z.example>"))).message).toContain("449");
+    expect(edge.status("gw-a").state).toBe("up");
+    await edge.controller.add(undefined, reservation);
+  });
+});
+
 describe("what ROOT reports", () => {
   it("H.248.10 and H.248.11: asks for it after each registration, and a gateway that knows none of it is served all the same", async () => {
     const here = await open("tls");
