@@ -11,6 +11,7 @@ import {
   type ClientTransaction,
   type Flow,
   type ServerTransaction,
+  type SipMessage,
   type SipRequest,
   type SipResponse,
   type SipTarget,
@@ -26,6 +27,8 @@ export interface ElementDeps {
   readonly log: Log;
   readonly openDatagram?: OpenDatagram;
   observe?(event: WireEvent): void;
+  /** Says a message in another way just before it leaves, as another maker's UE would; the first time and each repetition. */
+  alter?(message: SipMessage): SipMessage;
 }
 
 export interface SignallingHandlers {
@@ -77,7 +80,7 @@ export const openSignalling = async (
     },
   });
   const transactions = createTransactions({
-    transport,
+    transport: { ...transport, send: (message, to) => transport.send(deps.alter?.(message) ?? message, to) },
     clock: deps.clock,
     random: deps.random,
     log,

@@ -42,7 +42,13 @@ export interface Edges {
   readonly b: LabSide;
   readonly crossings: readonly Crossing[];
   readonly records: readonly LogRecord[];
-  addUe(name: string, side: Side, change?: Partial<UeConfigInput>): Promise<LabUe>;
+  /** `deps`: what the UE is made with besides the usual. */
+  addUe(
+    name: string,
+    side: Side,
+    change?: Partial<UeConfigInput>,
+    deps?: Partial<Parameters<typeof createUe>[1]>,
+  ): Promise<LabUe>;
   close(): Promise<void>;
 }
 
@@ -170,7 +176,7 @@ export const startEdges = async (options: EdgesOptions): Promise<Edges> => {
       crossings,
       records,
       close,
-      addUe: async (name, side, change = {}) => {
+      addUe: async (name, side, change = {}, deps = {}) => {
         const { edge } = side === "a" ? a : b;
         const tap = tapDatagrams(systemDatagrams, () => systemClock.now());
         const ue = await createUe(
@@ -189,7 +195,7 @@ export const startEdges = async (options: EdgesOptions): Promise<Edges> => {
             ...change,
             security: { trustedAccess: access !== "tls", ...change.security },
           }),
-          { ...depsOf(name), openDatagram: tap.open },
+          { ...depsOf(name), openDatagram: tap.open, ...deps },
         );
         closing.push(() => ue.close());
         return { ue, tap };
