@@ -13,3 +13,4 @@ export type { Log, LogFields, LogLevel, LogRecord } from "./log.ts";
 export { redactKeys } from "./redact.ts";
 export { systemDatagrams } from "./datagram.ts";
 export type { Datagram, DatagramBinding, DatagramHandlers, Endpoint, OpenDatagram } from "./datagram.ts";
+export { interning, ownText } from "./text.ts";
