@@ -17,6 +17,9 @@ interface Entry<T> {
   readonly until: number;
 }
 
+/** Entries may stay this much longer. */
+const pauseMs = 100;
+
 /** @param limits entries, and the sum of their weights */
 export const createSpent = <T>(
   clock: Clock,
@@ -32,12 +35,13 @@ export const createSpent = <T>(
     weight -= entry.weight;
     entries.delete(key);
   };
+  // A table finds its first entry by passing those that went before it, so this happens now and then, not for each.
   const sweep = (): void => {
     const now = clock.now();
     timer = undefined;
     for (const [key, entry] of entries) {
       if (entry.until > now) {
-        timer = clock.after(entry.until - now, sweep);
+        timer = clock.after(Math.max(entry.until - now, pauseMs), sweep);
         return;
       }
       drop(key, entry);
@@ -54,6 +58,7 @@ export const createSpent = <T>(
       weight += ownWeight;
       entries.set(key, { what, weight: ownWeight, until: clock.now() + ms });
       timer ??= clock.after(ms, sweep);
+      if (entries.size <= limits.entries && weight <= limits.weight) return;
       for (const [oldest, entry] of entries) {
         if (entries.size <= limits.entries && weight <= limits.weight) break;
         drop(oldest, entry);
