@@ -36,8 +36,10 @@ export const createRates = (
       // A full table gives up who has been silent longest.
       buckets.delete(source);
       buckets.set(source, { tokens: left, at: now });
-      const [oldest] = buckets.keys();
-      if (buckets.size > max && oldest !== undefined) buckets.delete(oldest);
+      if (buckets.size > max) {
+        const [oldest] = buckets.keys();
+        if (oldest !== undefined) buckets.delete(oldest);
+      }
       return granted;
     },
   };

@@ -3,7 +3,11 @@
 import type { Clock, Log, Timer } from "@sallyport/kit";
 import type { StateStore, StateValue } from "@sallyport/store";
 import { withPastFlow } from "../state/past-flow.ts";
+import { createCompact } from "./compact.ts";
 import { bindingFrom, bindingKey, sameContactUri, type Binding } from "./binding.ts";
+
+/** Most have one member, which needs no set. */
+type Members = string | Set<string>;
 
 const bucket = "pcscf/bindings";
 const sweepMs = 10_000;
@@ -50,18 +54,27 @@ export const createBindings = async (options: {
   const { store, clock, log } = options;
   const byId = new Map<string, Binding>();
   const byKey = new Map<string, string>();
-  const byFlow = new Map<string, Set<string>>();
+  const byFlow = new Map<string, Members>();
   /** Only of bindings whose Path does not name them themselves. */
-  const byPath = new Map<string, Set<string>>();
+  const byPath = new Map<string, Members>();
 
-  const leave = (index: Map<string, Set<string>>, key: string, id: string): void => {
+  const leave = (index: Map<string, Members>, key: string, id: string): void => {
     const members = index.get(key);
-    members?.delete(id);
-    if (members?.size === 0) index.delete(key);
+    if (typeof members === "object") {
+      members.delete(id);
+      if (members.size === 0) index.delete(key);
+    } else if (members === id) index.delete(key);
   };
-  const join = (index: Map<string, Set<string>>, key: string, id: string): void => {
-    index.set(key, (index.get(key) ?? new Set()).add(id));
+  const join = (index: Map<string, Members>, key: string, id: string): void => {
+    const members = index.get(key);
+    if (typeof members === "object") members.add(id);
+    else index.set(key, members === undefined || members === id ? id : new Set([members, id]));
   };
+  const membersOf = (index: ReadonlyMap<string, Members>, key: string): Iterable<string> => {
+    const members = index.get(key);
+    return members === undefined ? [] : typeof members === "string" ? [members] : members;
+  };
+  const compact = createCompact();
   const unlink = (binding: Binding): void => {
     byId.delete(binding.id);
     const key = bindingKey(binding.aor, { ...binding, uri: binding.contact });
@@ -88,7 +101,7 @@ export const createBindings = async (options: {
   };
 
   for (const binding of await readAll(store)) {
-    if (binding.expiresAt > clock.now()) link(withPastFlow(binding));
+    if (binding.expiresAt > clock.now()) link(compact(withPastFlow(binding)));
     else await store.delete(bucket, binding.id);
   }
 
@@ -111,18 +124,18 @@ export const createBindings = async (options: {
     byId: live,
     byContact: (aor, contact) => live(byKey.get(bindingKey(aor, contact))),
     alongPath: (path, requestUri) => {
-      const sharing = byPath.get(path);
-      if (sharing === undefined) return live(path);
-      const all = [path, ...sharing].flatMap((id) => live(id) ?? []);
+      if (!byPath.has(path)) return live(path);
+      const all = [path, ...membersOf(byPath, path)].flatMap((id) => live(id) ?? []);
       // A core that changed the Request-URI means whoever is there.
       return all.find(({ contact }) => sameContactUri(contact, requestUri)) ?? all[0];
     },
-    onFlow: (flowId) => [...(byFlow.get(flowId) ?? [])].flatMap((id) => live(id) ?? []),
+    onFlow: (flowId) => [...membersOf(byFlow, flowId)].flatMap((id) => live(id) ?? []),
     isOnFlow: (flowId) => {
-      for (const id of byFlow.get(flowId) ?? []) if (live(id) !== undefined) return true;
+      for (const id of membersOf(byFlow, flowId)) if (live(id) !== undefined) return true;
       return false;
     },
-    put: async (binding) => {
+    put: async (given) => {
+      const binding = compact(given);
       const before = byId.get(binding.id);
       if (before !== undefined) unlink(before);
       link(binding);

@@ -31,8 +31,9 @@ export const createPendingRegistrations = (clock: Clock): PendingRegistrations =
     put: (flowId, key, pending) => {
       table.delete(place(flowId, key));
       table.set(place(flowId, key), { ...pending, at: clock.now() });
+      if (table.size <= maxPending) return;
       const [oldest] = table.keys();
-      if (table.size > maxPending && oldest !== undefined) table.delete(oldest);
+      if (oldest !== undefined) table.delete(oldest);
     },
     drop: (flowId, key) => void table.delete(place(flowId, key)),
   };

@@ -17,8 +17,10 @@ export const createRate = (clock: Clock, perMinute: number): { take(flowId: stri
       }
       flows.delete(flowId);
       flows.set(flowId, { since: now, count: 1 });
-      const [oldest] = flows.keys();
-      if (flows.size > maxFlows && oldest !== undefined) flows.delete(oldest);
+      if (flows.size > maxFlows) {
+        const [oldest] = flows.keys();
+        if (oldest !== undefined) flows.delete(oldest);
+      }
       return true;
     },
   };

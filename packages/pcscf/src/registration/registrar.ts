@@ -115,7 +115,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         : {}),
       dialect: agreement.registration.dialect,
       securityServer: agreement.media,
-      policy: { ...agreement.rule },
+      policy: agreement.rule,
       confidential: transaction.flow.protocol === "tls" || attempt.point.trusted,
       ...(agreement.registration.reason === undefined ? {} : { reason: agreement.registration.reason }),
     };
@@ -167,7 +167,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const { flow } = transaction;
     const corePoint = ctx.points.all.find((each) => each.name === ctx.nextHop.listener);
     if (corePoint === undefined) return refuse(transaction, 500);
-    const onFlow = bindings.onFlow(flow.id).some((binding) => binding.aor === attempt.aor);
+    const onFlow = (): boolean => bindings.onFlow(flow.id).some((binding) => binding.aor === attempt.aor);
     const { request, removed } = towardsRegistrar(counted, {
       path: withParameter(
         pointUri(corePoint, ctx.tokens.seal("path", attempt.pathId)),
@@ -180,7 +180,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       accessNetworkInfo: point.accessNetworkInfo,
       integrity:
         config.registration.integrityProtected && flow.protocol === "tls"
-          ? onFlow
+          ? onFlow()
             ? "tls-yes"
             : "tls-pending"
           : undefined,
