@@ -195,10 +195,7 @@ class CallLeg implements Leg {
     this.#inbox.length = 0;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
-    for (const server of this.#servers.values()) {
-      server.onCancel = undefined;
-      server.onEnd = undefined;
-    }
+    for (const server of this.#servers.values()) server.forget();
     this.#servers.clear();
     for (const client of [...this.#clients.values(), ...this.#asked]) client.forget();
     this.#clients.clear();
