@@ -103,8 +103,8 @@ for (const io of ["io_uring", "epoll"] as const) {
       await once(gone, "close");
       for (let at = 0; at < 20; at++) send();
       await until(() => plane.counters(world.access.leg).rtpIn === sequence);
-      // Refusals are told of one batch by the socket that was connected; then it is not used.
-      expect(plane.counters(world.inner.leg).sendErrors).toBeLessThan(10);
+      // Of one batch every second datagram may be refused by the socket that was connected; then it is not used.
+      expect(plane.counters(world.inner.leg).sendErrors).toBeLessThanOrEqual(10);
       const back = createSocket("udp4");
       back.bind(port, host);
       await once(back, "listening");

@@ -79,6 +79,7 @@ void EpollThread::run() {
       stats_.wakes.add(1);
       packets_ = sends_ = 0;
     }
+    listenInOrder();
     tick(nowNs_);
   }
 }

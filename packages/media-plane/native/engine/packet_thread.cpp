@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -40,6 +41,7 @@ PacketThread::PacketThread(ThreadSettings const& settings, ThreadStats& stats, K
   untold_.reserve(1024);
   legs_.reserve(1024);
   steady_.reserve(mostSteady);
+  fresh_.reserve(mostSteady);
 }
 
 PacketThread::~PacketThread() {
@@ -213,6 +215,7 @@ void PacketThread::removeLeg(Slot& slot) {
   for (Port*& port : steady_) {
     if (port != nullptr && port->slot == &slot) port = nullptr;
   }
+  fresh_.erase(std::remove_if(fresh_.begin(), fresh_.end(), [&](Port* port) { return port->slot == &slot; }), fresh_.end());
   legs_[slot.place] = legs_.back();
   legs_[slot.place]->place = slot.place;
   legs_.pop_back();
@@ -310,16 +313,12 @@ void PacketThread::connectNow(Port& port, uint64_t now) {
   if (slot.closing || slot.movingTo != nullptr) return;
   Wire& wire = port.wires[1];
   if (wire.fd >= 0) {
-    // Connected elsewhere before: the same socket turns to the new destination.
-    settleSends();
-    SocketAddress to;
-    const socklen_t length = toSystem(port.to, to);
-    port.connected = to.any.sa_family == (slot.ipv6 ? AF_INET6 : AF_INET) && ::connect(wire.fd, &to.any, length) == 0;
-    if (port.connected) {
-      stats_.connects.add(1);
-    } else {
-      port.notBeforeNs = now + refusedNs;
-    }
+    // Connected elsewhere before. It goes, and a new one comes when the flow has been steady once more.
+    port.steady = 0;
+    if (wire.retiring) return;
+    fresh_.erase(std::remove(fresh_.begin(), fresh_.end(), &port), fresh_.end());
+    wire.retiring = true;
+    if (leave(wire)) retired(wire);
     return;
   }
   const int fd = openConnected(port.wires[0].fd, port.to, settings_.receiveBuffer, settings_.sendBuffer);
@@ -332,9 +331,30 @@ void PacketThread::connectNow(Port& port, uint64_t now) {
   wire.port = &port;
   wire.fd = fd;
   if (slot.marked != 0) mark(fd, slot.ipv6 ? AF_INET6 : AF_INET, slot.marked);
-  listen(wire);
+  fresh_.push_back(&port);
   port.connected = true;
   stats_.connects.add(1);
+}
+
+void PacketThread::retired(Wire& wire) {
+  Port* port = wire.port;
+  ::close(wire.fd);
+  wire = Wire{};
+  wire.port = port;
+}
+
+void PacketThread::listenInOrder() {
+  for (size_t at = 0; at < fresh_.size();) {
+    Port& port = *fresh_[at];
+    int waiting = 0;
+    if (ioctl(port.wires[0].fd, FIONREAD, &waiting) == 0 && waiting > 0) {
+      ++at;
+      continue;
+    }
+    listen(port.wires[1]);
+    fresh_[at] = fresh_.back();
+    fresh_.pop_back();
+  }
 }
 
 void PacketThread::measure(uint64_t now) {

@@ -81,8 +81,6 @@ class PacketThread {
 
   /** Works off what is under way, so that sockets leave. */
   virtual void pump() {}
-  /** Hands over what was to be sent by now: a socket is about to turn elsewhere. */
-  virtual void settleSends() {}
 
   /** Opens, changes, joins, closes as CONTROL asked; to be called before packets are worked off. */
   void takeCommands();
@@ -100,6 +98,10 @@ class PacketThread {
     moved(port, to);
     return port.wires[0];
   }
+  /** A socket that was retiring has left. */
+  void retired(Wire& wire);
+  /** Listens to connected sockets once what came before them is read: packets stay in order. */
+  void listenInOrder();
   /** A connected peer refuses (ICMP): its port goes on with the socket that is not told of it. */
   void refusedBy(Port& port);
   /** Declares that this thread is about to sleep; false: there is work, do not. */
@@ -136,6 +138,8 @@ class PacketThread {
   std::vector<Slot*> legs_;
   /** Ports to connect, by leg: a leg may go before its turn. */
   std::vector<Port*> steady_;
+  /** Ports whose connected socket is not listened to yet. */
+  std::vector<Port*> fresh_;
   std::atomic<Slot*> arrivals_{nullptr};
   std::atomic<bool> asleep_{false};
   bool stopping_ = false, moving_ = false;

@@ -24,6 +24,8 @@ struct Wire {
   WireState state = WireState::idle;
   /** To be listened to again once buffers are back. */
   bool waiting = false;
+  /** Leaves for good, its port stays. */
+  bool retiring = false;
   /** What SK_MEMINFO_DROPS said last. */
   uint32_t drops = 0;
   Port* port = nullptr;

@@ -34,9 +34,17 @@ class Ring {
     unsigned head = *cqHead_;
     const unsigned tail = __atomic_load_n(cqTail_, __ATOMIC_ACQUIRE);
     unsigned count = 0;
-    for (; head != tail && count < limit; ++head, ++count) use(cqes_[head & cqMask_]);
+    for (; head != tail && count < limit; ++head, ++count) {
+      reading_ = head;
+      use(cqes_[head & cqMask_]);
+    }
     __atomic_store_n(cqHead_, head, __ATOMIC_RELEASE);
     return count;
+  }
+  /** Within `reap`: the completion so many after the one in use, nullptr where there is none. */
+  Cqe const* peek(unsigned ahead) const {
+    const unsigned at = reading_ + ahead;
+    return static_cast<int>(__atomic_load_n(cqTail_, __ATOMIC_ACQUIRE) - at) > 0 ? &cqes_[at & cqMask_] : nullptr;
   }
   unsigned ready() const { return __atomic_load_n(cqTail_, __ATOMIC_ACQUIRE) - *cqHead_; }
   unsigned queued() const { return tail_ - submitted_; }
@@ -57,7 +65,7 @@ class Ring {
   unsigned sqEntries_ = 0, sqMask_ = 0, tail_ = 0, submitted_ = 0;
   uint32_t *sqHead_ = nullptr, *sqTail_ = nullptr;
   uint32_t *cqHead_ = nullptr, *cqTail_ = nullptr;
-  unsigned cqMask_ = 0;
+  unsigned cqMask_ = 0, reading_ = 0;
   Cqe* cqes_ = nullptr;
   Buffer* bufferRing_ = nullptr;
   size_t bufferRingSize_ = 0;

@@ -19,7 +19,6 @@ class UringThread final : public PacketThread {
   void listen(Wire& wire) override;
   bool leave(Wire& wire) override;
   void pump() override;
-  void settleSends() override { flush(); }
 
   void complete(uring::Cqe const& cqe);
   void received(Wire& wire, uring::Cqe const& cqe);
@@ -28,6 +27,7 @@ class UringThread final : public PacketThread {
   void awaitWake();
   void flush();
   void recycle();
+  void workOff(unsigned ready);
   void listenAgain();
   void dropFile(Wire& wire);
   uring::Sqe& next();
