@@ -68,7 +68,7 @@ Ciphers::Ciphers(KeyPool& pool) noexcept : pool_(pool), scratch_(pool.take()) {
     for (unsigned at = 0; at < 3; at++) make(counter_[way][at], counterCipher(at));
     for (unsigned at = 0; at < 2; at++) make(galois_[way][at], galoisCipher(at));
   }
-  ok_ = all;
+  ok_ = all && answers();
 }
 
 Ciphers::~Ciphers() {

@@ -25,7 +25,7 @@ class Ciphers {
   Ciphers(Ciphers const&) = delete;
   Ciphers& operator=(Ciphers const&) = delete;
 
-  /** False: a cipher or memory is missing. */
+  /** False: a cipher or memory is missing, or a known answer is wrong. */
   bool ok() const noexcept { return ok_; }
 
   enum class Way : uint8_t { open = 0, seal = 1 };
@@ -61,6 +61,8 @@ class Ciphers {
     /** The `serial` of the key whose schedule it holds. */
     uint64_t serial = 0;
   };
+  /** Known answers (self-test.cpp). */
+  bool answers() noexcept;
   bool key(Context& context, bool sealing, SessionHalf const& half, uint8_t const* iv) noexcept;
 
   static constexpr unsigned maxDatagram = 65536;
