@@ -1,8 +1,9 @@
 // Calls that end while the gateway is at work for them.
 import { afterEach, describe, expect, it } from "vitest";
-import { establishOriginating } from "./support/calls.ts";
+import { headerValue } from "@sallyport/sip";
+import { dialogOf, establishOriginating, originate } from "./support/calls.ts";
 import { openScenario, until, type Scenario } from "./support/scenario.ts";
-import { crypto, ueOffer } from "./support/sdp.ts";
+import { coreSdp, crypto, ueOffer } from "./support/sdp.ts";
 
 let scenario: Scenario | undefined;
 afterEach(async () => {
@@ -48,6 +49,36 @@ describe("invariant 10: a call that ends while a re-INVITE is open", () => {
     core.respond(await core.expect("BYE"), 200);
     expect((await bye.final()).status).toBe(200);
     expect((await again.final()).status).toBe(481);
+    await until(() => iq.open.size === 0, "the context given back");
+    expect(edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+  });
+});
+
+describe("RFC 3261 13.2.2.4: another fork answers when the call has long begun", () => {
+  it("its answer is not taken for that of an open re-INVITE; it gets ACK and BYE, and the call goes on", async () => {
+    scenario = await openScenario();
+    const { core, iq, edge } = scenario;
+    const alice = await scenario.ue("alice");
+    await alice.register();
+    const { sent, arrived } = await originate(scenario, alice);
+    const contact = ["Contact", `<sip:core@127.0.0.1:${core.port};transport=tcp>`] as const;
+    core.respond(arrived, 200, { headers: [contact], body: coreSdp(), tag: "first" });
+    const dialog = dialogOf(alice.request("INVITE", "sip:carol@far.example"), arrived.request, await sent.final());
+    await alice.ack(dialog.byCaller("ACK", 1));
+    await core.acks.next();
+    const again = alice.send(dialog.byCaller("INVITE", 2, ueOffer({ version: 2 })));
+    const reinvite = await core.expect("INVITE");
+    core.respond(arrived, 200, { headers: [contact], body: coreSdp({ port: 7000 }), tag: "second" });
+    core.respond(reinvite, 200, { headers: [contact], body: coreSdp({ version: 2 }) });
+    expect((await again.final()).status).toBe(200);
+    await alice.ack(dialog.byCaller("ACK", 2));
+    const bye = await core.expect("BYE");
+    expect(headerValue(bye.request, "to")).toContain("second");
+    core.respond(bye, 200);
+    expect(edge.calls()).toMatchObject([{ phase: "confirmed", security: "e2ae" }]);
+    const end = alice.send(dialog.byCaller("BYE", 3));
+    core.respond(await core.expect("BYE"), 200);
+    expect((await end.final()).status).toBe(200);
     await until(() => iq.open.size === 0, "the context given back");
     expect(edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
   });

@@ -6,7 +6,7 @@ import { sdpBodyOf } from "./body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { passAck, passRequest, passResponse } from "./pass.ts";
 import { onAgreed, sendAsk } from "./reoffer.ts";
-import type { Carried } from "./types.ts";
+import type { CallInput, Carried } from "./types.ts";
 import { putDecided, refuse, type Work } from "./work.ts";
 
 const takeCarried = (work: Work): Carried | undefined => {
@@ -52,16 +52,20 @@ const dropBranch = (work: Work, branch: string | undefined, detail: string): voi
 /** Deferred responses kept; more are lost, and come again when they matter (RFC 3262 3). */
 const maxDeferred = 8;
 
+/** Looks at a response again after the next input. */
+export const putOff = (work: Work, response: CallInput & { readonly kind: "response" }): void => {
+  if (work.call.deferred.length < maxDeferred) work.call.deferred = [...work.call.deferred, response];
+};
+
 // Events wait in the leg's own queue while the gateway works, so the negotiation is never found busy. What it puts off is
 // an answer of another early dialog while an UPDATE is open (RFC 3311 5.1).
-const putOff = (work: Work): void => {
+const putOffCarried = (work: Work): void => {
   const carried = takeCarried(work);
   if (carried?.kind === "request") {
     const exchange = work.call.exchanges.get(carried.exchange);
     if (exchange !== undefined) refuse(work, exchange, 500, "busy");
-  } else if (carried?.kind === "response" && work.call.deferred.length < maxDeferred) {
-    const { exchange, response } = carried;
-    work.call.deferred = [...work.call.deferred, { kind: "response", exchange, response }];
+  } else if (carried?.kind === "response") {
+    putOff(work, { kind: "response", exchange: carried.exchange, response: carried.response });
   }
 };
 
@@ -97,7 +101,7 @@ const carryOut = (work: Work, effect: Effect): void => {
       work.effects.push(effect);
       return;
     case "defer":
-      return putOff(work);
+      return putOffCarried(work);
   }
 };
 

@@ -2,7 +2,7 @@
 import { parseSdp } from "@sallyport/sdp";
 import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
-import { decideNext, pass } from "./decide.ts";
+import { decideNext, pass, putOff } from "./decide.ts";
 import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
@@ -99,6 +99,11 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
   if (parsed?.ok !== true || role.kind === "glare") return endCall(work, "media-security", 488, "unusable SDP");
   const from = otherSide(exchange.from);
+  const { offer } = work.call;
+  // Another fork answers an INVITE that has its 2xx: while a later offer is open this is no answer to that one.
+  if (exchange.initial && exchange.final === "success" && offer !== undefined && offer.exchange !== exchange.id) {
+    return putOff(work, { kind: "response", exchange: exchange.id, response });
+  }
   if (role.kind === "answer") {
     if (work.call.offer?.exchange === exchange.id) work.call.offer = undefined;
     const request = requestWord(exchange.method);
