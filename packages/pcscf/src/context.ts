@@ -1,6 +1,6 @@
 // What the rooms of this element share: configuration, ports and the tables each of them owns. No behaviour here.
 import type { Clock, Log, Random } from "@sallyport/kit";
-import type { SipTarget, SipTransport, Transactions } from "@sallyport/sip";
+import type { Locator, SipTarget, SipTransport, Transactions } from "@sallyport/sip";
 import type { EdgeConfig } from "./config.ts";
 import type { EdgeCounters } from "./counters.ts";
 import type { Bindings } from "./registration/bindings.ts";
@@ -23,6 +23,8 @@ export interface EdgeContext {
   readonly transport: SipTransport;
   readonly transactions: Transactions;
   readonly nextHop: SipTarget;
+  /** Finds the servers of the next hop; undefined where its configuration names one address. */
+  readonly locator: Locator | undefined;
   /** New requests are to be turned away; those of dialogs and emergency calls are not. */
   readonly overloaded: () => boolean;
 }

@@ -1,12 +1,17 @@
 // A running P-CSCF (IMS-ALG): opens its ports, wires the rooms together, closes all of it again. Decides nothing.
 import { createHmac } from "node:crypto";
+import { isIP } from "node:net";
 import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
 import type { GatewayStatus, IqListening } from "@sallyport/iq";
 import {
+  createLocator,
   createSipTransport,
   createTransactions,
   resolveTarget,
+  systemResolver,
   type Flow,
+  type Locator,
+  type Resolver,
   type SipResponse,
   type SipTarget,
   type SipTransport,
@@ -48,6 +53,8 @@ export interface EdgeDeps extends Pick<ControllerDeps, "observeIq" | "createIq">
   readonly openDatagram?: OpenDatagram;
   /** Sees every SIP message as it crosses a socket; it may hold keys. */
   readonly observe?: (event: WireEvent) => void;
+  /** Takes the place of the system's DNS. */
+  readonly resolver?: Resolver;
   /** Takes the place of the configured store; the caller closes it. */
   readonly store?: StateStore;
   /** Takes the place of the process's own event-loop delay. */
@@ -115,8 +122,40 @@ const openPoint = async (
   };
 };
 
+/** Whether the DNS has to say where the next hop is (RFC 3263). */
+const needsLocating = (config: EdgeConfig): boolean => isIP(resolveTarget(config.core.nextHop)?.address ?? "") === 0;
+
+/** The longest a start waits for the DNS, ms; requests go to the name itself until it has answered. */
+const locateMs = 5000;
+
+const openLocator = async (
+  config: EdgeConfig,
+  core: readonly ListeningPoint[],
+  { clock, random, resolver = systemResolver() }: EdgeDeps,
+): Promise<Locator> => {
+  const protocols = [...new Set(core.map(({ protocol }) => protocol))];
+  const locator = createLocator({ clock, random, resolver, protocols });
+  await new Promise<void>((resolve) => {
+    const timer = clock.after(locateMs, resolve);
+    locator.find(config.core.nextHop).then(
+      () => {
+        timer.cancel();
+        resolve();
+      },
+      () => resolve(),
+    );
+  });
+  return locator;
+};
+
 const nextHopOf = (config: EdgeConfig, core: readonly ListeningPoint[]): SipTarget => {
-  const target = resolveTarget(config.core.nextHop);
+  const { nextHop } = config.core;
+  // A name without transport may be served by any: the DNS decides among those we listen on.
+  const open = needsLocating(config) && !/;transport=/i.test(nextHop) && !/^sips:/i.test(nextHop);
+  const bare = resolveTarget(nextHop);
+  const has = core.some(({ protocol }) => protocol === bare?.protocol);
+  const fallback = open && !has ? core[0]?.protocol : undefined;
+  const target = fallback === undefined ? bare : resolveTarget(nextHop, { protocol: fallback });
   const point = core.find(({ protocol }) => protocol === target?.protocol);
   if (target === undefined || point === undefined)
     throw pcscfErrors("SALLY_EDGE_NEXT_HOP", "", { where: config.core.nextHop });
@@ -207,6 +246,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       },
     );
     closing.push(({ keepCalls }) => iq.close({ keepContexts: keepCalls }));
+    const nextHop = nextHopOf(config, core);
     const ctx: EdgeContext = {
       config,
       clock,
@@ -220,7 +260,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       trust: createCoreTrust(config.core),
       transport,
       transactions,
-      nextHop: nextHopOf(config, core),
+      nextHop,
+      locator: needsLocating(config) ? await openLocator(config, core, deps) : undefined,
       overloaded: () => overload?.active === true,
     };
     const keep = sealer === undefined ? undefined : createKeptCalls({ store, sealer, log, counters });

@@ -2,6 +2,7 @@
 export { sipErrors } from "./errors.ts";
 export * from "./message/index.ts";
 export * from "./transport/index.ts";
+export * from "./locate/index.ts";
 export * from "./digest/index.ts";
 export * from "./dialog/index.ts";
 export * from "./transaction/index.ts";

@@ -22,6 +22,7 @@ import { afterShown, shownBy } from "../registration/learned.ts";
 import { answerTowards } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
+import { sendRequest } from "../routing/sending.ts";
 import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
 import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
 import { otherSide } from "./dialog.ts";
@@ -294,8 +295,8 @@ class CallLeg implements Leg {
       },
       onEnd: () => this.#clients.delete(exchange),
     };
-    const branch = branchFor(ctx, server.request);
-    this.#clients.set(exchange, ctx.transactions.request(out.request, out.to, handlers, { branch }));
+    const branch = (): string => branchFor(ctx, server.request);
+    this.#clients.set(exchange, sendRequest(ctx, out.request, out.to, handlers, branch));
   }
 
   #send(to: Flow | SipTarget, request: SipRequest): void {

@@ -18,7 +18,8 @@ import {
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import { withCharging } from "../routing/charging.ts";
-import { coreTarget } from "../routing/outgoing.ts";
+import { branchFor, coreTarget } from "../routing/outgoing.ts";
+import { sendRequest } from "../routing/sending.ts";
 import type { Binding } from "./binding.ts";
 import { afterRegInfo } from "./network-state.ts";
 import { parseRegInfo } from "./reginfo.ts";
@@ -106,11 +107,12 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       log.info("reg subscription not answered", { aor: subscription.aor });
       if (!subscription.ending) forget(subscription);
     };
-    ctx.transactions.request(request, to, {
-      onResponse: (response) => onResponse(subscription, request, response),
+    const handlers = {
+      onResponse: (response: SipResponse) => onResponse(subscription, request, response),
       onTimeout: failed,
       onTransportError: failed,
-    });
+    };
+    sendRequest(ctx, request, to, handlers, () => branchFor(ctx, request));
   };
 
   /** Refreshes, or ends with 0, inside the dialog. */

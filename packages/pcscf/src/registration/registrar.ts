@@ -19,6 +19,7 @@ import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
 import { branchFor } from "../routing/outgoing.ts";
 import { pointUri, type ListeningPoint } from "../routing/points.ts";
+import { sendRequest } from "../routing/sending.ts";
 import { agree, type Agreement } from "./agreement.ts";
 import { readAsked, type Asked } from "./asked.ts";
 import { addressOfRecord, grantedTo, realmOf, type Binding, type ContactFacts } from "./binding.ts";
@@ -188,7 +189,8 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     });
     for (const kind of removed) counters.count("indications_removed_total", { kind, from: "access" });
     log.debug("registration forwarded", { aor: attempt.aor, point: point.name });
-    ctx.transactions.request(
+    sendRequest(
+      ctx,
       request,
       ctx.nextHop,
       {
@@ -202,7 +204,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         onTimeout: () => refuse(transaction, 408),
         onTransportError: () => refuse(transaction, 503),
       },
-      { branch: branchFor(ctx, transaction.request) },
+      () => branchFor(ctx, transaction.request),
     );
   };
 

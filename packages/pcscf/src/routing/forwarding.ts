@@ -7,6 +7,7 @@ import type { Binding } from "../registration/binding.ts";
 import { answerTowards } from "./answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
 import type { ListeningPoint } from "./points.ts";
+import { sendRequest } from "./sending.ts";
 import { noteFlow } from "./ue-flow.ts";
 
 export interface Forwarding {
@@ -36,7 +37,8 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
   const facts = { request: idle.message, binding, cameIn: point, hop: hopOf(request, fromUe), token };
   const out = fromUe ? towardsCore(ctx, facts) : towardsUe(ctx, facts);
   if (out === undefined) return answer(refusalOfLostFlow(binding));
-  ctx.transactions.request(
+  sendRequest(
+    ctx,
     out.request,
     out.to,
     {
@@ -57,6 +59,6 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
       onTimeout: () => answer(408),
       onTransportError: () => answer(fromUe ? 503 : refusalOfLostFlow(binding)),
     },
-    { branch: branchFor(ctx, transaction.request) },
+    () => branchFor(ctx, transaction.request),
   );
 };

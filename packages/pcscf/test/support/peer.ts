@@ -56,6 +56,8 @@ export interface PeerOptions {
   readonly clock: Clock;
   readonly protocol?: "tcp" | "udp" | "tls";
   readonly tls?: TlsMaterial;
+  /** Where it listens; any port when left out. */
+  readonly port?: number;
   /** Where its requests go. */
   target(): SipTarget;
 }
@@ -88,7 +90,7 @@ export const createPeer = async (options: PeerOptions): Promise<Peer> => {
     name,
     protocol,
     address: "127.0.0.1",
-    port: 0,
+    port: options.port ?? 0,
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   };
   const listening = await transport.listen(spec);

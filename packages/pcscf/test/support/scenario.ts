@@ -4,6 +4,7 @@ import {
   createRequest,
   headerList,
   headerValue,
+  type Resolver,
   type SipRequest,
   type SipResponse,
   type TlsMaterial,
@@ -109,7 +110,9 @@ export const openScenario = async (
   options: {
     readonly change?: (config: EdgeConfigInput) => EdgeConfigInput;
     readonly store?: StateStore;
-    readonly core?: { readonly protocol: "tls"; readonly tls: TlsMaterial };
+    readonly core?: { readonly protocol: "tls"; readonly tls: TlsMaterial } | { readonly protocol: "udp" };
+    /** Takes the place of the system's DNS. */
+    readonly resolver?: Resolver;
     readonly seed?: string;
     /** The event-loop delay the edge reads, ms. */
     readonly delayMs?: () => number;
@@ -142,6 +145,7 @@ export const openScenario = async (
       log,
       createIq: options.createIq ?? iq.create,
       ...(options.delayMs === undefined ? {} : { eventLoopDelay: { read: options.delayMs, close: () => undefined } }),
+      ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
       ...(options.store === undefined ? {} : { store: options.store }),
     });
     edges.push(edge);
