@@ -6,7 +6,7 @@ import { createEdge, edgeConfigSchema, type Edge } from "@sallyport/pcscf";
 import type { IqWireEvent } from "@sallyport/iq";
 import { createUe, ueConfigSchema, type Ue, type UeConfigInput } from "@sallyport/ue";
 import { certificate, labCertificates } from "../../../src/topology/certificates.ts";
-import { domain, passwordOf } from "./edges.ts";
+import { domain, passwordOf, patient } from "./edges.ts";
 
 const loopback = "127.0.0.1";
 
@@ -61,6 +61,7 @@ export const startForeignGatewayStage = async (options: {
           nextHop: `sip:${loopback}:${core.listening[0]?.port ?? 0};transport=udp`,
         },
         policy: { rules: [{ e2ae: "offered" }] },
+        limits: patient,
         iq: {
           mid: `<edge-a.${domain}>`,
           listen: { protocol: transport, address: loopback, port: 0, ...(transport === "tls" ? { tls } : {}) },
