@@ -14,6 +14,7 @@ import {
   coreCalls,
   marks as usualMarks,
   mixed,
+  moving,
   named,
   phoneCalls,
   ueCalls,
@@ -109,6 +110,15 @@ describe("all orders of events", () => {
     const found = explore(mixed, depth);
     report("mixed calls", depth, found);
     expect(found.states).toBeGreaterThan(50);
+  });
+
+  it(`${invariants} when the gateway of a call is lost or its keys wear out at any time`, () => {
+    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 8);
+    const found = explore(moving, depth);
+    report("calls that move", depth, found);
+    expect(found.states).toBeGreaterThan(200);
+    for (const kind of ["ask", "agreed", "gateway", "end-call", "zeroise"])
+      expect(found.effects.get(kind) ?? 0, kind).toBeGreaterThan(0);
   });
 
   it.each([

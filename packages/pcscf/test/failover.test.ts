@@ -1,7 +1,14 @@
 // A gateway is lost in a running call, or a key of it is nearly used up: the whole edge between a raw UE and a raw core.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { headerValue, tagOf, type ServerTransaction } from "@sallyport/sip";
-import { bodyOf, establishOriginating, establishTerminating, originate, type Established } from "./support/calls.ts";
+import {
+  bodyOf,
+  dialogOf,
+  establishOriginating,
+  establishTerminating,
+  originate,
+  type Established,
+} from "./support/calls.ts";
 import { openScenario, settled, until, type Scenario, type TestUe } from "./support/scenario.ts";
 import { coreSdp, crypto, keyOf, keys, sdp, ueAnswer, ueOffer } from "./support/sdp.ts";
 
@@ -39,6 +46,12 @@ const keyOfPlan = (
   crypto: NonNullable<ReturnType<typeof lastStream>>["access"],
   which: "localCrypto" | "remoteCrypto",
 ) => crypto?.[which]?.keys[0]?.master.use((octets) => octets.toString("base64"));
+
+/** The key towards the UE of a plan, where it has not been zeroised meanwhile. */
+const keyOfLive = (end: NonNullable<ReturnType<typeof lastStream>>["access"]): string | undefined => {
+  const master = end?.localCrypto?.keys[0]?.master;
+  return master === undefined || master.released ? undefined : master.use((octets) => octets.toString("base64"));
+};
 
 /** Both sides take the edge's offers; what each was offered. */
 const moved = async (
@@ -389,6 +402,40 @@ describe("RFC 3711 9.2: a key is nearly used up", () => {
     const sent = alice.send(dialog.byCaller("INVITE", 2, ueOffer({ version: 2 })));
     scenario.core.respond(await scenario.core.expect("INVITE"), 200, { headers: [coreContact()], body: coreSdp() });
     expect(keyIn(bodyOf(await sent.final()))).toBe(keyIn(bodyOf(dialog.ok)));
+  });
+});
+
+describe("invariant 4: one SSRC in many calls", () => {
+  it("two core sources may choose one SSRC: every context, first or moved, has a key towards its UE that no other ever had", async () => {
+    const seen = new Set<string>();
+    for (let call = 0; call < 4; call += 1) {
+      const { sent, arrived } = await originate(scenario, alice, { callId: `call-${call}` });
+      scenario.core.respond(arrived, 200, { headers: [coreContact()], body: coreSdp() });
+      const ok = await sent.final();
+      seen.add(keyIn(bodyOf(ok)));
+      const request = alice.request("INVITE", "sip:carol@far.example", { callId: `call-${call}` });
+      await alice.ack(dialogOf(request, arrived.request, ok).byCaller("ACK", 1));
+      await scenario.core.acks.next();
+    }
+    const terminated = await establishTerminating(scenario, alice, path);
+    seen.add(keyIn(terminated.offered));
+    expect(seen.size).toBe(5);
+    lose();
+    for (let moving = 0; moving < 5; moving += 1) {
+      const ue = await alice.expect("INVITE");
+      seen.add(keyIn(bodyOf(ue.request)));
+      alice.respond(ue, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+      await alice.acks.next();
+    }
+    expect(seen.size).toBe(10);
+    await settled();
+    const installed = scenario.iq.commands
+      .filter(({ kind }) => kind === "modify")
+      .flatMap(({ streams }) => streams.map(({ access }) => keyOfLive(access)));
+    expect(new Set(installed.filter(Boolean)).size).toBe(installed.filter(Boolean).length);
+    // Nothing of the lost contexts is left.
+    expect([...scenario.iq.open].every((context) => context > 5)).toBe(true);
+    expect(scenario.iq.open.size).toBe(5);
   });
 });
 

@@ -1,5 +1,5 @@
 // The events a call may meet, in any order: what the UE, the core, the gateway and the shell may say.
-import type { NegotiationEvent, Side } from "../../src/index.ts";
+import { canReOffer, type NegotiationEvent, type Side } from "../../src/index.ts";
 import { coreBody, crypto, head, requested, secureAudio, ueOffer } from "./bodies.ts";
 import { body, gatewayReply, sdp } from "./call.ts";
 import { sameBody, type Marks, type World } from "./world.ts";
@@ -110,6 +110,28 @@ export const mixed: readonly Move[] = [
   answer("core answers e2e", "core", e2eAnswer),
   answer("UE answers", "access", ueAnswer(0x41, 1, requested)),
   answer("UE answers e2e", "access", e2e),
+  ...gateway,
+  ...ends,
+];
+
+const own = (towards: Side, gatewayIs: "lost" | "kept"): Move => ({
+  name: `the edge offers to ${towards}, context ${gatewayIs}`,
+  event: ({ state }) => (canReOffer(state) ? { kind: "re-offer", towards, gateway: gatewayIs } : undefined),
+});
+
+/** Calls whose gateway is lost, or whose keys wear out, at any time. */
+export const moving: readonly Move[] = [
+  offer("UE offers", "access", ueOffer(1, 0x11)),
+  offer("UE offers a new key", "access", ueOffer(2, 0x21)),
+  offer("core offers", "core", plain(1)),
+  own("access", "lost"),
+  own("access", "kept"),
+  own("core", "kept"),
+  answer("core answers", "core", plain(1)),
+  answer("UE answers", "access", ueAnswer(0x41)),
+  answer("UE answers with another key", "access", ueAnswer(0x43)),
+  answer("UE answers in the clear", "access", coreBody(9)),
+  answer("UE refuses the line", "access", refusedAnswer),
   ...gateway,
   ...ends,
 ];

@@ -167,6 +167,16 @@ const checkPlan = (world: World, plan: GatewayPlan): ReadonlyMap<string, string>
   return uses;
 };
 
+/** After a context was lost nothing it encrypted with may be used again, whatever for. */
+const spent = (world: World): World["uses"] => {
+  const uses = new Map(world.uses);
+  for (const { access } of world.gateway?.values() ?? []) {
+    const key = keyHex(access.localCrypto);
+    if (key !== undefined) uses.set(key, "a lost context");
+  }
+  return uses;
+};
+
 const without = (wish: LegWish | undefined): string =>
   JSON.stringify([
     { ...wish, localCrypto: undefined, remoteCrypto: undefined },
@@ -221,6 +231,7 @@ export const stepWorld = (
   };
   const { state, effects, evidence } = decide(world.state, event, random);
   let next: World = { ...world, state, drawn, made };
+  if (event.kind === "re-offer" && event.gateway === "lost") next = { ...next, gateway: undefined, uses: spent(world) };
   if (event.kind === "gateway-done" && world.asked?.request === event.request) {
     next = { ...next, gateway: applyPlan(world, world.asked.plan), asked: undefined };
   }
@@ -232,6 +243,10 @@ export const stepWorld = (
       case "gateway":
         must("stated rule", next.asked === undefined, "two gateway requests at once");
         next = { ...next, uses: checkPlan(next, effect.plan), asked: effect };
+        break;
+      case "ask":
+        must("stated rule", next.asked === undefined, "asked before the gateway has answered");
+        checkForward(next, { ...effect, kind: "forward" }, true, marks);
         break;
       case "forward":
         checkForward(next, effect, isOffer(world, event), marks);
