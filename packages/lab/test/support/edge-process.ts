@@ -24,8 +24,10 @@ export interface KillableLab {
   readonly records: readonly LogRecord[];
   readonly edge: Run;
   addUe(name: (typeof names)[number]): Promise<{ readonly ue: Ue; readonly tap: Tap }>;
-  /** Starts the edge (again); settles when it listens and its gateway has registered. */
-  start(): Promise<void>;
+  /** The edge's directory: its configuration `edge.yaml`, its `sealing.key`, its store `state`. */
+  readonly folder: string;
+  /** Starts the edge (again), after `shell`; settles when it listens and its gateway has registered. */
+  start(shell?: string): Promise<void>;
   /** Ends the edge's process at once; nobody is told. */
   kill(signal?: "SIGKILL" | "SIGTERM"): Promise<number | string | null>;
   close(): Promise<void>;
@@ -115,8 +117,8 @@ export const openKillableLab = async (sip: "udp" | "tls"): Promise<KillableLab> 
     running().kill(signal);
     return running().ended;
   };
-  const start = async (): Promise<void> => {
-    edge = sallyport(["edge", "--config", file], folder);
+  const start: KillableLab["start"] = async (shell) => {
+    edge = sallyport(["edge", "--config", file], folder, shell);
     await edge.says(/^edge edge-a: access/m);
     await edge.says(/"state":"up".*"event":"gateway"/);
   };
@@ -141,6 +143,7 @@ export const openKillableLab = async (sip: "udp" | "tls"): Promise<KillableLab> 
     core,
     gateway,
     records,
+    folder,
     get edge() {
       return running();
     },

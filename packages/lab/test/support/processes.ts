@@ -21,10 +21,15 @@ export interface Run {
 
 const running = new Set<ChildProcess>();
 
-/** Starts `sallyport` with these arguments. @throws Error when the checkout is not built */
-export const sallyport = (args: readonly string[], cwd: string): Run => {
+/**
+ * Starts `sallyport` with these arguments, where given after `shell` (`ulimit`...) in the same process.
+ * @throws Error when the checkout is not built
+ */
+export const sallyport = (args: readonly string[], cwd: string, shell?: string): Run => {
   if (!existsSync(built)) throw new Error(`${built} is not there: run \`npm run build\` first (\`npm test\` does).`);
-  const child = spawn(process.execPath, [command, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const whole = [process.execPath, command, ...args];
+  const [program = "", ...rest] = shell === undefined ? whole : ["/bin/sh", "-c", `${shell}; exec "$@"`, "sh", ...whole];
+  const child = spawn(program, rest, { cwd, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   let [stdout, stderr] = ["", ""];
   let over = false;
