@@ -153,6 +153,21 @@ describe("many contacts and devices of one identity", () => {
     expect(await reach(both.path, office.slice(1, -1), alice)).toBe("480");
   });
 
+  it("RFC 3261 10.2.1: a call along a Path that two contacts share is one of the contact it names, with that one's bounds", async () => {
+    await scenario.close();
+    scenario = await openScenario({ change: (config) => ({ ...config, limits: { maxCallsPerBinding: 1 } }) });
+    alice = await scenario.ue("alice");
+    const named = ["office", "home"].map((name) => `sip:alice-${name}@127.0.0.1:${alice.port};transport=tcp`);
+    const { path } = await registerRaw(scenario, alice, { aor, contacts: named.map((uri) => `<${uri}>`), seq: 1 });
+    const invite = (uri: string, callId: string) =>
+      scenario.core.send(coreRequest(scenario.core, "INVITE", uri, { route: [path], callId, body: sdp() }));
+    for (const uri of named) {
+      invite(uri, uri);
+      expect((await alice.expect("INVITE")).request.uri).toBe(uri);
+    }
+    for (const uri of named) expect((await invite(uri, `again ${uri}`).final()).status).toBe(503);
+  });
+
   it("RFC 3261 10.2.2: of two contacts one is taken back, refused or refreshed alone; the other keeps its Path", async () => {
     const [office, home] = ["office", "home"].map(
       (name) => `<sip:alice-${name}@127.0.0.1:${alice.port};transport=tcp>`,
