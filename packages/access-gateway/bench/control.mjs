@@ -100,8 +100,8 @@ await round(Math.min(1000, calls));
 const rounds = [];
 for (let index = 0; index < 5; index++) rounds.push(await round(calls / 5));
 const best = rounds.toSorted((a, b) => a.all - b.all)[0];
-console.log(
-  `${best.all.toFixed(0)} us a call, ${best.user.toFixed(0)} of them user time; ${gateway.contexts()} contexts left`,
+process.stdout.write(
+  `${best.all.toFixed(0)} us a call, ${best.user.toFixed(0)} of them user time; ${gateway.contexts()} contexts left\n`,
 );
 await gateway.close();
 process.exit(0);

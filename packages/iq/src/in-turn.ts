@@ -2,18 +2,17 @@
 
 export type InTurn = <T>(key: string | number, run: () => Promise<T>) => Promise<T>;
 
-const settled = async (promise: Promise<unknown>): Promise<void> => {
-  await Promise.allSettled([promise]);
-};
-
 export const inTurn = (): InTurn => {
   const last = new Map<string | number, Promise<unknown>>();
   return (key, run) => {
-    const next = (last.get(key) ?? Promise.resolve()).then(run, run);
+    const before = last.get(key);
+    // Nothing to wait for is nearly always: then it starts at once.
+    const next = before === undefined ? run() : before.then(run, run);
     last.set(key, next);
-    void settled(next).then(() => {
+    const done = (): void => {
       if (last.get(key) === next) last.delete(key);
-    });
+    };
+    next.then(done, done);
     return next;
   };
 };

@@ -21,7 +21,14 @@ import type { RegistrationEffect, RegistrationInput, RegistrationRules } from ".
 import { stepRegistration, unstarted } from "./registration.ts";
 import { rootEvent } from "./root.ts";
 import { watchSilence } from "./silence.ts";
-import type { IqGateway, IqGatewayEvent, IqGatewayHandler, IqGatewayOptions, IqGatewayState } from "./types.ts";
+import type {
+  IqControllerAddress,
+  IqGateway,
+  IqGatewayEvent,
+  IqGatewayHandler,
+  IqGatewayOptions,
+  IqGatewayState,
+} from "./types.ts";
 
 const registerTimeoutMs = 4000;
 const leaveTimeoutMs = 1000;
@@ -109,6 +116,13 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     return undefined;
   };
 
+  let judged: { readonly peer: H248Peer; readonly allowed: boolean } | undefined;
+  /** Asked with every request, answered once a connection. */
+  const mayBringKeys = (from: H248Peer, { protectedBelow }: IqControllerAddress): boolean => {
+    if (judged?.peer !== from) judged = { peer: from, allowed: keysAllowed(from, { protectedBelow, lab: config.lab }) };
+    return judged.allowed;
+  };
+
   const running: Omit<Execution, "keysAllowed" | "version"> = {
     handler,
     serviceChange,
@@ -138,9 +152,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       // H.248.1 11.2: nothing is carried out before the ServiceChange reply.
       if (registration.state !== "registered") throw iqErrors("SALLY_IQ_NOT_REGISTERED");
       silence.heard();
-      const declared = { protectedBelow: controller.protectedBelow, lab: config.lab };
-      const run = { ...running, keysAllowed: keysAllowed(from, declared), version: agreed };
-      return runActions(run, actions);
+      return runActions({ ...running, keysAllowed: mayBringKeys(from, controller), version: agreed }, actions);
     },
   });
 

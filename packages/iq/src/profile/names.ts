@@ -26,8 +26,8 @@ export const terminationName = (pattern: NamePattern, id: number): string =>
 
 /** `*` alone, or a pattern whose last part is `*`. */
 export const matchesName = (pattern: string, name: string): boolean => {
+  if (pattern === "*" || pattern === name) return true;
   const wanted = pattern.toLowerCase().split("/");
   const has = name.toLowerCase().split("/");
-  if (pattern === "*") return true;
   return wanted.length === has.length && wanted.every((part, index) => part === "*" || part === has[index]);
 };

@@ -40,7 +40,8 @@ const show = <T>(value: Chosen<T>): string =>
   value.kind === "choose" ? "$" : value.kind === "none" ? "-" : String(value.value);
 
 const isIpv6Text = (address: Chosen<string>): boolean =>
-  address.kind === "given" ? isIPv6(address.value) : address.kind === "choose" && address.family === "IP6";
+  // Given addresses have been checked: the colon is enough.
+  address.kind === "given" ? address.value.includes(":") : address.kind === "choose" && address.family === "IP6";
 
 const connection = (address: Chosen<string>): string => `IN ${isIpv6Text(address) ? "IP6" : "IP4"} ${show(address)}`;
 

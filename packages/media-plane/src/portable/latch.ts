@@ -41,6 +41,8 @@ export const learn = (state: LatchState, from: Endpoint): LatchState => {
 
 /** The form in which the system reports an address, so that comparing text is comparing addresses. */
 export const canonicalAddress = (address: string): string => {
+  // No regular expression for what is no IPv6 at a glance.
+  if (!address.includes(":")) return address;
   const [bare = "", zone] = address.split("%", 2);
   if (!isIPv6(bare)) return address;
   const canonical = new SocketAddress({ address: bare, family: "ipv6" }).address;

@@ -4,9 +4,19 @@ import { createHash } from "node:crypto";
 import type { Secret } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
 
+const known = new WeakMap<Secret, string>();
+
 /** Equal for equal master keys and salts, under whatever suite or MKI: those do not make a key stream a different one. */
-export const keyIdentity = (master: Secret): string =>
-  master.use((octets) => createHash("sha256").update("sallyport key identity").update(octets).digest("base64"));
+export const keyIdentity = (master: Secret): string => {
+  let identity = known.get(master);
+  if (identity === undefined) {
+    identity = master.use((octets) =>
+      createHash("sha256").update("sallyport key identity").update(octets).digest("base64"),
+    );
+    known.set(master, identity);
+  }
+  return identity;
+};
 
 const maxClosed = 16_384;
 
