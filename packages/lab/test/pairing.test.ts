@@ -206,4 +206,23 @@ describe.each(["tls", "tcp", "udp"] as const)("UEs of all kinds over %s", (trans
         true,
       );
   });
+
+  it("RFC 3608 6.1: the one like Asterisk says no Service-Route; its calls take the stored one all the same, as those of others", () => {
+    const routes = (kind: Kind) =>
+      edges.crossings
+        .filter(
+          ({ edge, side, direction, message }) =>
+            edge === "edge-a" &&
+            side === "core" &&
+            direction === "out" &&
+            message.kind === "request" &&
+            message.method === "INVITE" &&
+            !/;tag=/.test(headerValue(message, "to") ?? "") &&
+            (headerValue(message, "from") ?? "").includes(nameOf(kind, "a")),
+        )
+        .map(({ message }) => headerValue(message, "route"));
+    expect(routes("asterisk")).toHaveLength(kinds.length);
+    expect(new Set(routes("asterisk"))).toEqual(new Set(routes("3gpp")));
+    expect(routes("asterisk")[0]).toMatch(/^<sip:[^>]+;lr>/);
+  });
 });
