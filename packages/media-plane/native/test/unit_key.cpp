@@ -99,6 +99,13 @@ void ciphers() {
     EXPECT(one.seal(plain) == sealed);
     EXPECT(other.seal(plain) != sealed);
     EXPECT(one.seal(plain) == sealed);
+    // Keys that differ in nothing but the cipher key: a context that kept the one before would seal the same.
+    SessionHalf const half = one.session.slot->srtp;
+    SessionHalf& twin = other.session.slot->srtp;
+    std::memcpy(twin.salt, half.salt, sizeof half.salt);
+    EXPECT(one.seal(plain) == sealed);
+    Octets const apart = other.seal(plain);
+    EXPECT(std::memcmp(&apart[12], &sealed[12], plain.size() - 12) != 0);
     plane.worker->ciphers.forget();
     EXPECT(one.seal(plain) == sealed);
     Octets opened = sealed;

@@ -139,7 +139,7 @@ const packetFor = (dice: Dice, leg: LegState, stamps: readonly number[], style: 
     }
   }
   if (dice.onceIn(30)) octets = spoil(dice, octets);
-  if (dice.onceIn(80)) octets = foreign(dice);
+  if (dice.onceIn(plan.protection.kind === "transparent" ? 6 : 80)) octets = foreign(dice);
   const flow = dice.onceIn(80) ? dice.pick(["rtp", "rtcp"] as const) : plan.rtcp === "mux" ? "rtp" : kind;
   const packet = { op: "packet", leg: leg.place, flow, from: senderOf(dice, plan, flow), octets } as const;
   const now: Operation[] = [];
