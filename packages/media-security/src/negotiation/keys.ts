@@ -3,56 +3,69 @@ import type { Secret } from "@sallyport/kit";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import type { GatewayStream } from "./model.ts";
 import type { AgreedLine, Continuation, Exchange, Negotiation, OfferedLine, Session } from "./state.ts";
-import { secretsOf } from "./step.ts";
 
-const ofAgreed = (line: AgreedLine): readonly CryptoAttribute[] =>
-  line.kind === "secured" ? [line.fromUe, line.towardsUe] : [];
+// Each walk adds to one set: this runs at every step of every call.
+type Keys = Set<Secret>;
 
-const ofOffered = (line: OfferedLine): readonly CryptoAttribute[] => {
-  if (line.fate !== "secured") return [];
-  return line.keys.kind === "ue-offered" ? [line.keys.chosen] : line.keys.candidates;
+const addCrypto = (keys: Keys, crypto: CryptoAttribute | undefined): void => {
+  if (crypto === undefined) return;
+  for (const key of crypto.keys) keys.add(key.master);
+  for (const param of crypto.sessionParams)
+    if (param.kind === "FEC_KEY") for (const key of param.keys) keys.add(key.master);
 };
 
-const ofSession = (session: Session | undefined): readonly CryptoAttribute[] =>
-  session === undefined ? [] : session.lines.flatMap(ofAgreed);
+const addAgreed = (keys: Keys, line: AgreedLine): void => {
+  if (line.kind !== "secured") return;
+  addCrypto(keys, line.fromUe);
+  addCrypto(keys, line.towardsUe);
+};
 
-const ofExchange = (exchange: Exchange | undefined): readonly CryptoAttribute[] =>
-  exchange === undefined
-    ? []
-    : [...exchange.lines.flatMap(ofOffered), ...exchange.answers.flatMap(ofSession), ...ofExchange(exchange.outer)];
+const addOffered = (keys: Keys, line: OfferedLine): void => {
+  if (line.fate !== "secured") return;
+  if (line.keys.kind === "ue-offered") addCrypto(keys, line.keys.chosen);
+  else for (const candidate of line.keys.candidates) addCrypto(keys, candidate);
+};
 
-const ofWish = ({ access }: GatewayStream): readonly CryptoAttribute[] =>
-  [access?.localCrypto, access?.remoteCrypto].filter((crypto) => crypto !== undefined);
+const addSession = (keys: Keys, session: Session | undefined): void => {
+  if (session !== undefined) for (const line of session.lines) addAgreed(keys, line);
+};
 
-const ofContinuation = (next: Continuation): readonly CryptoAttribute[] => {
-  switch (next.kind) {
-    case "forward-offer":
-    case "ask":
-      return ofExchange(next.exchange);
-    case "forward-answer":
-    case "settle":
-    case "agree":
-      return ofSession(next.session);
-    default:
-      return [];
-  }
+const addExchange = (keys: Keys, exchange: Exchange | undefined): void => {
+  if (exchange === undefined) return;
+  for (const line of exchange.lines) addOffered(keys, line);
+  for (const answer of exchange.answers) addSession(keys, answer);
+  addExchange(keys, exchange.outer);
+};
+
+const addWish = (keys: Keys, { access }: GatewayStream): void => {
+  addCrypto(keys, access?.localCrypto);
+  addCrypto(keys, access?.remoteCrypto);
+};
+
+const addContinuation = (keys: Keys, next: Continuation): void => {
+  if (next.kind === "forward-offer") addExchange(keys, next.exchange);
+  else if (next.kind === "forward-answer" || next.kind === "settle") addSession(keys, next.session);
 };
 
 /** Every key that the state refers to, also those inside a gateway request under way. */
-export const liveKeys = (state: Negotiation): ReadonlySet<Secret> =>
-  new Set(
-    [
-      ...ofSession(state.agreed),
-      ...ofExchange(state.exchange),
-      ...state.installed.flatMap((stream) => ofWish(stream.wish)),
-      ...(state.pending === undefined
-        ? []
-        : [...state.pending.plan.streams.flatMap(ofWish), ...ofContinuation(state.pending.next)]),
-    ].flatMap(secretsOf),
-  );
+export const liveKeys = (state: Negotiation): ReadonlySet<Secret> => {
+  const keys: Keys = new Set();
+  addSession(keys, state.agreed);
+  addExchange(keys, state.exchange);
+  for (const { wish } of state.installed) addWish(keys, wish);
+  if (state.pending !== undefined) {
+    for (const stream of state.pending.plan.streams) addWish(keys, stream);
+    addContinuation(keys, state.pending.next);
+  }
+  return keys;
+};
 
 /** Keys to zeroise when `before` became `after` and `made` came into being on the way. */
 export const spentKeys = (before: Negotiation, made: readonly Secret[], after: Negotiation): readonly Secret[] => {
+  if (before === after && made.length === 0) return [];
   const live = liveKeys(after);
-  return [...new Set([...liveKeys(before), ...made])].filter((secret) => !live.has(secret));
+  const spent = new Set<Secret>();
+  for (const secret of liveKeys(before)) if (!live.has(secret)) spent.add(secret);
+  for (const secret of made) if (!live.has(secret)) spent.add(secret);
+  return [...spent];
 };

@@ -30,7 +30,7 @@ export const meetQuirk = (step: Step, quirk: QuirkId, stream: number): boolean =
 export const protectedBy = (mode: ProtectionMode) =>
   ({ reason: mode === "e2ae" ? "secured" : "sdes-phone", mode }) as const;
 
-export const secretsOf = (crypto: CryptoAttribute): readonly Secret[] => [
+const secretsOf = (crypto: CryptoAttribute): readonly Secret[] => [
   ...crypto.keys.map((key) => key.master),
   ...crypto.sessionParams.flatMap((param) => (param.kind === "FEC_KEY" ? param.keys.map((key) => key.master) : [])),
 ];
