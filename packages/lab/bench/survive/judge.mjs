@@ -43,7 +43,7 @@ export const judge = ({ protocol, calls, kills, over, counts, gatewayPorts, phon
     broken.push(`a call no kill touched failed: ${shown(call)}`);
   for (const call of calls.filter((each) => !isOver(each))) broken.push(`a call never ended: ${shown(call)}`);
   const turnedAway = meanwhile.filter((call) => !wellEnded(call));
-  for (const call of turnedAway.filter(({ calling }) => !/^refused (?:480|503)$/.test(calling.ended ?? "")))
+  for (const call of turnedAway.filter(({ calling }) => !/^refused (?:480|500|503)$/.test(calling.ended ?? "")))
     broken.push(`a call made while the edge was away came to nothing: ${shown(call)}`);
   must(over, "calls were still alive at the end");
 

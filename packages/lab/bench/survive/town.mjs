@@ -63,7 +63,7 @@ export const createTown = ({ root, folder, certificates, protocol, users, lane }
       },
       policy: { rules: [{ e2ae: "offered" }] },
       // One address stands for a whole town here.
-      limits: { maxRegistersPerMinute: 6_000, maxCallsPerBinding: 1_000 },
+      limits: { maxRegistersPerMinute: 6_000, maxCallsPerBinding: 1_000, overload: { eventLoopMs: 0 } },
       store: { path: "state", sealing: { file: "sealing.key" } },
       api: { listen: { address, port: api } },
     }),
