@@ -119,7 +119,10 @@ void PacketThread::takeArrivals() {
     slot->place = static_cast<uint32_t>(legs_.size());
     legs_.push_back(slot);
     slot->owner.store(this, std::memory_order_release);
-    slot->eachWire([this](Wire& wire) { listen(wire); });
+    slot->eachWire([this](Wire& wire) {
+      wire.retiring = false;
+      listen(wire);
+    });
     slot = next;
   }
 }
@@ -185,6 +188,8 @@ void PacketThread::execute(Command& command) {
 }
 
 void PacketThread::leaveAll(Slot& slot) {
+  fresh_.erase(std::remove_if(fresh_.begin(), fresh_.end(), [&](Port* port) { return port->slot == &slot; }), fresh_.end());
+  leaving(slot);
   bool all = true;
   slot.eachWire([&](Wire& wire) { all = leave(wire) && all; });
   if (all) left(slot);
@@ -192,7 +197,7 @@ void PacketThread::leaveAll(Slot& slot) {
 
 void PacketThread::left(Slot& slot) {
   bool all = true;
-  slot.eachWire([&](Wire& wire) { all = all && wire.state == WireState::idle; });
+  slot.eachWire([&](Wire& wire) { all = all && wire.state == WireState::idle && !wire.cancelling; });
   if (!all) return;
   if (slot.closing) {
     slot.eachWire([](Wire& wire) {
@@ -215,7 +220,6 @@ void PacketThread::removeLeg(Slot& slot) {
   for (Port*& port : steady_) {
     if (port != nullptr && port->slot == &slot) port = nullptr;
   }
-  fresh_.erase(std::remove_if(fresh_.begin(), fresh_.end(), [&](Port* port) { return port->slot == &slot; }), fresh_.end());
   legs_[slot.place] = legs_.back();
   legs_[slot.place]->place = slot.place;
   legs_.pop_back();

@@ -79,6 +79,8 @@ class PacketThread {
   /** Stops listening; true when nothing of the socket is under way any more, else `left` is called later. */
   virtual bool leave(Wire& wire) = 0;
 
+  /** What came for this leg and still waits is worked off: it leaves. */
+  virtual void leaving(Slot&) {}
   /** Works off what is under way, so that sockets leave. */
   virtual void pump() {}
 

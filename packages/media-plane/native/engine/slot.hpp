@@ -24,6 +24,8 @@ struct Wire {
   WireState state = WireState::idle;
   /** To be listened to again once buffers are back. */
   bool waiting = false;
+  /** The end of its receive was asked for, and the answer has not come. */
+  bool cancelling = false;
   /** Leaves for good, its port stays. */
   bool retiring = false;
   /** What SK_MEMINFO_DROPS said last. */
@@ -52,8 +54,8 @@ struct SlotCounters {
 
 /** Made and deleted by CONTROL; between `open` and `closed` all but the ledger is its thread's. */
 struct Slot final : SlotCounters, Leg {
-  Slot(uint32_t id, PacketThread& home, Worker& worker, KeyPool& pool, SendKeys& keys)
-      : Leg(id, worker, figures), ledger(id, pool, keys), home(&home) {
+  Slot(uint32_t id, PacketThread& thread, Worker& worker, KeyPool& pool, SendKeys& keys)
+      : Leg(id, worker, figures), ledger(id, pool, keys), home(&thread) {
     ports[0].flow = Flow::rtp;
     ports[1].flow = Flow::rtcp;
     for (Port& port : ports) {

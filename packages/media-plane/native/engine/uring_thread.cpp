@@ -6,7 +6,7 @@ namespace sallyport {
 namespace {
 
 // What a completion belongs to stands in the low bits of its user data, beside a Wire's address.
-enum Tag : uint64_t { tagReceive = 0, tagSend = 1, tagCancel = 2, tagWake = 3, tagBits = 7 };
+enum Tag : uint64_t { tagReceive = 0, tagSend = 1, tagCancel = 2, tagWake = 3, tagNothing = 4, tagBits = 7 };
 
 constexpr unsigned queueEntries = 2048, completionEntries = 16384, bufferOctets = 4096;
 /** Packets waiting that end a batch early: buffers must not run out. */
@@ -157,13 +157,42 @@ bool UringThread::leave(Wire& wire) {
     dropFile(wire);
     return true;
   }
+  wire.state = WireState::leaving;
+  if (!wire.cancelling) cancel(wire);
+  return false;
+}
+
+void UringThread::cancel(Wire& wire) {
   uring::Sqe& sqe = next();
   sqe.opcode = uring::opAsyncCancel;
-  sqe.flags = uring::sqeSkipSuccess;
   sqe.addr = dataOf(wire, tagReceive);
   sqe.userData = dataOf(wire, tagCancel);
-  wire.state = WireState::leaving;
-  return false;
+  wire.cancelling = true;
+}
+
+/** A receive that is just being taken up again is not found: it is asked once more. */
+void UringThread::cancelled(Wire& wire, int result) {
+  wire.cancelling = false;
+  if (wire.state == WireState::leaving && result < 0) return cancel(wire);
+  if (wire.state != WireState::idle) return;
+  finish(wire);
+}
+
+/** Nothing of it is in the kernel any more. */
+void UringThread::finish(Wire& wire) {
+  Slot& slot = *wire.port->slot;
+  dropFile(wire);
+  if (wire.retiring && !slot.closing && slot.movingTo == nullptr) return retired(wire);
+  left(slot);
+}
+
+void UringThread::leaving(Slot& slot) {
+  for (uring::Cqe& cqe : held_) {
+    if ((cqe.userData & tagBits) != tagReceive) continue;
+    if (reinterpret_cast<Wire const*>(cqe.userData)->port->slot != &slot) continue;
+    complete(cqe);
+    cqe.userData = tagNothing;
+  }
 }
 
 void UringThread::pump() {
@@ -172,7 +201,7 @@ void UringThread::pump() {
     // Packets of legs that stay are not worked off before the commands that are still to come.
     auto const* wire = reinterpret_cast<Wire const*>(cqe.userData & ~tagBits);
     const bool packet = (cqe.userData & tagBits) == tagReceive && (cqe.flags & uring::cqeBuffer) != 0;
-    if (packet && wire->port->slot->movingTo == nullptr) {
+    if (packet && wire->port->slot->movingTo == nullptr && !wire->port->slot->closing) {
       held_.push_back(cqe);
     } else {
       complete(cqe);
@@ -192,6 +221,8 @@ void UringThread::complete(uring::Cqe const& cqe) {
       return stats_.sendErrors.add(1);
     case tagWake:
       return awaitWake();
+    case tagCancel:
+      return cancelled(*wire, cqe.result);
     default:
       return;
   }
@@ -243,9 +274,7 @@ void UringThread::ended(Wire& wire, int result) {
     again_.push_back(&wire);
     return;
   }
-  dropFile(wire);
-  if (wire.retiring && !slot.closing && slot.movingTo == nullptr) return retired(wire);
-  left(slot);
+  if (!wire.cancelling) finish(wire);
 }
 
 void UringThread::dropFile(Wire& wire) {

@@ -18,6 +18,7 @@ class UringThread final : public PacketThread {
   void run() override;
   void listen(Wire& wire) override;
   bool leave(Wire& wire) override;
+  void leaving(Slot& slot) override;
   void pump() override;
 
   void complete(uring::Cqe const& cqe);
@@ -29,6 +30,9 @@ class UringThread final : public PacketThread {
   void recycle();
   void workOff(unsigned ready);
   void listenAgain();
+  void cancel(Wire& wire);
+  void cancelled(Wire& wire, int result);
+  void finish(Wire& wire);
   void dropFile(Wire& wire);
   uring::Sqe& next();
 

@@ -43,8 +43,13 @@ export const build = (program: string, variant: "release" | "sanitize" | "thread
 };
 
 /** Runs a program of ours; with `mayFail` gives what it wrote even so. Otherwise fails with what it wrote on standard error. */
-export const run = (program: string, input: Uint8Array = Buffer.alloc(0), mayFail = false): Buffer => {
-  const { status, signal, stdout, stderr } = spawnSync(program, { input, maxBuffer: 1 << 30 });
+export const run = (
+  program: string,
+  input: Uint8Array = Buffer.alloc(0),
+  mayFail = false,
+  args: readonly string[] = [],
+): Buffer => {
+  const { status, signal, stdout, stderr } = spawnSync(program, args, { input, maxBuffer: 1 << 30 });
   if (status !== 0 && !(mayFail && status === 1 && stdout.length > 0))
     throw new Error(`${program}: ${status ?? signal}: ${stderr.toString()}`);
   return stdout;
