@@ -23,7 +23,7 @@ describe.each(["release", "sanitize"] as const)(`native core, %s${note}`, (varia
     "corpora: what the fuzzers found goes through every target",
     () => {
       const corpus = fileURLToPath(new URL("../native/test/corpus", import.meta.url));
-      for (const target of ["classify", "srtp", "srtcp", "control"]) {
+      for (const target of ["classify", "srtp", "srtcp", "control", "record"]) {
         const inputs = readdirSync(`${corpus}/${target}`).map((name) => readFileSync(`${corpus}/${target}/${name}`));
         expect(inputs.length, target).toBeGreaterThan(3);
         const framed = inputs.flatMap((input) => {
