@@ -125,7 +125,7 @@ describe("invariant 7: the memory of a gateway", () => {
       );
       const [ue, far] = [await mediaSocket(), await mediaSocket()];
       try {
-        await until("gateway up", () => controller.gateways()[0]?.state === "up");
+        await until("gateway up", () => controller.gateways()[0]?.state === "up", 20_000);
         const pid = must(child.pid);
         const masters = [systemRandom.bytes(30), systemRandom.bytes(30)].map((octets) => Buffer.from(octets));
         const [fromUe, towardsUe] = [must(masters[0]), must(masters[1])];
@@ -149,7 +149,7 @@ describe("invariant 7: the memory of a gateway", () => {
           const sealed = sender.protectRtp(rtp(sequence));
           if (sealed.ok) ue.send(sealed.packet, must(access[0]).port);
         }
-        await until("media", () => far.received.length >= 10);
+        await until("media", () => far.received.length >= 10, 10_000);
         // The search finds what is there: both masters, and the session keys of the direction that was used.
         const during = findIn(pid, needles);
         expect(during.slice(0, 2).every((count) => count > 0)).toBe(true);

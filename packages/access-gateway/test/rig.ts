@@ -28,9 +28,9 @@ export const must = <T>(value: T | undefined): T => {
   return value;
 };
 
-/** Waits, looking every few milliseconds; at most three seconds. */
-export const until = async (what: string, holds: () => boolean): Promise<void> => {
-  const end = Date.now() + 3000;
+/** Waits, looking every few milliseconds; at most three seconds unless told. */
+export const until = async (what: string, holds: () => boolean, atMostMs = 3000): Promise<void> => {
+  const end = Date.now() + atMostMs;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`did not happen: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
