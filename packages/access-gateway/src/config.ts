@@ -111,7 +111,9 @@ export const gatewayConfigSchema = z
           .min(4096)
           .max(16_777_216)
           .optional()
-          .describe("Octets of each media socket's receive buffer; the system's when absent."),
+          .describe(
+            "Octets of each media socket's receive buffer; 524288, or as many as the system allows, when absent.",
+          ),
         highestLoad: z
           .number()
           .min(0.1)

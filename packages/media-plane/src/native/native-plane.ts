@@ -24,7 +24,7 @@ export interface NativePlaneOptions {
   readonly io?: "auto" | "io_uring" | "epoll";
   /** Under load packets are worked off at most this often, default 250 microseconds; 0: each at once. */
   readonly batchUs?: number;
-  /** Octets of each socket's receive buffer, default the system's. */
+  /** Octets of each socket's receive buffer as far as `net.core.rmem_max` lets them be, default 524,288: a bound, not memory taken. */
   readonly receiveBuffer?: number;
   /** A flow that has sent so many packets to one place gets a socket connected to it, which costs the kernel less; 0: never. Default 50, at most 255. */
   readonly connectAfter?: number;
@@ -50,6 +50,8 @@ interface Entry {
 }
 
 const attempts = 32;
+/** Some 700 packets of speech: what one fast flow brings while the thread is kept waiting for some milliseconds. */
+const defaultReceiveBuffer = 524_288;
 const ios = { auto: 0, io_uring: 1, epoll: 2 } as const;
 const busy: ReadonlySet<number> = new Set([-98, -13]);
 const alarms: readonly PlaneAlarm[] = ["clear-on-protected", "authentication", "lifetime", "index-reuse"];
@@ -65,7 +67,7 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
     options.threads ?? 1,
     ios[options.io ?? "auto"],
     options.batchUs ?? 250,
-    options.receiveBuffer ?? 0,
+    options.receiveBuffer ?? defaultReceiveBuffer,
     options.firstCore ?? -1,
     options.connectAfter ?? 50,
   );
