@@ -43,8 +43,18 @@ const addWish = (keys: Keys, { access }: GatewayStream): void => {
 };
 
 const addContinuation = (keys: Keys, next: Continuation): void => {
-  if (next.kind === "forward-offer") addExchange(keys, next.exchange);
-  else if (next.kind === "forward-answer" || next.kind === "settle") addSession(keys, next.session);
+  // Every kind by name: one that is forgotten here loses its keys while the gateway works.
+  switch (next.kind) {
+    case "forward-offer":
+    case "ask":
+      return addExchange(keys, next.exchange);
+    case "forward-answer":
+    case "settle":
+    case "agree":
+      return addSession(keys, next.session);
+    case "restored":
+      return;
+  }
 };
 
 /** Every key that the state refers to, also those inside a gateway request under way. */
