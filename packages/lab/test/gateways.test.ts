@@ -1,9 +1,12 @@
 // One edge, two gateways: one of them is a process, and is killed, or drained, while people speak.
 import { afterEach, describe, expect, it } from "vitest";
+import { memoryLog } from "@sallyport/kit";
 import { settle, until } from "../src/demo/await.ts";
 import { voiceOf } from "../src/speech.ts";
+import { labCertificates } from "../src/topology/certificates.ts";
+import { startLab } from "../src/topology/lab.ts";
 import { startGatewayProcess, type GatewayProcess } from "./support/gateway-process.ts";
-import { connect, mediaPorts, openLab, registered, speak, type BothEnds, type TestLab } from "./support/lab.ts";
+import { connect, mediaPorts, registered, speak, type BothEnds, type TestLab } from "./support/lab.ts";
 import { endAll } from "./support/processes.ts";
 
 let lab: TestLab | undefined;
@@ -31,18 +34,25 @@ const twoGateways = async () => {
     weight: id === "gw-b" ? 1000 : 1,
   }));
   const ports = mediaPorts();
-  const opened = await openLab({
+  const { log, records } = memoryLog();
+  const started = await startLab({
+    certificates: labCertificates(),
+    logOf: (element) => log.child({ element }),
+    mediaPorts: ports,
     sides: ["a"],
     change: { edge: { iq: { gateways, keepContextsMs: 2000 } } },
-    // Both have to be up before the lab counts as open: the process is started as soon as the port is known.
+    // The process is started as soon as the port of the edge is known.
     via: async (from, at) => {
-      if (from === "gw-a") {
-        other = startGatewayProcess({ name: "gw-b", edge: "edge-a", port: at, media: ports.b });
-      }
+      if (from === "gw-a") other = startGatewayProcess({ name: "gw-b", edge: "edge-a", port: at, media: ports.b });
       return at;
     },
   });
+  const { a } = started.sides;
+  if (a === undefined) throw new TypeError("unreachable: side a was asked for");
+  const opened: TestLab = { ...started, a, b: a, records };
   lab = opened;
+  // A process starts slowly on a busy machine.
+  await until("both gateways to be up", () => a.edge.gateways().every(({ state }) => state === "up"), 30_000);
   const { alice, bob } = await registered(opened, { alice: {}, bob: {} });
   return { opened, alice, bob };
 };
