@@ -1,8 +1,15 @@
 // Two edges, one after the other, on one store: what the second finds, and what it does with it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { headerValue, replaceHeader, tagOf } from "@sallyport/sip";
+import { headerValue, replaceHeader, tagOf, type SipResponse } from "@sallyport/sip";
 import { memoryStore, storeErrors, type StateStore } from "@sallyport/store";
-import { bodyOf, contactUri, establishOriginating, establishTerminating, originate } from "./support/calls.ts";
+import {
+  bodyOf,
+  contactUri,
+  dialogOf,
+  establishOriginating,
+  establishTerminating,
+  originate,
+} from "./support/calls.ts";
 import { contactOf, registerRaw } from "./support/registering.ts";
 import { coreRequest, openScenario, settled, until, type Scenario } from "./support/scenario.ts";
 import { coreSdp, keys, sdp, crypto, ueAnswer, ueOffer } from "./support/sdp.ts";
@@ -216,24 +223,98 @@ describe("calls after a restart", () => {
     expect(await kept("pcscf/calls")).toEqual([]);
   });
 
-  it("RFC 3261 13.3.1.4: a 2xx that comes again because its ACK was lost is acknowledged, and the call stands", async () => {
-    await open();
-    const { ue } = await udp("alice");
-    const { sent, arrived } = await originate(scenario, ue);
-    const answer = { headers: [coreContact()], body: coreSdp() };
-    scenario.core.respond(arrived, 200, answer);
-    await sent.final();
-    await scenario.restart();
-    scenario.core.respond(arrived, 200, answer);
-    const ack = await scenario.core.acks.next();
-    expect(headerValue(ack, "cseq")).toBe("1 ACK");
-    expect(ack.uri).toBe(
-      contactUri(arrived.request)
-        .replace("alice", "carol")
-        .replace(/:\d+.*/, `:${scenario.core.port};transport=tcp`),
-    );
-    scenario.clock.advance(40_000);
-    expect(scenario.edge.counts().calls).toBe(1);
+  describe("RFC 3261 13.3.1.4: a 2xx that comes again after the restart, because nobody acknowledged it,", () => {
+    const isOk = ({ status }: SipResponse): boolean => status === 200;
+    const answered = async () => {
+      await open();
+      const { ue } = await udp("alice");
+      const { sent, arrived } = await originate(scenario, ue);
+      const answer = { headers: [coreContact()], body: coreSdp() };
+      scenario.core.respond(arrived, 200, answer);
+      const ok = await sent.final();
+      await scenario.restart();
+      const again = (): void => scenario.core.respond(arrived, 200, answer);
+      return {
+        ue,
+        sent,
+        ok,
+        dialog: dialogOf(ue.request("INVITE", "sip:carol@far.example"), arrived.request, ok),
+        again,
+      };
+    };
+
+    it("is told to the caller again, without its body; the ACK passes, later copies are acknowledged here, and the call stands", async () => {
+      const { ue, sent, ok, dialog, again } = await answered();
+      again();
+      const copy = await sent.responses.next(isOk);
+      expect(headerValue(copy, "to")).toEqual(headerValue(ok, "to"));
+      expect(copy.body).toHaveLength(0);
+      expect(headerValue(copy, "content-type")).toBeUndefined();
+      expect(scenario.core.acks.all).toHaveLength(0);
+      await ue.ack(dialog.byCaller("ACK", 1));
+      expect(headerValue(await scenario.core.acks.next(), "cseq")).toBe("1 ACK");
+      again();
+      const ack = await scenario.core.acks.next();
+      expect(headerValue(ack, "cseq")).toBe("1 ACK");
+      expect(ack.uri).toBe(contactUri(ok));
+      scenario.clock.advance(40_000);
+      expect(scenario.edge.counts().calls).toBe(1);
+      expect(sent.responses.all.filter(isOk)).toHaveLength(2);
+    });
+
+    it("decides nothing any more once an ACK has passed", async () => {
+      const { ue, sent, dialog, again } = await answered();
+      await ue.ack(dialog.byCaller("ACK", 1));
+      await scenario.core.acks.next();
+      again();
+      await scenario.core.acks.next();
+      scenario.clock.advance(40_000);
+      expect(scenario.edge.counts().calls).toBe(1);
+      expect(sent.responses.all.filter(isOk)).toHaveLength(1);
+    });
+
+    it("invariant 10: ends at both ends when the caller never acknowledges it", async () => {
+      const { ue, sent, again } = await answered();
+      again();
+      await sent.responses.next(isOk);
+      again();
+      await sent.responses.next(isOk);
+      scenario.clock.advance(31_000);
+      expect(scenario.edge.counts().calls).toBe(1);
+      scenario.clock.advance(1000);
+      expect(headerValue(await scenario.core.acks.next(), "cseq")).toBe("1 ACK");
+      scenario.core.respond(await scenario.core.expect("BYE"), 200);
+      ue.respond(await ue.expect("BYE"), 200);
+      expect(scenario.edge.calls()[0]?.ended?.reason).toBe("no-acknowledgement");
+      await until(() => scenario.iq.open.size === 0, "nothing left");
+    });
+
+    it("invariant 1: reaches a caller who was never told, without anything of media security; it ends what it got no answer in", async () => {
+      await open();
+      const { ue, path } = await udp("bob");
+      const invite = coreRequest(scenario.core, "INVITE", ue.contact, { route: [path], body: coreSdp() });
+      const sent = scenario.core.send(invite);
+      const arrived = await ue.expect("INVITE");
+      const answer = { headers: [["Contact", `<${ue.contact}>`]] as const, body: ueAnswer() };
+      ue.respond(arrived, 200, answer);
+      const ok = await sent.final();
+      await scenario.restart();
+      ue.respond(arrived, 200, answer);
+      const seen = (): readonly string[] =>
+        scenario.core.wire
+          .filter(({ direction, text }) => direction === "in" && text.startsWith("SIP/2.0 200"))
+          .map(({ text }) => text);
+      await until(() => seen().length === 2, "the 200 at the core");
+      expect(seen()[1]).toMatch(/^Content-Length: 0\r$/im);
+      expect(seen()[1]).not.toMatch(/a=crypto|3ge2ae|^m=|^security-|^p-preferred/im);
+      const dialog = dialogOf(invite, arrived.request, ok, `127.0.0.1:${scenario.core.port}`);
+      await scenario.core.ack(dialog.byCaller("ACK", 1));
+      await ue.acks.next();
+      const bye = scenario.core.send(dialog.byCaller("BYE", 2));
+      ue.respond(await ue.expect("BYE"), 200);
+      expect((await bye.final()).status).toBe(200);
+      await nothingLeft();
+    });
   });
 
   it("RFC 4028 10: a session that is never refreshed after the restart ends, not before its time", async () => {

@@ -30,6 +30,7 @@ import type { CallSurroundings } from "../state/call-record.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import { createGatewayWork, type GatewayWork } from "./gateway-work.ts";
 import { createKeeping, type Keeping } from "./keeping.ts";
+import { passOn } from "./pass-on.ts";
 import { openCall, resumeCall, step, type CallFacts } from "./step.ts";
 import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
 import { removedIn, removedKinds, type CallView } from "./view.ts";
@@ -401,6 +402,8 @@ class CallLeg implements Leg {
       case "originate":
       case "ask":
         return this.#sendOwn(effect);
+      case "pass-on":
+        return passOn(this.#ctx, this.#current(), effect);
       case "gateway":
         return this.#toGateway(effect);
       case "release-gateway":

@@ -60,6 +60,9 @@ export const responseRole = (call: CallState, exchange: Exchange, response: SipR
   return call.offer === undefined ? { kind: "offer", carrier, ...branch } : { kind: "glare", status: 491 };
 };
 
+/** Key under which a leg of an earlier run remembers that it has heard of a 2xx to INVITE, or of its ACK. */
+export const heardMark = (tag: string, seq: number): string => `heard/${tag}/${seq}`;
+
 /** Key under which an offer made in a response is remembered, so that its copy in the 2xx is not taken for a new one. */
 export const answeredMark = (exchange: number, branch: string | undefined): string =>
   `offer/${exchange}/${branch ?? ""}`;

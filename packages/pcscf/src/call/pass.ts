@@ -3,8 +3,9 @@ import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } 
 import { sdpBodyOf, withSdpBody } from "./body.ts";
 import { dialogOf, otherSide, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
+import { heardMark } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";
-import { putDialog, putExchange, type Work } from "./work.ts";
+import { putDecided, putDialog, putExchange, type Work } from "./work.ts";
 
 const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | undefined): M => {
   if (sdp === undefined) return message;
@@ -131,7 +132,12 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
     request: numbered(withSdp(request, sdp), shiftOf(work.call, dialog, from)),
     party: partyAt(work.call, dialog, towards),
   });
-  if (dialog.unacknowledged !== seqOf(request)) return;
+  const seq = seqOf(request);
+  if (dialog.unacknowledged !== seq) {
+    const known = [...work.call.exchanges.values()].some((each) => each.method === "INVITE" && each.seq === seq);
+    if (!known) putDecided(work, heardMark(dialog.tag, seq), { received: "", sent: "" });
+    return;
+  }
   putDialog(work, { ...dialog, unacknowledged: undefined });
   if (![...work.call.dialogs.values()].some((each) => each.unacknowledged !== undefined)) {
     work.effects.push({ kind: "disarm", timer: "acknowledge" });

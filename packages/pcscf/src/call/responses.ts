@@ -1,12 +1,12 @@
 // What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
 import { parseSdp } from "@sallyport/sdp";
-import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
+import { headerValue, parseCSeq, tagOf, withBody, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
 import { decideNext, pass, putOff } from "./decide.ts";
 import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
-import { answeredMark, responseRole } from "./offer-answer.ts";
+import { answeredMark, heardMark, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { isCopy, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
@@ -115,6 +115,12 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
 };
 
+/** Content-Length says 0 then, which streams cannot do without: RFC 3261 20.14. */
+const withoutBody = (response: SipResponse): SipResponse => {
+  const headers = response.headers.filter(({ name }) => !name.startsWith("content-"));
+  return withBody({ ...response, headers }, nothing);
+};
+
 /** SDP in a failure says nothing about keys; a body we cannot read is not passed on. RFC 3261 21.4.26. */
 const passFailure = (work: Work, exchange: Exchange, response: SipResponse): void => {
   // The end of the initial INVITE ends the negotiation as a whole, when the failure goes on.
@@ -122,9 +128,7 @@ const passFailure = (work: Work, exchange: Exchange, response: SipResponse): voi
   else offerFailed(work, exchange);
   if (work.call.phase === "ending") return;
   const idle = withoutKeying(response);
-  const message = idle.ok
-    ? idle.message
-    : { ...response, body: nothing, headers: response.headers.filter(({ name }) => !name.startsWith("content-")) };
+  const message = idle.ok ? idle.message : withoutBody(response);
   passResponse(work, exchange.id, message, undefined);
 };
 
@@ -144,15 +148,32 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
   return carry(work, exchange, response);
 };
 
+const acknowledgeMs = 32_000; // 64*T1
+
 /**
- * A 2xx that comes again because its ACK was lost with an earlier run of this edge: the transaction that could pass it on
- * is gone, and the call stands on both sides, so it is acknowledged here. RFC 3261 13.2.2.4 and 13.3.1.4.
+ * A 2xx that comes again because its ACK was lost with an earlier run of this edge, whose transactions are gone. Nobody
+ * knows whether the caller ever had it: it is told again, so that either its ACK comes or, where the answer in the first
+ * one never reached it, it ends the call; without an ACK both ends are told that it is over. Of a later INVITE, or once an
+ * ACK has passed, both ends stand: it is acknowledged here. RFC 3261 13.2.2.4 and 13.3.1.4.
  */
 export const onStray = (work: Work, from: Side, response: SipResponse): void => {
+  const { call } = work;
   const cseq = parseCSeq(headerValue(response, "cseq") ?? "");
-  if (work.call.phase !== "confirmed" || cseq?.method !== "INVITE" || !isSuccess(response)) return;
-  const dialog = work.call.dialogs.get(tagOf(response, from === upstreamOf(work.call) ? "from" : "to") ?? "");
+  if (call.phase !== "confirmed" || cseq?.method !== "INVITE" || !isSuccess(response)) return;
+  const { seq } = cseq;
+  const upstream = upstreamOf(call);
+  const dialog = call.dialogs.get(tagOf(response, from === upstream ? "from" : "to") ?? "");
   if (dialog?.state !== "confirmed" || dialog.callId !== headerValue(response, "call-id")) return;
-  const request = ackNumbered(work.call, dialog, from, cseq.seq);
-  work.effects.push({ kind: "acknowledge", towards: from, request, party: partyAt(work.call, dialog, from) });
+  const heard = call.decided.has(heardMark(dialog.tag, seq));
+  const opening = from !== upstream && seq <= dialog.upstream.seq;
+  if (opening && (!heard || dialog.unacknowledged === seq)) {
+    work.effects.push({ kind: "pass-on", towards: upstream, response: withoutBody(response), party: dialog.upstream });
+    if (heard) return;
+    putDecided(work, heardMark(dialog.tag, seq), { received: "", sent: "" });
+    putDialog(work, { ...dialog, unacknowledged: seq });
+    work.effects.push({ kind: "arm", timer: "acknowledge", ms: acknowledgeMs });
+    return;
+  }
+  const request = ackNumbered(call, dialog, from, seq);
+  work.effects.push({ kind: "acknowledge", towards: from, request, party: partyAt(call, dialog, from) });
 };

@@ -201,6 +201,8 @@ export type CallEffect =
   | { readonly kind: "refuse"; readonly exchange: number; readonly status: number; readonly reason?: string }
   | { readonly kind: "cancel"; readonly exchange: number }
   | { readonly kind: "acknowledge"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
+  /** A 2xx that has outlived the transaction which would have passed it on. */
+  | { readonly kind: "pass-on"; readonly towards: Side; readonly response: SipResponse; readonly party: Party }
   /** A BYE of our own. */
   | { readonly kind: "originate"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
   /** A request of our own whose responses come back as `own-response`. */
