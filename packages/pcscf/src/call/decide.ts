@@ -4,7 +4,7 @@ import { decide, type Effect, type NegotiationEvent } from "@sallyport/media-sec
 import { writeSdp } from "@sallyport/sdp";
 import { sdpBodyOf } from "./body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
-import { passAck, passRequest, passResponse } from "./pass.ts";
+import { finishIfIdle, passAck, passRequest, passResponse } from "./pass.ts";
 import { onAgreed, sendAsk } from "./reoffer.ts";
 import type { CallInput, Carried } from "./types.ts";
 import { putDecided, refuse, type Work } from "./work.ts";
@@ -45,8 +45,10 @@ const refuseCarried = (work: Work, carried: Carried | undefined, status: number,
 const dropBranch = (work: Work, branch: string | undefined, detail: string): void => {
   const carried = takeCarried(work);
   const dialog = work.call.dialogs.get(branch ?? "");
-  if (carried?.kind === "response" && carried.response.status >= 200 && dialog !== undefined)
-    dropDialog(work, dialog, detail);
+  if (carried?.kind !== "response" || carried.response.status < 200 || dialog === undefined) return;
+  dropDialog(work, dialog, detail);
+  // It may have been all that was left: the dialog that won has had its BYE while this one was put off.
+  finishIfIdle(work);
 };
 
 /** Deferred responses kept; more are lost, and come again when they matter (RFC 3262 3). */
