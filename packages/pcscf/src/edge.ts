@@ -32,6 +32,7 @@ import { present } from "./present.ts";
 import { pcscfErrors } from "./errors.ts";
 import { readTls } from "./files.ts";
 import { startController, type ControllerDeps } from "./iq/controller.ts";
+import { awaitFirstGateway } from "./iq/first-gateway.ts";
 import { createGatewayPort } from "./iq/gateway-port.ts";
 import type { Binding } from "./registration/binding.ts";
 import { createBindings } from "./registration/bindings.ts";
@@ -236,13 +237,19 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     const core: ListeningPoint[] = [];
     for (const [index, listener] of config.core.listen.entries())
       core.push(await openPoint(transport, "core", index, listener));
+    const known = loaded.flatMap(({ context }) => context ?? []);
+    const first = awaitFirstGateway(clock, known.length > 0);
+    closing.push(() => first.close());
     const iq = await startController(
       config.iq,
       { ...deps, log },
       {
-        known: loaded.flatMap(({ context }) => context ?? []),
+        known,
         onNotify: (notification) => calls.notify(notification),
-        onUp: (gateway) => calls.gatewayBack(gateway),
+        onUp: (gateway) => {
+          calls.gatewayBack(gateway);
+          first.arrived();
+        },
       },
     );
     closing.push(({ keepCalls }) => iq.close({ keepContexts: keepCalls }));
@@ -265,9 +272,16 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       overloaded: () => overload?.active === true,
     };
     const keep = sealer === undefined ? undefined : createKeptCalls({ store, sealer, log, counters });
-    const calls = createCalls(ctx, createGatewayPort(iq, config.iq), keep === undefined ? undefined : { keep, loaded });
+    const calls = createCalls(
+      ctx,
+      createGatewayPort(iq, config.iq, first),
+      keep === undefined ? undefined : { keep, loaded },
+    );
     if (loaded.length > 0) log.info("calls taken up", { calls: loaded.length });
-    closing.push((how) => calls.close(how));
+    closing.push((how) => {
+      first.close();
+      return calls.close(how);
+    });
     const watch = createOverload({
       clock,
       log,

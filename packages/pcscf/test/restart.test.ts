@@ -1,5 +1,6 @@
 // Two edges, one after the other, on one store: what the second finds, and what it does with it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { VirtualClock } from "@sallyport/kit";
 import { headerValue, replaceHeader, tagOf, type SipResponse } from "@sallyport/sip";
 import { memoryStore, storeErrors, type StateStore } from "@sallyport/store";
 import {
@@ -10,6 +11,7 @@ import {
   establishTerminating,
   originate,
 } from "./support/calls.ts";
+import { awaitFirstGateway } from "../src/iq/first-gateway.ts";
 import { contactOf, registerRaw } from "./support/registering.ts";
 import { coreRequest, openScenario, settled, until, type Scenario } from "./support/scenario.ts";
 import { coreSdp, keys, sdp, crypto, ueAnswer, ueOffer } from "./support/sdp.ts";
@@ -398,6 +400,63 @@ describe("calls after a restart", () => {
     expect(scenario.iq.open.size).toBe(1);
     await scenario.restart();
     expect(scenario.iq.known).toEqual([[], []]);
+  });
+});
+
+describe("a new call before the first gateway is back", () => {
+  const calling = async () => {
+    await open();
+    const { ue } = await udp("alice");
+    await establishOriginating(scenario, ue);
+    await scenario.restart();
+    scenario.iq.failNext("add", "SALLY_IQ_NO_GATEWAY");
+    const before = scenario.core.requests.all.length;
+    const sent = ue.send(ue.request("INVITE", "sip:carol@far.example", { body: ueOffer() }));
+    await until(() => scenario.iq.timeline.at(-1) === "add refused", "nobody there");
+    await settled();
+    expect(scenario.core.requests.all).toHaveLength(before);
+    expect(sent.responses.all.filter(({ status }) => status > 100)).toEqual([]);
+    return sent;
+  };
+
+  it("waits for it where an earlier run left calls, and goes on", async () => {
+    const sent = await calling();
+    scenario.iq.up();
+    const invite = await scenario.core.expect("INVITE");
+    expect(invite.request.body.toString("latin1")).toContain("RTP/AVP");
+    scenario.core.respond(invite, 486);
+    expect((await sent.final()).status).toBe(486);
+  });
+
+  it("RFC 3261 21.5.4: is answered 503 when none comes within two seconds", async () => {
+    const sent = await calling();
+    scenario.clock.advance(1999);
+    await settled();
+    expect(sent.responses.all.filter(({ status }) => status > 100)).toEqual([]);
+    scenario.clock.advance(1);
+    expect((await sent.final()).status).toBe(503);
+  });
+
+  it("invariant 10: does not hold up the end of the edge", async () => {
+    await calling();
+    await scenario.edge.close();
+  });
+
+  it("is answered 503 at once where nothing says that a gateway is on its way", async () => {
+    await open();
+    const { ue } = await udp("alice");
+    scenario.iq.failNext("add", "SALLY_IQ_NO_GATEWAY");
+    const sent = ue.send(ue.request("INVITE", "sip:carol@far.example", { body: ueOffer() }));
+    expect((await sent.final()).status).toBe(503);
+  });
+
+  it("no more than 256 wait", async () => {
+    const first = awaitFirstGateway(new VirtualClock(), true);
+    const waiting = Array.from({ length: 256 }, () => first.wait());
+    expect(await first.wait()).toBe(false);
+    first.arrived();
+    expect((await Promise.all(waiting)).every(Boolean)).toBe(true);
+    expect(await first.wait()).toBe(false);
   });
 });
 

@@ -12,6 +12,7 @@ import {
 } from "@sallyport/iq";
 import type { GatewayPlan, LegAddress, LegWish } from "@sallyport/media-security";
 import type { EdgeConfig } from "../config.ts";
+import type { FirstGateway } from "./first-gateway.ts";
 
 export type GatewayReply =
   | {
@@ -67,12 +68,31 @@ const refusal = (error: unknown): GatewayReply => {
   };
 };
 
-export const createGatewayPort = (iq: IqController, settings: IqSettings): GatewayPort => ({
+/** Without a gateway, once more when the first one is back. */
+const addWhenThere = async (
+  iq: Pick<IqController, "add">,
+  first: Pick<FirstGateway, "wait">,
+  ...args: Parameters<IqController["add"]>
+): ReturnType<IqController["add"]> => {
+  try {
+    return await iq.add(...args);
+  } catch (error) {
+    const none = error instanceof SallyportError && error.code === "SALLY_IQ_NO_GATEWAY";
+    if (!none || !(await first.wait())) throw error;
+    return iq.add(...args);
+  }
+};
+
+export const createGatewayPort = (
+  iq: IqController,
+  settings: IqSettings,
+  first: Pick<FirstGateway, "wait">,
+): GatewayPort => ({
   carryOut: async (plan, held, { emergency }) => {
     try {
       const streams = streamPlans(plan, settings);
       if (plan.context === "new" || held === undefined) {
-        return { ok: true, ...(await iq.add(undefined, streams, { emergency })) };
+        return { ok: true, ...(await addWhenThere(iq, first, undefined, streams, { emergency })) };
       }
       if (plan.remove.length > 0) await iq.removeStreams(held, plan.remove);
       const ends = streams.length === 0 ? { access: [], core: [] } : await iq.modify(held, streams);

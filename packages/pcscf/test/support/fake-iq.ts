@@ -16,6 +16,8 @@ interface IqCommand {
   readonly context?: number;
 }
 
+type FailureCode = "SALLY_IQ_NO_RESOURCES" | "SALLY_IQ_NO_GATEWAY";
+
 export interface FakeIq {
   readonly create: IqFactory;
   readonly commands: IqCommand[];
@@ -25,7 +27,7 @@ export interface FakeIq {
   readonly open: Set<number>;
   /** What each controller made here was told of contexts of an earlier run. */
   readonly known: (readonly number[])[];
-  failNext(kind: IqCommand["kind"]): void;
+  failNext(kind: IqCommand["kind"], code?: FailureCode): void;
   /** Commands wait until released. */
   hold(): void;
   release(): void;
@@ -40,7 +42,7 @@ export const createFakeIq = (): FakeIq => {
   const contexts = new Map<number, { readonly context: IqContext; readonly streams: Map<number, StreamPlan> }>();
   const open = new Set<number>();
   const known: (readonly number[])[] = [];
-  const failing: IqCommand["kind"][] = [];
+  const failing: { readonly kind: IqCommand["kind"]; readonly code: FailureCode }[] = [];
   let next = 1;
   let held: Promise<void> | undefined;
   let letGo: () => void = () => undefined;
@@ -52,11 +54,11 @@ export const createFakeIq = (): FakeIq => {
     timeline.push(`${command.kind} sent`);
     await (held ?? Promise.resolve());
     await new Promise((resolve) => setImmediate(resolve));
-    const at = failing.indexOf(command.kind);
-    if (at >= 0) {
-      failing.splice(at, 1);
+    const at = failing.findIndex(({ kind }) => kind === command.kind);
+    const [failure] = at < 0 ? [] : failing.splice(at, 1);
+    if (failure !== undefined) {
       timeline.push(`${command.kind} refused`);
-      throw iqErrors("SALLY_IQ_NO_RESOURCES");
+      throw iqErrors(failure.code);
     }
     timeline.push(`${command.kind} acknowledged`);
   };
@@ -141,7 +143,7 @@ export const createFakeIq = (): FakeIq => {
     open,
     known,
     up: () => up(),
-    failNext: (kind) => void failing.push(kind),
+    failNext: (kind, code = "SALLY_IQ_NO_RESOURCES") => void failing.push({ kind, code }),
     hold: () => {
       held = new Promise((resolve) => (letGo = resolve));
     },
