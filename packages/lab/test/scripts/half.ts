@@ -108,7 +108,10 @@ export const openHalf = ({ clock, end, who, script, callId }: HalfOptions): Half
       const from = clock.now();
       const repeat = (ms: number): void => {
         if (!live || half.over) return;
-        if (clock.now() - from >= patienceMs) return half.bye();
+        if (clock.now() - from >= patienceMs) {
+          unacknowledged.delete(seq);
+          return half.bye();
+        }
         server.respond(response);
         clock.after(ms, () => repeat(Math.min(2 * ms, longest)));
       };
@@ -154,6 +157,8 @@ export const openHalf = ({ clock, end, who, script, callId }: HalfOptions): Half
     bye: (dialog) => {
       if (dialog !== undefined && dialog !== half.dialog) return send(dialogRequest(dialog, "BYE").request);
       if (half.over || half.dialog === undefined) return undefined;
+      // RFC 3261 15: who was called waits for the ACK of its 2xx; a BYE before it could overtake the 2xx.
+      if (who === "called" && unacknowledged.has(1)) return void clock.after(t1, () => half.bye());
       half.over = true;
       return send(dialogRequest(half.dialog, "BYE").request);
     },
