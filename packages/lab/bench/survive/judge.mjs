@@ -43,7 +43,10 @@ export const judge = ({ protocol, calls, kills, over, counts, gatewayPorts, phon
     broken.push(`a call no kill touched failed: ${shown(call)}`);
   for (const call of calls.filter((each) => !isOver(each))) broken.push(`a call never ended: ${shown(call)}`);
   const turnedAway = meanwhile.filter((call) => !wellEnded(call));
-  for (const call of turnedAway.filter(({ calling }) => !/^refused (?:480|500|503)$/.test(calling.ended ?? "")))
+  // What was written into a connection that was dying is not said again (RFC 3261 17.1.1.2): its caller gives up.
+  const unheard = ({ calling, called }) => protocol !== "udp" && called === undefined && calling.ended === "gave up";
+  const refused = ({ calling }) => /^refused (?:480|500|503)$/.test(calling.ended ?? "");
+  for (const call of turnedAway.filter((each) => !refused(each) && !unheard(each)))
     broken.push(`a call made while the edge was away came to nothing: ${shown(call)}`);
   must(over, "calls were still alive at the end");
 
@@ -79,14 +82,18 @@ export const judge = ({ protocol, calls, kills, over, counts, gatewayPorts, phon
     `${total("lost")} of ${total("sent")} packets were lost, ${total("overKills")} of them around kills`,
   );
   must(total("sent") > 0, "no media was sent");
-  const refused = media.reduce((sum, { calling, called }) => sum + calling.media.refused + called.media.refused, 0);
-  must(refused === 0, `${refused} packets could not be opened`);
+  const unopened = media.reduce((sum, { calling, called }) => sum + calling.media.refused + called.media.refused, 0);
+  must(unopened === 0, `${unopened} packets could not be opened`);
 
   must(
     counts !== undefined && counts.calls === 0 && counts.contexts === 0 && (!linger || counts.transactions === 0),
     `the edge still holds ${JSON.stringify(counts)}`,
   );
   must(counts?.registrations === phones.count, `${counts?.registrations} of ${phones.count} registrations are left`);
+  must(
+    kills.every(({ ports, established }) => established === 0 || ports >= 4 * established),
+    "the gateway held fewer media ports than the calls that were up need: its ports were not seen",
+  );
   must(gatewayPorts === 0, `the gateway still has ${gatewayPorts} media ports open`);
   const errors =
     [...kills.map(({ logged }) => logged), log].join("\n").match(/^.*"level":"(?:error|fatal)".*$/gm) ?? [];
@@ -108,6 +115,7 @@ export const judge = ({ protocol, calls, kills, over, counts, gatewayPorts, phon
       unsettled: unsettled.length,
       meanwhile: meanwhile.length,
       turnedAway: turnedAway.length,
+      unheard: turnedAway.filter(unheard).length,
       /** The called end believed in a call whose caller had long given up, until it hung up. */
       ghosts: calls.filter(({ ghost }) => ghost === true).length,
       /** How calls in set-up or being ended at a kill came out, caller and callee. */

@@ -1,7 +1,7 @@
 // The elements of the survival run: edge, gateway and core as processes, with ports that stay theirs over every restart,
 // a store with a sealing key, and a way to look at what they hold from outside. Knows no call.
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { startElement } from "../process.mjs";
 
 const address = "127.0.0.1";
@@ -12,25 +12,35 @@ export const password = (user) => `password${user}`;
 const firstPort = 11_000;
 const block = 240;
 const mediaFirst = 24_000;
-const mediaPorts = 4_000;
+const mediaPorts = 2_000;
 
-/** Local UDP ports open on loopback. */
-const openUdpPorts = () =>
-  readFileSync("/proc/net/udp", "latin1")
+/** UDP sockets a process has open, by their local ports. */
+const openUdpPorts = (pid) => {
+  const inodes = new Set(
+    readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return []; // closed between listing and reading
+      }
+    }),
+  );
+  return readFileSync(`/proc/${pid}/net/udp`, "latin1")
     .split("\n")
     .slice(1)
     .flatMap((line) => {
-      const port = /^\s*\d+: [0-9A-F]{8}:([0-9A-F]{4})/.exec(line)?.[1];
-      return port === undefined ? [] : [Number.parseInt(port, 16)];
+      const fields = line.trim().split(/\s+/);
+      return inodes.has(fields[9]) ? [Number.parseInt(fields[1].split(":")[1], 16)] : [];
     });
+};
 
 /** @param {{ root: string, folder: string, certificates: string, protocol: "udp" | "tcp" | "tls", users: number, lane: number }} place */
 export const createTown = ({ root, folder, certificates, protocol, users, lane }) => {
   const base = firstPort + (lane % 50) * block;
   const [access, mw, iq, api, home] = [base, base + 1, base + 2, base + 3, base + 4];
   const media = {
-    first: mediaFirst + (lane % 2) * mediaPorts,
-    last: mediaFirst + (lane % 2) * mediaPorts + mediaPorts - 1,
+    first: mediaFirst + (lane % 4) * mediaPorts,
+    last: mediaFirst + (lane % 4) * mediaPorts + mediaPorts - 1,
   };
   const tls = (name, more = {}) => ({
     certificate: `${certificates}/${name}.crt`,
@@ -97,7 +107,8 @@ export const createTown = ({ root, folder, certificates, protocol, users, lane }
       const answer = await fetch(`http://${address}:${api}/v1/status`).catch(() => undefined);
       return answer?.ok === true ? answer.json() : undefined;
     },
-    /** Media ports the gateway has open: what it really holds, whatever anybody believes. */
-    gatewayPorts: () => openUdpPorts().filter((port) => port >= media.first && port <= media.last).length,
+    /** Media ports the gateway's process has open: what it really holds, whatever anybody believes. */
+    gatewayPorts: (gateway) =>
+      openUdpPorts(gateway.child.pid).filter((port) => port >= media.first && port <= media.last).length,
   };
 };
