@@ -4,6 +4,8 @@ import { writeFileSync } from "node:fs";
 import { startElement } from "./process.mjs";
 
 const address = "127.0.0.1";
+const million = 1_000_000;
+const mediaAddress = "127.0.0.2";
 const domain = "bench.example";
 
 /** @param {{ root: string, folder: string, certificates: string, nodeOptions?: Record<string, string> }} place */
@@ -44,6 +46,13 @@ export const createElements = ({ root, folder, certificates, nodeOptions = {} })
         // One address stands for a whole town here; and what else the machine does must not turn calls away.
         limits: {
           overload: { eventLoopMs: 0 },
+          sources: {
+            requestsPerSecond: million,
+            burst: million,
+            unregisteredPerSecond: million,
+            unregisteredBurst: million,
+          },
+          maxTransactions: 100_000,
           maxRegistersPerMinute: 6_000,
           maxCallsPerBinding: 1_000,
           maxCalls: 100_000,
@@ -66,8 +75,9 @@ export const createElements = ({ root, folder, certificates, nodeOptions = {} })
         controllers: [
           { address, port: iqPort, protocol: "tls", certificateName: "edge-a.lab.example", tls: tls("gw-a") },
         ],
-        interfaces: { access: { address }, core: { address } },
-        ports: { first: 30_000, last: 49_999 },
+        // An address of its own: a gateway keeps ports of ended calls back for a while, so it needs many.
+        interfaces: { access: { address: mediaAddress }, core: { address: mediaAddress } },
+        ports: { first: 2_000, last: 64_999 },
       };
       return startElement(root, "gateway", file("gateway", config), /^gateway .*$/m, nodeOptions.gateway);
     },

@@ -120,6 +120,7 @@ const edge = await createEdge(
       maxCallsPerBinding: 1_000,
       maxTransactions: 1_000_000,
       overload: { eventLoopMs: 0 },
+      sources: { requestsPerSecond: 1e6, burst: 1e6, unregisteredPerSecond: 1e6, unregisteredBurst: 1e6 },
     },
   }),
   { clock: systemClock, random: systemRandom, log: silentLog, openDatagram, createIq },

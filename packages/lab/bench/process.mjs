@@ -85,7 +85,9 @@ export const start = async (name, command, args, { ready, env = {}, ipc = false,
     name,
     child,
     cpu: () => cpuOf(child.pid),
-    /** The report of watch.mjs: event-loop delay since the last one, and memory after a collection. */
+    /** From now on the event-loop delay is looked at, until the next report. */
+    watchDelay: () => child.kill("SIGURG"),
+    /** The report of watch.mjs: event-loop delay, where it was looked at, and memory after a collection. */
     watch: async () => {
       const line = output$(/^\{"watch":.*\}$/m);
       child.kill("SIGUSR2");

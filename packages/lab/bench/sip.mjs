@@ -86,7 +86,6 @@ const callsOver = async (protocol, peers) => {
     if (warm.failed > 0)
       throw new Error(`calls fail: ${JSON.stringify(warm.failures)}\n${edge.tail()}${gateway.tail()}`);
     await rivalLoad?.ask({ do: "calls", total: 200, window: 8 });
-    await edge.watch();
 
     const rate = number("rate");
     const [own, theirs] = [[], []];
@@ -122,7 +121,7 @@ const callsOver = async (protocol, peers) => {
     }
     if (parts.has("capacity")) {
       out.capacity = await costOf([edge, gateway], () => load.ask({ do: "calls", total: 2_000, window: 48 }));
-      await edge.watch();
+      edge.watchDelay();
       out.loaded = await costOf([edge, gateway], () => load.ask(paced(out.capacity.perSecond * 0.8)));
       out.loaded.delayMs = (await edge.watch()).delayMs;
       say(`${protocol} capacity: ${JSON.stringify([out.capacity, out.loaded])}`);
@@ -145,6 +144,7 @@ const registrationsOver = async (protocol) => {
     const first = await load.ask(order);
     if (first.failed > 0) say(`${protocol} registrations: ${JSON.stringify(first)} ${edge.tail()}`);
     const after = await edge.watch();
+    edge.watchDelay();
     const run = await costOf([edge, core], () => load.ask(order));
     const delayMs = (await edge.watch()).delayMs;
     say(`${protocol} registrations: ${JSON.stringify(run)}`);
