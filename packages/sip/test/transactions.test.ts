@@ -389,6 +389,33 @@ describe("RFC 3261 17 transaction layer", () => {
     expect([pair.bob.counts.server, pair.clock.waiting]).toEqual([0, 0]);
   });
 
+  it("RFC 3261 17.1.2.2: an answered request takes in copies of its answer until Timer K, and its branch stays its own", async () => {
+    const pair = createPair();
+    const call = pair.send(request("OPTIONS"));
+    pair.clock.advance(20);
+    reply(pair.got[0], 200);
+    pair.clock.advance(20);
+    expect([call.responses, call.transaction.state, pair.alice.counts.client]).toEqual([[200], "completed", 1]);
+    const copy = createResponse(call.transaction.request, 200);
+    pair.clock.advance(4_970);
+    pair.alice.receive(copy, pair.flow("192.0.2.2"));
+    expect([call.responses, pair.stray]).toEqual([[200], []]);
+    const branch = /branch=([^;]+)/.exec(headerList(call.transaction.request, "via")[0] ?? "")?.[1] ?? "";
+    const errors: Error[] = [];
+    pair.alice.request(
+      request("OPTIONS"),
+      pair.flow("192.0.2.2"),
+      { onResponse: () => undefined, onTimeout: () => undefined, onTransportError: (error) => errors.push(error) },
+      { branch },
+    );
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(errors).toMatchObject([{ code: "SALLY_SIP_LIMIT" }]);
+    pair.clock.advance(30);
+    pair.alice.receive(copy, pair.flow("192.0.2.2"));
+    expect([pair.alice.counts.client, pair.stray.length]).toEqual([0, 1]);
+  });
+
   it("what is kept for copies is bounded by number and by octets; the oldest goes first", () => {
     const clock = new VirtualClock(0);
     const spent = createSpent<string>(clock, 1_000, { entries: 3, weight: 100 });

@@ -32,6 +32,7 @@ export interface ClientHandlers {
   /** No final response: Timer B or F, or 64*T1 after a CANCEL. */
   onTimeout(): void;
   onTransportError(error: Error): void;
+  /** Nothing more will be told. */
   onEnd?(): void;
 }
 
@@ -50,7 +51,7 @@ export interface ClientLayer {
   /** Sends the CANCEL in a transaction of its own. */
   sendCancel(shell: ClientShell, cancel: SipRequest): void;
   onEnd(shell: ClientShell): void;
-  /** Its owner is gone, and nothing but copies of a final answer can come. */
+  /** Nothing but copies of a final answer can come, and nobody is told of them. */
   onSpent(shell: ClientShell): void;
   onFault(error: unknown): void;
 }
@@ -113,7 +114,19 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
   receive(response: SipResponse, flow: Flow): void {
     this.#lastFlow = flow;
     this.#runner.feed({ kind: "response", response });
-    if (this.#handlers === silent) this.#settle();
+    this.#settle();
+  }
+
+  /** The layer takes copies in from now on. */
+  retire(): void {
+    this.#runner.drop();
+    const handlers = this.#handlers;
+    this.#handlers = silent;
+    try {
+      handlers.onEnd?.();
+    } catch (error) {
+      this.#layer.onFault(error);
+    }
   }
 
   /** Stops without a word to anybody. */
@@ -156,8 +169,12 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
   }
 
   #settle(): void {
-    // RFC 6026 8.4: an accepted INVITE takes in copies of its 2xx and does nothing else.
-    if (this.state === "accepted") this.#layer.onSpent(this);
+    const { state } = this;
+    if (this.request.method !== "INVITE") {
+      // RFC 3261 17.1.2.2: Completed takes in copies of the answer until Timer K, and nothing else.
+      if (state === "completed") this.#layer.onSpent(this);
+      // RFC 6026 8.4: without an owner to hear of them, Accepted takes in copies of the 2xx and does nothing else.
+    } else if (state === "accepted" && this.#handlers === silent) this.#layer.onSpent(this);
   }
 
   #tell(event: Up<OwnTimer>): void {

@@ -117,7 +117,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     const key = responseKey(response);
     const found = key === undefined ? undefined : clients.get(key);
     if (found === undefined) {
-      const copy = key !== undefined && spentClients.get(key) !== undefined;
+      const copy = key !== undefined && (spentClients.get(key) ?? spentInvites.get(key)) !== undefined;
       return copy ? undefined : options.onStrayResponse?.(response, flow);
     }
     const via = topVia(response);
@@ -131,7 +131,8 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   };
 
   const spentServers = createSpent<SpentServer>(clock, 64 * timers.T1, maxSpent);
-  const spentClients = createSpent<true>(clock, 64 * timers.T1, maxSpent);
+  const spentClients = createSpent<true>(clock, timers.T4, maxSpent);
+  const spentInvites = createSpent<true>(clock, 64 * timers.T1, maxSpent);
 
   const serverLayer: ServerLayer = {
     clock,
@@ -226,8 +227,8 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     onSpent: (shell) => {
       if (clients.get(shell.id) !== shell) return;
       clients.delete(shell.id);
-      shell.drop();
-      spentClients.put(shell.id, true, 0);
+      (shell.request.method === "INVITE" ? spentInvites : spentClients).put(shell.id, true, 0);
+      shell.retire();
     },
     onFault,
   };
@@ -243,7 +244,8 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     let refused: Error | undefined;
     if (closed) refused = sipErrors("SALLY_SIP_CLOSED");
     else if (clients.size >= limits.maxClient) refused = sipErrors("SALLY_SIP_LIMIT", `${clients.size} transactions.`);
-    else if (clients.has(key)) refused = sipErrors("SALLY_SIP_LIMIT", "The branch is in use.");
+    else if (clients.has(key) || spentClients.get(key) === true || spentInvites.get(key) === true)
+      refused = sipErrors("SALLY_SIP_LIMIT", "The branch is in use.");
     const shell = new ClientShell(clientLayer, { request, id: key, to, handlers, refused });
     if (refused === undefined) clients.set(key, shell);
     shell.begin();
@@ -265,7 +267,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       await transport.send(withVia(ack, to, { branch: ackBranch(ack, ackSeed), ...given }).request, to);
     },
     get counts() {
-      return { client: clients.size + spentClients.size, server: servers.size + spentServers.size };
+      return { client: clients.size + spentClients.size + spentInvites.size, server: servers.size + spentServers.size };
     },
     close: () => {
       closed = true;
@@ -274,6 +276,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       clients.clear();
       servers.clear();
       spentClients.clear();
+      spentInvites.clear();
       spentServers.clear();
     },
   };
