@@ -77,7 +77,8 @@ export const addSomewhere = async (
   );
   if (choice.kind === "none") throw nobody(choice, realms);
   const until = clock.now() + times.budgetMs;
-  let refused: unknown = iqErrors("SALLY_IQ_NO_GATEWAY");
+  // An error costs its stack: none is made before there is one to tell of.
+  let refused: unknown;
   for (const [at, id] of choice.ids.entries()) {
     const link = all.find(({ entry }) => entry.id === id);
     const left = until - clock.now();
@@ -96,5 +97,5 @@ export const addSomewhere = async (
       refused = error;
     }
   }
-  throw refused;
+  throw refused ?? iqErrors("SALLY_IQ_NO_GATEWAY");
 };
