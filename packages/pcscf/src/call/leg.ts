@@ -2,7 +2,7 @@
 // Owns the leg's lifetime: when it is finished nothing of it is left (invariant 10). Decides nothing itself.
 import type { Timer } from "@sallyport/kit";
 import type { IqContext, IqNotification } from "@sallyport/iq";
-import { summarise, type Evidence, type Side } from "@sallyport/media-security";
+import type { Side } from "@sallyport/media-security";
 import {
   appendHeader,
   createResponse,
@@ -15,10 +15,7 @@ import {
   type SipTarget,
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
-import type { GatewayPort } from "../iq/gateway-port.ts";
-import { noteQuirk } from "../quirks.ts";
 import type { Binding } from "../registration/binding.ts";
-import { afterShown, shownBy } from "../registration/learned.ts";
 import { answerTowards } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
@@ -26,50 +23,16 @@ import { sendRequest } from "../routing/sending.ts";
 import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
 import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
 import { otherSide } from "./dialog.ts";
+import { noteEvidence } from "./evidence.ts";
 import type { CallSurroundings } from "../state/call-record.ts";
-import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import { createGatewayWork, type GatewayWork } from "./gateway-work.ts";
 import { createKeeping, type Keeping } from "./keeping.ts";
+import type { Leg, LegOptions } from "./leg-port.ts";
 import { passOn } from "./pass-on.ts";
 import { openCall, resumeCall, step, type CallFacts } from "./step.ts";
 import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
-import { removedIn, removedKinds, type CallView } from "./view.ts";
+import { viewOf, type CallView } from "./view.ts";
 import type { CallEnvironment } from "./work.ts";
-
-export interface Leg {
-  readonly id: string;
-  readonly bindingId: string;
-  readonly ended: boolean;
-  readonly context: IqContext | undefined;
-  /** A restart will take it up where it is now. */
-  readonly kept: boolean;
-  /** Whether the leg's own UE speaks on this flow. */
-  isUe(flow: Flow): boolean;
-  /** A request that belongs to this leg; `arrived` is `transaction.request` with our Route entries off and hops counted. */
-  request(transaction: ServerTransaction, from: Side, arrived: SipRequest): void;
-  feed(input: CallInput): void;
-  notify(notification: IqNotification): void;
-  /** A gateway has registered (again). */
-  gatewayBack(gateway: string): void;
-  /** Lets go of the leg without ending the call: a successor takes it up. */
-  abandon(): void;
-  view(): CallView;
-  /** Resolves when the gateway has everything back. */
-  settled(): Promise<void>;
-}
-
-export interface LegOptions {
-  readonly ctx: EdgeContext;
-  readonly gateway: GatewayPort;
-  readonly facts: CallFacts;
-  readonly binding: Binding;
-  /** Where the call is written down; undefined when calls end with this process. */
-  readonly keep: KeptCalls | undefined;
-  /** The call an earlier run left. */
-  readonly restored?: LoadedCall;
-  readonly env: CallEnvironment;
-  readonly onFinished: (leg: Leg, view: CallView) => void;
-}
 
 /** RFC 4028 10: a refresh that was on its way while this edge was down has this long to come again, 64*T1. */
 const refreshAgainMs = 32_000;
@@ -205,26 +168,13 @@ class CallLeg implements Leg {
   }
 
   view(): CallView {
-    const state = this.#state;
-    const { security, reason, streams } = summarise(state.negotiation);
-    const { context } = this.#media;
-    return {
-      id: this.#facts.id,
-      callId: this.#facts.callId,
-      direction: this.#facts.direction,
+    return viewOf(this.#state, {
       aor: this.#binding.aor,
-      phase: state.phase === "ending" ? "ended" : state.phase,
       startedAt: this.#startedAt,
-      ...(this.#answeredAt === undefined ? {} : { answeredAt: this.#answeredAt }),
-      ...(this.#endedAt === undefined ? {} : { endedAt: this.#endedAt }),
-      ...(state.ended === undefined ? {} : { ended: state.ended }),
-      security,
-      reason,
-      streams,
-      evidence: state.evidence,
-      removed: removedIn(state.evidence),
-      ...(context === undefined ? {} : { gateway: { gateway: context.gateway, context: context.context } }),
-    };
+      answeredAt: this.#answeredAt,
+      endedAt: this.#endedAt,
+      context: this.#media.context,
+    });
   }
 
   settled(): Promise<void> {
@@ -352,29 +302,6 @@ class CallLeg implements Leg {
     server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
   }
 
-  /** What the UE's offer shows of it is kept with its registration. */
-  #learn(evidence: readonly Evidence[]): void {
-    if (this.#binding.mode !== "sdes-phone") return;
-    const { bindings, log } = this.#ctx;
-    const binding = bindings.byId(this.#current().id);
-    const after = binding === undefined ? undefined : afterShown(binding, shownBy(evidence));
-    if (after === undefined || after === binding) return;
-    log.info("phone learned", { aor: after.aor, offersSdes: after.offersSdes === true });
-    bindings.put(after).catch((error: unknown) => log.warn("store failed", { error: String(error) }));
-  }
-
-  #countEvidence({ evidence }: CallEffect & { readonly kind: "evidence" }): void {
-    this.#learn(evidence);
-    for (const { changed, origin, quirk, quirkMode = "tolerant" } of evidence) {
-      if (quirk !== undefined) noteQuirk(this.#ctx, { quirk, mode: quirkMode }, { call: this.#facts.id });
-      for (const change of changed) {
-        for (const kind of removedKinds(change)) {
-          this.#ctx.counters.count("indications_removed_total", { kind, from: origin });
-        }
-      }
-    }
-  }
-
   #arm(timer: CallTimer, ms: number): void {
     this.#timers.get(timer)?.cancel();
     this.#timers.set(
@@ -412,7 +339,7 @@ class CallLeg implements Leg {
         for (const key of effect.keys) key.release();
         return undefined;
       case "evidence":
-        return this.#countEvidence(effect);
+        return noteEvidence(this.#ctx, { call: this.#facts.id, binding: this.#current() }, effect.evidence);
       case "arm":
         return this.#arm(effect.timer, effect.ms);
       case "disarm":

@@ -1,7 +1,7 @@
 // What people and programs may see of a call leg. Never a key: fingerprints at most.
 import type { IqContext } from "@sallyport/iq";
-import type { Evidence, NegotiationSummary, ReasonCode } from "@sallyport/media-security";
-import type { EndReason } from "./types.ts";
+import { summarise, type Evidence, type NegotiationSummary, type ReasonCode } from "@sallyport/media-security";
+import type { CallState, EndReason } from "./types.ts";
 
 export interface CallView {
   /** Names this crossing of the edge; a Call-ID may cross twice. */
@@ -38,9 +38,41 @@ export const removedKinds = (change: string): readonly RemovedKind[] => {
 };
 
 /** The entries of evidence that tell of something taken out. */
-export const removedIn = (evidence: readonly Evidence[]): readonly string[] => {
+const removedIn = (evidence: readonly Evidence[]): readonly string[] => {
   const removed: string[] = [];
   for (const { changed } of evidence)
     for (const change of changed) if (removedKinds(change).length > 0) removed.push(change);
   return removed;
+};
+
+/** A leg as it is now. Times are ms since the epoch. */
+export const viewOf = (
+  state: CallState,
+  about: {
+    readonly aor: string;
+    readonly startedAt: number;
+    readonly answeredAt: number | undefined;
+    readonly endedAt: number | undefined;
+    readonly context: IqContext | undefined;
+  },
+): CallView => {
+  const { security, reason, streams } = summarise(state.negotiation);
+  const { aor, startedAt, answeredAt, endedAt, context } = about;
+  return {
+    id: state.id,
+    callId: state.callId,
+    direction: state.direction,
+    aor,
+    phase: state.phase === "ending" ? "ended" : state.phase,
+    startedAt,
+    ...(answeredAt === undefined ? {} : { answeredAt }),
+    ...(endedAt === undefined ? {} : { endedAt }),
+    ...(state.ended === undefined ? {} : { ended: state.ended }),
+    security,
+    reason,
+    streams,
+    evidence: state.evidence,
+    removed: removedIn(state.evidence),
+    ...(context === undefined ? {} : { gateway: { gateway: context.gateway, context: context.context } }),
+  };
 };
