@@ -10,12 +10,23 @@
 
 namespace sallyport {
 
+/** Whether an address is in a network; of two families IPv4 counts as IPv4-mapped IPv6 (RFC 4291 2.5.5.2), as in node:net. */
 inline bool inPrefix(Address const& network, unsigned prefix, Address const& host) noexcept {
-  if (network.family != host.family) return false;
+  static constexpr uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  uint8_t const* octets = host.octets;
+  uint8_t widened[16];
+  if (network.family == 6 && host.family == 4) {
+    std::memcpy(widened, mapped, 12);
+    std::memcpy(widened + 12, host.octets, 4);
+    octets = widened;
+  } else if (network.family == 4 && host.family == 6) {
+    if (std::memcmp(octets, mapped, 12) != 0) return false;
+    octets += 12;
+  }
   unsigned const whole = prefix / 8;
-  if (std::memcmp(network.octets, host.octets, whole) != 0) return false;
+  if (std::memcmp(network.octets, octets, whole) != 0) return false;
   unsigned const rest = prefix % 8;
-  return rest == 0 || ((network.octets[whole] ^ host.octets[whole]) >> (8 - rest)) == 0;
+  return rest == 0 || ((network.octets[whole] ^ octets[whole]) >> (8 - rest)) == 0;
 }
 
 inline bool allows(SourceFilter const& filter, bool rtcp, Address const& from) noexcept {

@@ -182,6 +182,15 @@ void sendKeys() {
   other.leg->close();
   other.ledger.close();
   EXPECT(one.change(same, 0) == Refusal::none);
+  // Once something was sent under it, no other leg may have it, even when this one is closed.
+  TestLeg core(plane, 3);
+  EXPECT(core.change(open(Protection::clear, SuiteId::aesCm128Sha1_80, 20), 0) == Refusal::none);
+  Leg::join(*one.leg, *core.leg);
+  EXPECT(!pass(*core.leg, Flow::rtp, rtp(1, 1), ipv4(20, 5000), 1).empty());
+  one.leg->close();
+  one.ledger.close();
+  TestLeg late(plane, 4);
+  EXPECT(late.change(same, 2) == Refusal::closedLeg);
 }
 
 void noMemory() {

@@ -140,6 +140,29 @@ void neverTwice() {
   }
 }
 
+/** A source that starts again is carried forward eight times in ten seconds, and again when they are over. */
+void eightJumps() {
+  Call call;
+  uint64_t now = 2;
+  auto const restart = [&](unsigned times) {
+    for (unsigned at = 0; at < times; at++) {
+      // Far ahead, then back: the first packet below the window is dropped, the very next one shows the restart.
+      pass(*call.core.leg, Flow::rtp, rtp(1, static_cast<uint16_t>(20000 + 1000 * at)), ipv4(2, 5000), now);
+      for (uint16_t sequence = 5; sequence < 8; sequence++) {
+        pass(*call.core.leg, Flow::rtp, rtp(1, sequence), ipv4(2, 5000), now);
+      }
+    }
+  };
+  restart(40);
+  EXPECT(call.access.counters.carriedForward.get() == 8);
+  now += 9'999'999'999;
+  restart(40);
+  EXPECT(call.access.counters.carriedForward.get() == 8);
+  now += 1;
+  restart(40);
+  EXPECT(call.access.counters.carriedForward.get() == 16);
+}
+
 void untouched() {
   Plane plane;
   TestLeg one(plane, 1);
@@ -217,6 +240,7 @@ std::vector<Case> legCases() {
       {"RFC 3711 3.3, 3.4: RTP and RTCP of every suite pass both ways, once", bothWays},
       {"no allocation for a packet of an SSRC that is known, whatever becomes of it", allocates},
       {"invariant 4, RFC 3711 9.1: no index is used twice under one key", neverTwice},
+      {"invariant 4: a restarted source is carried forward at most eight times in ten seconds", eightJumps},
       {"invariant 9: transparent legs pass every octet", untouched},
       {"at most 64 SSRCs a leg and direction, and only by packets that verify", sixtyFour},
       {"RFC 3711 9.2: a key tells at 7/8 of its lifetime, and ends with it", expiry},

@@ -14,7 +14,12 @@ void prefixes() {
   EXPECT(inPrefix(network, 32, ipv4(0b10100000, 9)) && !inPrefix(network, 32, ipv4(0b10100001, 9)));
   Address six;
   six.family = 6;
-  EXPECT(!inPrefix(six, 0, ipv4(1, 1)) && inPrefix(six, 128, six));
+  EXPECT(inPrefix(six, 0, ipv4(1, 1)) && !inPrefix(six, 90, ipv4(1, 1)) && inPrefix(six, 128, six));
+  // RFC 4291 2.5.5.2: an IPv4 address is the IPv6 address mapped from it, and nothing else.
+  EXPECT(!inPrefix(network, 0, six));
+  six.octets[10] = six.octets[11] = 0xff;
+  std::memcpy(six.octets + 12, network.octets, 4);
+  EXPECT(inPrefix(six, 128, network) && inPrefix(network, 32, six) && !inPrefix(six, 128, ipv4(1, 1)));
 }
 
 void buckets() {
