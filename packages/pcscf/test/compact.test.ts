@@ -43,7 +43,12 @@ describe("TS 24.229 5.2.2: a binding held compactly", () => {
     expect(alice.policy).toBe(bob.policy);
     expect(alice.indications).toBe(bob.indications);
     expect(alice.serviceRoute).toBe(bob.serviceRoute);
-    const other = compact({ ...binding("dave"), serviceRoute: ["<sip:other.example.test;lr>"] });
+    const strict = { ...binding("dave").policy, e2ae: "required" } as const;
+    const unable = { ...binding("dave").indications, ueE2ae: false };
+    const dave: Binding = { ...binding("dave"), policy: strict, indications: unable };
+    const other = compact({ ...dave, serviceRoute: ["<sip:other.example.test;lr>"] });
+    expect([other.policy, other.indications]).toEqual([strict, unable]);
+    expect([alice.policy.e2ae, alice.indications.ueE2ae]).toEqual(["offered", true]);
     expect(other.serviceRoute).toEqual(["<sip:other.example.test;lr>"]);
     expect(alice.serviceRoute).toEqual(["<sip:scscf.example.test;lr>"]);
   });
