@@ -56,15 +56,7 @@ const compile = () => {
 };
 
 // A machine without a compiler is no failure: the portable engine moves the same packets, fewer of them.
-const buildMediaEngine = async () => {
-  const { buildNative, NotBuilt } = await import("../packages/media-plane/native/build.mjs");
-  try {
-    return await buildNative();
-  } catch (error) {
-    if (!(error instanceof NotBuilt)) throw error;
-    return `not built, the portable engine serves: ${error.message}`;
-  }
-};
+const buildMediaEngine = async () => (await import("../packages/media-plane/native/build.mjs")).buildOrSay();
 
 const makeCertificates = async () => {
   const { makeLabCertificates, makeSealingKey } = await import("./certificates.mjs");

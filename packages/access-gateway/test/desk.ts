@@ -39,7 +39,7 @@ export const watching = (more: Partial<WatchOrder>): WatchOrder => ({
   ...more,
 });
 
-export const text = (lines: string): SessionText => {
+const text = (lines: string): SessionText => {
   const read = readSessionText(lines);
   if (!read.ok) throw new Error(read.error.text);
   return read.value;

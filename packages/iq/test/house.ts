@@ -18,7 +18,7 @@ import type { RecordingHandler } from "./handler.ts";
 import { recordingHandler } from "./handler.ts";
 import { must } from "./plans.ts";
 
-export interface HouseEdge {
+interface HouseEdge {
   readonly controller: IqController;
   readonly reports: GatewayStatus[];
   readonly notifications: IqNotification[];
@@ -27,7 +27,7 @@ export interface HouseEdge {
 }
 
 /** The path between a gateway and its edge, to be cut as by a killed process, or stopped as by one that hangs. */
-export interface Cable {
+interface Cable {
   readonly port: number;
   /** Both ends see their connection gone; nobody gets through until mended. */
   cut(): void;
@@ -82,7 +82,7 @@ const layCable = async (to: number): Promise<Cable> => {
   };
 };
 
-export interface HouseGateway {
+interface HouseGateway {
   readonly cable: Cable;
   readonly iq: IqGateway;
   readonly handler: RecordingHandler;

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { start } from "./process.mjs";
 
 const address = "127.0.0.1";
+const mediaAddress = "127.0.0.3";
 
 const version = (command, args) => {
   const done = spawnSync(command, args, { encoding: "utf8" });
@@ -42,10 +43,11 @@ export const startPeers = async (folder, protocol, farEndPort) => {
       "--log-stderr",
       "--log-level=5",
       "--table=-1",
-      `--interface=${address}`,
+      // An address of its own, as our gateway has: ports of ended calls are kept back for a while.
+      `--interface=${mediaAddress}`,
       `--listen-ng=${address}:${controlPort}`,
-      "--port-min=50000",
-      "--port-max=60999",
+      "--port-min=2000",
+      "--port-max=64999",
       `--pidfile=${folder}/rtpengine.pid`,
     ],
     {},

@@ -59,8 +59,12 @@ const costOf = async (processes, work) => {
   return { ...result, cpu };
 };
 
-const medians = (runs) =>
-  Object.fromEntries(Object.keys(runs[0].cpu).map((name) => [name, median(runs.map(({ cpu }) => cpu[name]))]));
+/** Of the rounds in which every call succeeded: what a failed call costs is another matter. */
+const medians = (what, runs) => {
+  const whole = runs.filter(({ failed }) => failed === 0);
+  if (whole.length === 0) throw new Error(`${what}: calls failed in every round: ${JSON.stringify(runs)}`);
+  return Object.fromEntries(Object.keys(whole[0].cpu).map((name) => [name, median(whole.map(({ cpu }) => cpu[name]))]));
+};
 
 const paced = (rate) => ({ do: "calls", rate, total: Math.max(1, Math.round(rate * number("seconds"))) });
 
@@ -96,9 +100,9 @@ const callsOver = async (protocol, peers) => {
       theirs.push(await costOf([rivals.kamailio, rivals.rtpengine], () => rivalLoad.ask(paced(rate))));
       say(`${protocol} round ${round + 1}, yardstick: ${JSON.stringify(theirs.at(-1))}`);
     }
-    if (own.length > 0) out.calls = { rate, rounds: own.length, cpu: medians(own), runs: own };
+    if (own.length > 0) out.calls = { rate, rounds: own.length, cpu: medians(protocol, own), runs: own };
     if (theirs.length > 0) {
-      const cpu = medians(theirs);
+      const cpu = medians(`${protocol}, yardstick`, theirs);
       const ratio = (out.calls.cpu.edge + out.calls.cpu.gateway) / (cpu.kamailio + cpu.rtpengine);
       out.yardstick = { cpu, ratio, runs: theirs };
     }

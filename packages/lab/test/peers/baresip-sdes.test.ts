@@ -192,7 +192,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       },
     );
 
-    it("TS 33.328 6.2.1.1 (offer): a call of plain RTP is offered to it as SAVP, with a key of the gateway's and no indication", async () => {
+    it("SDES phone mode: a call of plain RTP is offered to it as SAVP, with a key of the gateway's and no indication", async () => {
       const call = await carol.ue.dial(`sip:dave@${domain}`);
       await dave.happened("CALL_INCOMING");
       await dave.command("accept");
@@ -223,7 +223,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       expect(await dave.hasHeard(middle("bob").samples)).toBe(true);
     });
 
-    it("TS 33.328 6.2.1.1 (terminate): it has offered SRTP itself, so a call of plain RTP is offered to it as SAVP", async () => {
+    it("SDES phone mode: it has offered SRTP itself, so a call of plain RTP is offered to it as SAVP", async () => {
       const call = await bob.ue.dial(`sip:erin@${domain}`);
       await erin.happened("CALL_INCOMING");
       await erin.command("accept");

@@ -12,7 +12,7 @@ import {
   type Transactions,
 } from "@sallyport/sip";
 
-export interface CallHandler {
+interface CallHandler {
   onRequest(server: ServerTransaction): void;
   onAck(ack: SipRequest): void;
 }

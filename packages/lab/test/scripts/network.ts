@@ -2,7 +2,7 @@
 import type { Clock, Datagram, Endpoint, OpenDatagram } from "@sallyport/kit";
 
 /** 0 to below 1, the same for the same seed (mulberry32). */
-export const dice = (seed: number): (() => number) => {
+const dice = (seed: number): (() => number) => {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -28,7 +28,8 @@ const running = new Set<ChildProcess>();
 export const sallyport = (args: readonly string[], cwd: string, shell?: string): Run => {
   if (!existsSync(built)) throw new Error(`${built} is not there: run \`npm run build\` first (\`npm test\` does).`);
   const whole = [process.execPath, command, ...args];
-  const [program = "", ...rest] = shell === undefined ? whole : ["/bin/sh", "-c", `${shell}; exec "$@"`, "sh", ...whole];
+  const [program = "", ...rest] =
+    shell === undefined ? whole : ["/bin/sh", "-c", `${shell}; exec "$@"`, "sh", ...whole];
   const child = spawn(program, rest, { cwd, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   let [stdout, stderr] = ["", ""];

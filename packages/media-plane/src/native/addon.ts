@@ -10,7 +10,7 @@ export interface NativeDoor {
 }
 
 /** What `create` gives: the door and two blocks of memory it shares, or why it cannot start. */
-export type NativeStart =
+type NativeStart =
   | { readonly why: string }
   | {
       readonly why?: undefined;

@@ -19,7 +19,7 @@ type ReOffer = NegotiationEvent & { readonly kind: "re-offer" };
 const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
 /** A description kept for later, as small as it can be: its text, which no JSON and no inspection shows. */
-export const packed = (document: SdpDocument): HeldDocument => {
+const packed = (document: SdpDocument): HeldDocument => {
   const text = writeSdp(document).toString("latin1");
   return {
     document: () => {

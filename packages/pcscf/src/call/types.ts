@@ -21,7 +21,7 @@ export interface Party {
 }
 
 /** RFC 4028: the session of a dialog, and who refreshes it. */
-export interface SessionTimer {
+interface SessionTimer {
   readonly seconds: number;
   readonly refresher: Side;
 }
