@@ -16,7 +16,8 @@ export const haveDecoder = (spawnSync("escript", [decoder], { input: "", encodin
   "ready",
 );
 
-const byText = (one: unknown, other: unknown): number => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1);
+const textOf = (value: unknown): string => JSON.stringify(value).toLowerCase();
+const byText = (one: unknown, other: unknown): number => (textOf(one) < textOf(other) ? -1 : 1);
 
 /** The peer does not write the obsolete Modem descriptor. */
 const isModem = (value: unknown): boolean =>
