@@ -1,7 +1,7 @@
 // Why a call is, or is not, protected: one verdict in words and the chain of decisions behind it. Decides nothing anew.
 import { meaningOf } from "./reasons.ts";
 import type { Explanation } from "./schema.ts";
-import { callRow, decisionsOf, removalsOf, streamsOf, type CallView } from "./views.ts";
+import { callRow, decisionsOf, mediaOf, removalsOf, streamsOf, type CallView } from "./views.ts";
 
 /** Lines that carry nothing do not make a call unprotected. */
 const idle = new Set(["rejected-by-peer", "duplicate-line"]);
@@ -60,6 +60,7 @@ export const explain = (view: CallView): Explanation => {
     verdict: verdictOf(view, live),
     ...(advice === undefined || !negotiated ? {} : { advice }),
     streams: [...streamsOf(view)],
+    media: [...mediaOf(view)],
     decisions: [...decisionsOf(view)],
     removed: [...removalsOf(view)],
   };

@@ -29,6 +29,7 @@ export type {
   Explanation,
   Explanations,
   GatewayAnswer,
+  MediaAnswer,
   Gateways,
   OneGateway,
   RegistrationAnswer,

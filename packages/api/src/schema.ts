@@ -93,6 +93,25 @@ const streamSchema = z.object({
   towardsUe: z.string().optional().describe("Fingerprint of the key towards the UE."),
 });
 
+const mediaSchema = z.object({
+  gateway: z.string(),
+  context: count("Context at the gateway."),
+  side: z.string().describe("access (towards the UE) or core."),
+  stream: z.int().optional().describe("m-line; absent where the gateway counts all together."),
+  packetsIn: count("RTP packets taken in.").optional(),
+  packetsOut: count("RTP packets sent.").optional(),
+  octetsIn: count("Octets of RTP and RTCP taken in.").optional(),
+  octetsOut: count("Octets of RTP and RTCP sent.").optional(),
+  lost: count("Packets that did not arrive (RFC 3550 6.4.1).").optional(),
+  jitter: count("RTP timestamp units (RFC 3550 6.4.1).").optional(),
+  roundTripMs: count("Of RTCP reports.").optional(),
+  authenticationFailures: count("Tags of SRTP and SRTCP that did not verify.").optional(),
+  replays: count("Packets seen before.").optional(),
+  clearDropped: count("Clear packets that came on a protected leg.").optional(),
+  keyChanges: count("New keys while the leg ran.").optional(),
+  indexReuse: count("Packets refused because their index had been used under the key.").optional(),
+});
+
 const callRow = {
   id: z.string().describe("Names one crossing of the edge."),
   callId: z.string().describe("The Call-ID; a call between two UEs of this edge crosses twice."),
@@ -133,9 +152,15 @@ const evidenceSchema = z.object({
   quirkMode: z.string().optional().describe("strict, tolerant or observe."),
 });
 
+const counted = z
+  .array(mediaSchema)
+  .default([])
+  .describe("What gateways counted, leg by leg; said when they give a context back.");
+
 const callSchema = z.object({
   ...callRow,
   streams: z.array(streamSchema),
+  media: counted,
   removed: z.array(removalSchema),
 });
 
@@ -150,6 +175,7 @@ const explanationSchema = z.object({
   verdict: z.string().describe("One sentence: why this call is, or is not, protected."),
   advice: z.string().optional().describe("What would change it, where something would."),
   streams: z.array(streamSchema),
+  media: counted,
   decisions: z.array(evidenceSchema).describe("In the order in which they were taken."),
   removed: z.array(removalSchema),
 });
@@ -204,4 +230,5 @@ export type Gateways = z.output<typeof gatewaysSchema>;
 export type Counters = z.output<typeof countersSchema>;
 export type ErrorAnswer = z.output<typeof errorSchema>;
 export type Removal = z.output<typeof removalSchema>;
+export type MediaAnswer = z.output<typeof mediaSchema>;
 export type StreamAnswer = z.output<typeof streamSchema>;

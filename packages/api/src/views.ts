@@ -5,6 +5,7 @@ import type {
   CallRow,
   EvidenceAnswer,
   GatewayAnswer,
+  MediaAnswer,
   RegistrationAnswer,
   Removal,
   StreamAnswer,
@@ -19,6 +20,7 @@ export type GatewayView = ReturnType<Edge["gateways"]>[number];
 const maxEvidence = 4096;
 const maxPerRecord = 32;
 const maxStreams = 64;
+const maxMedia = 256;
 const maxIdentities = 64;
 
 const optional = <K extends string, V, W>(key: K, value: V | undefined, map: (value: V) => W): { [P in K]?: W } =>
@@ -96,6 +98,31 @@ const streamAnswer = (view: CallView["streams"][number]): StreamAnswer => ({
 export const streamsOf = (view: CallView): readonly StreamAnswer[] =>
   view.streams.slice(0, maxStreams).map(streamAnswer);
 
+const countNames = [
+  "packetsIn",
+  "packetsOut",
+  "octetsIn",
+  "octetsOut",
+  "lost",
+  "jitter",
+  "roundTripMs",
+  "authenticationFailures",
+  "replays",
+  "clearDropped",
+  "keyChanges",
+  "indexReuse",
+] as const;
+
+const mediaAnswer = (view: CallView["media"][number]): MediaAnswer => ({
+  gateway: name(view.gateway),
+  context: view.context,
+  side: view.side,
+  ...optional("stream", view.stream, same),
+  ...Object.fromEntries(countNames.flatMap((each) => (view[each] === undefined ? [] : [[each, view[each]]]))),
+});
+
+export const mediaOf = (view: CallView): readonly MediaAnswer[] => view.media.slice(0, maxMedia).map(mediaAnswer);
+
 type Evidence = CallView["evidence"][number];
 
 const evidenceAnswer = (record: Evidence): EvidenceAnswer => ({
@@ -131,5 +158,6 @@ export const removalsOf = (view: CallView): readonly Removal[] =>
 export const callAnswer = (view: CallView): CallAnswer => ({
   ...callRow(view),
   streams: [...streamsOf(view)],
+  media: [...mediaOf(view)],
   removed: [...removalsOf(view)],
 });

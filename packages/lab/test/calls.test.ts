@@ -129,6 +129,34 @@ describe("calls", () => {
     });
   });
 
+  it("TS 23.334 5.8: the record of an ended call says what its gateway counted", async () => {
+    let [id, said, heard] = ["", 0, 0];
+    await callOf({}, {}, async (ends) => {
+      await speak(ends, 300);
+      id = ends.calling.id;
+      said = ends.calling.sent.frames().length;
+      heard = ends.called.sent.frames().length;
+    });
+    const record = (side: "access" | "core") =>
+      lab.a.edge
+        .calls()
+        .find(({ callId }) => callId === id)
+        ?.media.find((leg) => leg.side === side);
+    await until("the gateway's answer to Subtract", () => record("core") !== undefined);
+    expect(said).toBeGreaterThan(5);
+    expect(record("access")).toMatchObject({
+      stream: 1,
+      packetsIn: said,
+      packetsOut: heard,
+      lost: 0,
+      authenticationFailures: 0,
+      replays: 0,
+      clearDropped: 0,
+      indexReuse: 0,
+    });
+    expect(record("core")).toMatchObject({ packetsIn: heard, packetsOut: said });
+  });
+
   it("RFC 4733: DTMF passes both ways, as telephone-event under the call's keys", async () => {
     await callOf({}, {}, async (ends, { alice }) => {
       const { calling, called } = ends;

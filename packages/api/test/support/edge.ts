@@ -49,6 +49,17 @@ export const securedCall = (change: Partial<CallView> = {}): CallView => ({
   ],
   removed: ["removed every crypto attribute and the indication", "removed a=3ge2ae"],
   gateway: { gateway: "gw-a", context: 17 },
+  media: [
+    {
+      gateway: "gw-a",
+      context: 17,
+      side: "access",
+      stream: 1,
+      packetsIn: 604,
+      packetsOut: 603,
+      authenticationFailures: 3,
+    },
+  ],
   ...change,
 });
 
@@ -74,6 +85,7 @@ export const plainCall = (change: Partial<CallView> = {}): CallView => ({
     },
   ],
   removed: [],
+  media: [],
   ...change,
 });
 

@@ -1,6 +1,14 @@
 // The screens of `call show` and `call explain`. Pure: an answer and a paper in, lines out.
 import { meaningOf } from "@sallyport/api";
-import type { CallAnswer, CallDetail, EvidenceAnswer, Explanation, Explanations, StreamAnswer } from "@sallyport/api";
+import type {
+  CallAnswer,
+  CallDetail,
+  EvidenceAnswer,
+  Explanation,
+  Explanations,
+  MediaAnswer,
+  StreamAnswer,
+} from "@sallyport/api";
 import { tint, toneOf, type Paper } from "../screen/paper.ts";
 import { clean, hang, plural } from "../screen/text.ts";
 import type { Lines } from "./screens.ts";
@@ -28,6 +36,29 @@ const streamLines = (stream: StreamAnswer, gateway: string | undefined, paper: P
   ];
 };
 
+const counts = ({ side, packetsIn = 0, packetsOut = 0, ...more }: MediaAnswer): string => {
+  const lost = more.lost === undefined ? "" : `, ${more.lost} lost`;
+  const dropped = [
+    [more.authenticationFailures, "bad tags"],
+    [more.replays, "replays"],
+    [more.clearDropped, "in the clear"],
+    [more.indexReuse || undefined, "with an index used before"],
+  ].flatMap(([count, what]) => (count === undefined ? [] : [`${count} ${what}`]));
+  const refused = side === "core" || dropped.length === 0 ? "" : `; dropped: ${dropped.join(", ")}`;
+  return `${packetsIn} packets in, ${packetsOut} out${lost}${refused}`;
+};
+
+/** What the gateway counted is the proof that what was decided was done. */
+const mediaLines = (media: readonly MediaAnswer[], paper: Paper): Lines =>
+  media.flatMap((leg) => {
+    const stream = leg.stream === undefined ? "" : `stream ${leg.stream}, `;
+    return hang(
+      `  ${stream}${leg.side === "access" ? "UE side    " : "core side  "}`,
+      clean(counts(leg)),
+      paper.columns,
+    );
+  });
+
 const callBlock = (call: CallAnswer, now: number, paper: Paper): Lines => {
   const row = (label: string, text: string): Lines => hang(`  ${label.padEnd(10)}`, clean(text), paper.columns);
   const meaning = meaningOf(call.reason);
@@ -38,6 +69,7 @@ const callBlock = (call: CallAnswer, now: number, paper: Paper): Lines => {
     ...(meaning === undefined || call.security === "e2ae" ? [] : row("", meaning.means)),
     ...(call.gateway === undefined ? [] : row("gateway", `${call.gateway.gateway}, context ${call.gateway.context}`)),
     ...call.streams.flatMap((stream) => streamLines(stream, call.gateway?.gateway, paper)),
+    ...mediaLines(call.media, paper),
     ...call.removed.flatMap((entry, index) => row(index === 0 ? "removed" : "", removal(entry))),
     ...(call.ended === undefined ? [] : row("ended", ending(call.ended))),
   ];
@@ -72,6 +104,7 @@ const explanationBlock = (call: Explanation, now: number, paper: Paper): Lines =
   ...(call.ended === undefined ? [] : hang("ended    ", clean(ending(call.ended)), paper.columns)),
   ...(call.streams.length === 0 ? [] : ["", "media"]),
   ...call.streams.flatMap((stream) => streamLines(stream, call.gateway?.gateway, paper)),
+  ...mediaLines(call.media, paper),
   "",
   call.decisions.length === 0 ? "no decisions: no SDP was seen" : plural(call.decisions.length, "decision"),
   ...call.decisions.flatMap((record, index) => decisionLines(record, index, paper)),

@@ -74,6 +74,22 @@ const secured: CallView = {
   ],
   removed: [],
   gateway: { gateway: "gw-a", context: 17 },
+  media: [
+    {
+      gateway: "gw-a",
+      context: 17,
+      side: "access",
+      stream: 1,
+      packetsIn: 604,
+      packetsOut: 603,
+      lost: 2,
+      authenticationFailures: 3,
+      replays: 0,
+      clearDropped: 1,
+      indexReuse: 0,
+    },
+    { gateway: "gw-a", context: 17, side: "core", stream: 1, packetsIn: 603, packetsOut: 604 },
+  ],
 };
 
 const plain: CallView = {
@@ -101,6 +117,7 @@ const plain: CallView = {
     },
   ],
   removed: [],
+  media: [],
 };
 
 export const sampleEdge: AskedEdge = {

@@ -13,7 +13,7 @@ import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import type { Leg } from "./leg-port.ts";
 import { createLeg } from "./leg.ts";
 import { createLosses } from "./losses.ts";
-import type { CallView } from "./view.ts";
+import { recordOf, type CallView } from "./view.ts";
 import type { CallEnvironment } from "./work.ts";
 
 export interface Calls {
@@ -68,10 +68,14 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     ctx.counters.count("calls_total", { side: view.direction, security: view.security, reason: view.reason });
     const settling = leg.settled();
     unsettled.add(settling);
-    settling.then(
-      () => unsettled.delete(settling),
-      () => unsettled.delete(settling),
-    );
+    void settling.then(() => {
+      unsettled.delete(settling);
+      // What the gateway counted comes with its last answer.
+      const whole = { ...view, media: leg.counted };
+      const at = ended.lastIndexOf(view);
+      if (at !== -1) ended[at] = whole;
+      ctx.log.info("call ended", recordOf(whole));
+    });
   };
 
   const put = (leg: Leg): void => {

@@ -4,9 +4,12 @@ import type { Log } from "@sallyport/kit";
 import type { IqContext, IqContextState } from "@sallyport/iq";
 import type { GatewayPlan } from "@sallyport/media-security";
 import type { GatewayPort, GatewayReply } from "../iq/gateway-port.ts";
+import { mediaCounts, type MediaCounts } from "./media-counts.ts";
 
 export interface GatewayWork {
   readonly context: IqContext | undefined;
+  /** What was counted in the contexts given back so far. */
+  readonly counted: readonly MediaCounts[];
   /** For whoever takes the call up after us. */
   describe(): IqContextState | undefined;
   carryOut(plan: GatewayPlan, done: (reply: GatewayReply) => void): void;
@@ -20,6 +23,9 @@ export interface GatewayWork {
   settled(): Promise<void>;
 }
 
+/** A call that moves between gateways all day keeps what the last ones counted. */
+const mostCounted = 64;
+
 export const createGatewayWork = (options: {
   readonly call: string;
   readonly gateway: GatewayPort;
@@ -31,6 +37,7 @@ export const createGatewayWork = (options: {
   const { call, gateway, emergency, log } = options;
   const underWay = new Set<Promise<void>>();
   let context = options.held;
+  let counted: readonly MediaCounts[] = [];
 
   const track = (work: Promise<void>): void => {
     underWay.add(work);
@@ -42,12 +49,8 @@ export const createGatewayWork = (options: {
 
   const giveBack = async (held: IqContext): Promise<void> => {
     const statistics = await gateway.release(held);
-    log.info("gateway released", {
-      call,
-      gateway: held.gateway,
-      context: held.context,
-      answered: statistics !== undefined,
-    });
+    if (statistics !== undefined) counted = [...counted, ...mediaCounts(held, statistics)].slice(-mostCounted);
+    else log.info("gateway did not take its context back", { call, gateway: held.gateway, context: held.context });
   };
 
   /** The context asked about, lost meanwhile, is not held again; one in whose place another was made goes back. */
@@ -68,6 +71,9 @@ export const createGatewayWork = (options: {
   return {
     get context() {
       return context;
+    },
+    get counted() {
+      return counted;
     },
     describe: () => (context === undefined ? undefined : gateway.describe(context)),
     carryOut: (plan, done) => track(order(plan, done)),

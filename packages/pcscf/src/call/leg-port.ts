@@ -6,6 +6,7 @@ import type { EdgeContext } from "../context.ts";
 import type { GatewayPort } from "../iq/gateway-port.ts";
 import type { Binding } from "../registration/binding.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
+import type { MediaCounts } from "./media-counts.ts";
 import type { CallFacts } from "./step.ts";
 import type { CallInput } from "./types.ts";
 import type { CallView } from "./view.ts";
@@ -29,6 +30,8 @@ export interface Leg {
   /** Lets go of the leg without ending the call: a successor takes it up. */
   abandon(): void;
   view(): CallView;
+  /** What the gateways counted, so far as they have said. */
+  readonly counted: readonly MediaCounts[];
   /** Resolves when the gateway has everything back. */
   settled(): Promise<void>;
 }

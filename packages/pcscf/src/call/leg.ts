@@ -28,6 +28,7 @@ import type { CallSurroundings } from "../state/call-record.ts";
 import { createGatewayWork, type GatewayWork } from "./gateway-work.ts";
 import { createKeeping, type Keeping } from "./keeping.ts";
 import type { Leg, LegOptions } from "./leg-port.ts";
+import type { MediaCounts } from "./media-counts.ts";
 import { passOn } from "./pass-on.ts";
 import { openCall, resumeCall, step, type CallFacts } from "./step.ts";
 import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
@@ -117,6 +118,10 @@ class CallLeg implements Leg {
     return this.#media.context;
   }
 
+  get counted(): readonly MediaCounts[] {
+    return this.#media.counted;
+  }
+
   isUe(flow: Flow): boolean {
     return isFlowOf(this.#ctx, this.#current(), flow);
   }
@@ -174,6 +179,7 @@ class CallLeg implements Leg {
       answeredAt: this.#answeredAt,
       endedAt: this.#endedAt,
       context: this.#media.context,
+      counted: this.#media.counted,
     });
   }
 

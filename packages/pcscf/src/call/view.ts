@@ -1,6 +1,7 @@
 // What people and programs may see of a call leg. Never a key: fingerprints at most.
 import type { IqContext } from "@sallyport/iq";
 import { summarise, type Evidence, type NegotiationSummary, type ReasonCode } from "@sallyport/media-security";
+import type { MediaCounts } from "./media-counts.ts";
 import type { CallState, EndReason } from "./types.ts";
 
 export interface CallView {
@@ -22,6 +23,8 @@ export interface CallView {
   /** What evidence says was taken out, in its words. */
   readonly removed: readonly string[];
   readonly gateway?: Pick<IqContext, "gateway" | "context">;
+  /** What the gateways counted; said when they give a context back, so empty before the call ends, unless it has moved. */
+  readonly media: readonly MediaCounts[];
 }
 
 type RemovedKind = "crypto" | "3ge2ae" | "other";
@@ -54,10 +57,11 @@ export const viewOf = (
     readonly answeredAt: number | undefined;
     readonly endedAt: number | undefined;
     readonly context: IqContext | undefined;
+    readonly counted: readonly MediaCounts[];
   },
 ): CallView => {
   const { security, reason, streams } = summarise(state.negotiation);
-  const { aor, startedAt, answeredAt, endedAt, context } = about;
+  const { aor, startedAt, answeredAt, endedAt, context, counted } = about;
   return {
     id: state.id,
     callId: state.callId,
@@ -74,5 +78,19 @@ export const viewOf = (
     evidence: state.evidence,
     removed: removedIn(state.evidence),
     ...(context === undefined ? {} : { gateway: { gateway: context.gateway, context: context.context } }),
+    media: counted,
   };
 };
+
+/** A call that has ended, as one line of the log. */
+export const recordOf = (view: CallView): Readonly<Record<string, unknown>> => ({
+  call: view.id,
+  callId: view.callId,
+  aor: view.aor,
+  direction: view.direction,
+  security: view.security,
+  reason: view.reason,
+  ended: view.ended?.reason,
+  talkedMs: view.answeredAt === undefined ? 0 : (view.endedAt ?? view.answeredAt) - view.answeredAt,
+  media: view.media,
+});

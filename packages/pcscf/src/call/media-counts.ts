@@ -1,0 +1,58 @@
+// What a gateway counted for a call, as the call's record keeps it: the proof of protection. Reads the answer to Subtract, whose
+// items may all be missing in another maker's. TS 23.334 5.8 (statistics), H.248.1 annex E.11 and E.12, docs/iq.md (`xsrtp`).
+import type { IqContext, IqStatistics } from "@sallyport/iq";
+
+/** One leg of one stream, or of all streams where the gateway counts them together. Packets are RTP, octets those of RTP and RTCP. */
+export interface MediaCounts {
+  readonly gateway: string;
+  readonly context: number;
+  readonly side: "access" | "core";
+  readonly stream?: number;
+  readonly packetsIn?: number;
+  readonly packetsOut?: number;
+  readonly octetsIn?: number;
+  readonly octetsOut?: number;
+  readonly lost?: number;
+  /** RFC 3550 6.4.1, in RTP timestamp units. */
+  readonly jitter?: number;
+  /** RFC 3550 6.4.1; left out where no report came back. */
+  readonly roundTripMs?: number;
+  /** SRTP and SRTCP tags that did not verify. */
+  readonly authenticationFailures?: number;
+  readonly replays?: number;
+  /** Clear packets that came on a protected leg. */
+  readonly clearDropped?: number;
+  readonly keyChanges?: number;
+  /** Packets refused because their index had been used under the key. */
+  readonly indexReuse?: number;
+}
+
+const items = {
+  packetsIn: "rtp/pr",
+  packetsOut: "rtp/ps",
+  octetsIn: "nt/or",
+  octetsOut: "nt/os",
+  lost: "xsrtp/lost",
+  jitter: "rtp/jit",
+  roundTripMs: "xsrtp/rtt",
+  authenticationFailures: "xsrtp/af",
+  replays: "xsrtp/rp",
+  clearDropped: "xsrtp/cd",
+  keyChanges: "xsrtp/kc",
+  indexReuse: "xsrtp/ir",
+} as const;
+
+/** A whole number as H.248 writes it; anything else counts nothing. */
+const whole = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+
+export const mediaCounts = ({ gateway, context }: IqContext, statistics: IqStatistics): readonly MediaCounts[] =>
+  statistics.terminations.flatMap(({ side, stream, values }) => {
+    if (side === undefined) return [];
+    const counted: Partial<Record<keyof typeof items, number>> = {};
+    for (const [name, item] of Object.entries(items) as readonly (readonly [keyof typeof items, string])[]) {
+      const value = whole(values[item]);
+      if (value !== undefined && !(name === "roundTripMs" && value === 0)) counted[name] = value;
+    }
+    return [{ gateway, context, side, ...(stream === undefined ? {} : { stream }), ...counted }];
+  });
