@@ -98,6 +98,7 @@ export const createCore = async (config: CoreConfig, deps: CoreDeps): Promise<Co
     log,
     ...(deps.openDatagram === undefined ? {} : { openDatagram: deps.openDatagram }),
     onMessage: (message, flow) => transactions.receive(message, flow),
+    onFlowClosed: (flow) => transactions.flowClosed(flow),
     observe: (event) => deps.observe?.(event),
   });
   const transactions: Transactions = createTransactions({

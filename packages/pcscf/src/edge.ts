@@ -189,6 +189,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
   let overload: Overload | undefined;
   let onStray: (response: SipResponse, flow: Flow) => void = () => undefined;
   let onFlowClosed: EdgeClosing = () => undefined;
+  let answersAnew: (flow: Flow) => boolean = () => false;
   const transport = createSipTransport({
     clock,
     log: log.child({ room: "sip" }),
@@ -199,7 +200,11 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       if (gate?.admits(message, flow) !== false) transactions.receive(message, flow);
     },
     onMalformed: ({ code }) => counters.count("malformed_total", { code }),
-    onFlowClosed: (flow) => onFlowClosed(flow),
+    onFlowClosed: (flow) => {
+      transactions.flowClosed(flow);
+      onFlowClosed(flow);
+    },
+    answersAnew: (flow) => answersAnew(flow),
   });
   const transactions: Transactions = createTransactions({
     transport,
@@ -300,6 +305,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     });
     requests = createRequests(ctx, registrar, calls, watching);
     onFlowClosed = (flow) => calls.flowClosed(flow);
+    // RFC 3261 18.2.2 for the core; a UE is answered on its own connection or not at all (RFC 5626 5.3).
+    answersAnew = (flow) => ctx.points.ofFlow(flow)?.side === "core" && ctx.trust(flow);
     onStray = (response, flow) => {
       const found = legOfStray(ctx, response, flow);
       if (found !== undefined) calls.stray(found.call, found.from, response, flow);

@@ -41,6 +41,7 @@ const inviteClient = (reliable: boolean): Machine<InviteClientState, InviteClien
   inputs: [
     ...statuses.map((status) => [`${status}`, { kind: "response", response: response(status) }] as const),
     ["transport error", { kind: "transport-error", error }],
+    ["connection lost", { kind: "connection-lost", error }],
     ["cancel", { kind: "cancel" }],
   ],
 });
@@ -52,6 +53,7 @@ const client = (reliable: boolean): Machine<ClientState, ClientTimer, ClientInpu
   inputs: [
     ...[100, 200, 404].map((status) => [`${status}`, { kind: "response", response: response(status) }] as const),
     ["transport error", { kind: "transport-error", error }],
+    ["connection lost", { kind: "connection-lost", error }],
   ],
 });
 

@@ -493,6 +493,74 @@ describe("RFC 3261 17 transaction layer", () => {
   });
 });
 
+describe("RFC 3261 18.4: a connection closes under requests it has taken", () => {
+  /** What was sent has been told as sent; then the connection is gone, and everybody concerned has heard. */
+  const lose = async (pair: ReturnType<typeof createPair>, address = "192.0.2.2"): Promise<void> => {
+    await new Promise(setImmediate);
+    pair.alice.flowClosed(pair.flow(address));
+    await new Promise(setImmediate);
+  };
+
+  it.each(["INVITE", "OPTIONS"])(
+    "RFC 3261 17.1.4: %s that nobody has answered fails at once, and leaves no timer",
+    async (method) => {
+      const pair = createPair(() => "lose", "tcp");
+      const call = pair.send(request(method));
+      await lose(pair);
+      expect(call.events).toEqual([expect.stringContaining("192.0.2.2:5060")]);
+      expect([call.transaction.state, pair.clock.waiting, pair.alice.counts.client]).toEqual(["terminated", 0, 0]);
+      // Nobody is told twice.
+      await lose(pair);
+      pair.clock.advance(200_000);
+      expect(call.events).toHaveLength(1);
+    },
+  );
+
+  it.each(["INVITE", "OPTIONS"])(
+    "RFC 3261 18.2.2: %s with a provisional answer waits on; the final one comes on a connection of the server's own",
+    async (method) => {
+      const pair = createPair(() => "pass", "tcp");
+      const call = pair.send(request(method));
+      pair.clock.advance(20);
+      reply(pair.got[0], method === "INVITE" ? 180 : 100);
+      pair.clock.advance(20);
+      await lose(pair);
+      expect([call.events, call.responses]).toEqual([[], [method === "INVITE" ? 180 : 100]]);
+      reply(pair.got[0], 486);
+      pair.clock.advance(20);
+      expect([call.events, call.responses.at(-1)]).toEqual([[], 486]);
+    },
+  );
+
+  it("a request on another connection, one over UDP and one that has its answer are none of its business", async () => {
+    const answered = createPair(() => "pass", "tcp");
+    const done = answered.send(request("INVITE"));
+    answered.clock.advance(20);
+    reply(answered.got[0], 200);
+    answered.clock.advance(20);
+    await lose(answered);
+    expect([done.events, done.transaction.state]).toEqual([[], "accepted"]);
+    const other = createPair(() => "lose", "tcp");
+    const call = other.send(request("INVITE"));
+    await lose(other, "192.0.2.3");
+    expect([call.events, call.transaction.state]).toEqual([[], "calling"]);
+    const datagrams = createPair(() => "lose");
+    const over = datagrams.send(request("INVITE"));
+    await lose(datagrams);
+    expect([over.events, over.transaction.state]).toEqual([[], "calling"]);
+  });
+
+  it("a layer that closes in the same moment tells nobody", async () => {
+    const pair = createPair(() => "lose", "tcp");
+    const call = pair.send(request("INVITE"));
+    await new Promise(setImmediate);
+    pair.alice.flowClosed(pair.flow("192.0.2.2"));
+    pair.alice.close();
+    await new Promise(setImmediate);
+    expect(call.events).toEqual([]);
+  });
+});
+
 describe("RFC 3261 17 over a network that loses and doubles", () => {
   const fates = fc.array(fc.constantFrom<Fate>("pass", "pass", "lose", "double"), { minLength: 4, maxLength: 40 });
 

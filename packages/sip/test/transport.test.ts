@@ -42,7 +42,7 @@ const createInbox = <T>() => {
   };
 };
 
-const start = (options: { limits?: Partial<TransportLimits> } = {}) => {
+const start = (options: { limits?: Partial<TransportLimits>; answersAnew?: (flow: Flow) => boolean } = {}) => {
   const messages = createInbox<{ message: SipMessage; flow: Flow }>();
   const malformed = createInbox<MalformedInput>();
   const closed = createInbox<Flow>();
@@ -50,6 +50,7 @@ const start = (options: { limits?: Partial<TransportLimits> } = {}) => {
     clock: systemClock,
     log: memoryLog().log,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.answersAnew === undefined ? {} : { answersAnew: options.answersAnew }),
     onMessage: (message, flow) => messages.push({ message, flow }),
     onMalformed: (input) => malformed.push(input),
     onFlowClosed: (flow) => closed.push(flow),
@@ -284,6 +285,24 @@ describe("TCP", () => {
     await expect(a.transport.send(request("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1"), flow)).rejects.toMatchObject({
       code: "SALLY_SIP_FLOW_GONE",
     });
+  });
+
+  it("RFC 5626 5.3: where clients are reached by their own connections alone, no other is opened to answer them", async () => {
+    const a = start({ answersAnew: ({ listener }) => listener !== "a" });
+    const b = start();
+    const { port } = await a.transport.listen(spec("a", "tcp"));
+    const listening = await b.transport.listen(spec("b", "tcp"));
+    const peer = await rawTcp(port);
+    peer.socket.write(text(`SIP/2.0/TCP 127.0.0.1:${listening.port};branch=z9hG4bK1`));
+    const { message, flow } = await a.messages.next();
+    peer.socket.destroy();
+    await a.closed.next();
+    const answer = message.kind === "request" ? createResponse(message, 200) : message;
+    await expect(a.transport.send(answer, flow)).rejects.toMatchObject({ code: "SALLY_SIP_FLOW_GONE" });
+    expect(b.messages.size).toBe(0);
+    // Elsewhere it goes the way of 18.2.2.
+    await a.transport.send(answer, { ...flow, listener: "c" });
+    expect((await b.messages.next()).message).toMatchObject({ kind: "response", status: 200 });
   });
 
   it("RFC 3261 18.3: a stream that can not be cut is answered where possible and closed", async () => {

@@ -76,6 +76,7 @@ export const openSignalling = async (
     ...(deps.observe === undefined ? {} : { observe: (event: WireEvent) => deps.observe?.(event) }),
     onMessage: (message, flow) => transactions.receive(message, flow),
     onFlowClosed: (flow) => {
+      transactions.flowClosed(flow);
       if (!closed && flow.listener === undefined) handlers.onLost();
     },
   });

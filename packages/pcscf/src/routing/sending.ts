@@ -1,5 +1,6 @@
 // Sends a request by the best way there is, and by the next when that one fails: servers of the next hop (RFC 3263 4.3),
 // and TCP in the place of UDP for what is too long for a datagram (RFC 3261 18.1.1). Knows no method but by its length.
+import { SallyportError } from "@sallyport/kit";
 import {
   headerValue,
   isFlow,
@@ -111,8 +112,12 @@ export const sendRequest = (
     },
     onTransportError: (error) => {
       if (at !== index) return;
-      if (ways[index + 1]?.server !== way.server) failed(way);
-      if (!next(index + 1)) handlers.onTransportError(error);
+      // RFC 3261 18.1.1: by another transport where no connection could be made. One that broke may have brought the request:
+      // to that server it is not sent a second time.
+      const broke = error instanceof SallyportError && error.code === "SALLY_SIP_FLOW_GONE";
+      const other = ways.findIndex(({ server }, place) => place > index && (!broke || server !== way.server));
+      if (other < 0 || ways[other]?.server !== way.server) failed(way);
+      if (other < 0 || !next(other)) handlers.onTransportError(error);
     },
     onEnd: () => {
       if (at === index) handlers.onEnd?.();

@@ -79,6 +79,8 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
   #handlers: ClientHandlers;
   #cancelHeaders: Headers = [];
   #lastFlow: Flow | undefined;
+  /** The connection that took the request last. */
+  #sentOn: string | undefined;
 
   constructor(layer: ClientLayer, { id, request, to, handlers, refused }: ClientStart) {
     this.id = id;
@@ -115,6 +117,15 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
     this.#lastFlow = flow;
     this.#runner.feed({ kind: "response", response });
     this.#settle();
+  }
+
+  get sentOn(): string | undefined {
+    return this.#sentOn;
+  }
+
+  /** The connection is gone that took the request. */
+  connectionLost(error: Error): void {
+    this.#runner.feed({ kind: "connection-lost", error });
   }
 
   /** The layer takes copies in from now on. */
@@ -187,6 +198,11 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
 
   #transmit(message: SipRequest): void {
     const sent = this.#refused === undefined ? this.#layer.send(message, this.to) : Promise.reject(this.#refused);
-    sent.catch((error: Error) => this.#runner.feed({ kind: "transport-error", error }));
+    sent.then(
+      (flow) => {
+        if (flow.protocol !== "udp") this.#sentOn = flow.id;
+      },
+      (error: Error) => this.#runner.feed({ kind: "transport-error", error }),
+    );
   }
 }

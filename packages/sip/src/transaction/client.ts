@@ -15,7 +15,9 @@ export interface ClientState {
 export type ClientInput =
   | { readonly kind: "response"; readonly response: SipResponse }
   | { readonly kind: "timer"; readonly timer: ClientTimer }
-  | { readonly kind: "transport-error"; readonly error: Error };
+  | { readonly kind: "transport-error"; readonly error: Error }
+  /** The connection that took the request has closed. */
+  | { readonly kind: "connection-lost"; readonly error: Error };
 
 type Next = Step<ClientState, ClientTimer>;
 
@@ -28,6 +30,8 @@ export const startClient = (setting: MachineSetting): Next => {
 };
 
 const end = (state: ClientState): ClientState => ({ ...state, name: "terminated" });
+
+const lost = (state: ClientState, error: Error): Next => stay(end(state), up({ kind: "transport-error", error }));
 
 /** Trying and Proceeding differ only in how fast they repeat the request. */
 const waiting = (state: ClientState, input: ClientInput): Next => {
@@ -48,6 +52,10 @@ const waiting = (state: ClientState, input: ClientInput): Next => {
       }
       if (input.timer === "F") return stay(end(state), up({ kind: "timeout", timer: "F" }));
       return stay(state);
+    case "connection-lost":
+      // RFC 3261 17.1.4, 18.4: nothing says that the request arrived. After a provisional answer the server knows where to
+      // find us: it opens a connection of its own for the rest (18.2.2), and Timer F bounds the wait.
+      return state.name === "trying" ? lost(state, input.error) : stay(state);
     default:
       return stay(end(state), up(input));
   }

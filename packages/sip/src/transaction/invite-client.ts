@@ -18,6 +18,8 @@ export type InviteClientInput =
   | { readonly kind: "response"; readonly response: SipResponse }
   | { readonly kind: "timer"; readonly timer: InviteClientTimer }
   | { readonly kind: "transport-error"; readonly error: Error }
+  /** The connection that took the INVITE has closed. */
+  | { readonly kind: "connection-lost"; readonly error: Error }
   | { readonly kind: "cancel" };
 
 type Next = Step<InviteClientState, InviteClientTimer>;
@@ -87,6 +89,9 @@ const calling = (state: InviteClientState, input: InviteClientInput): Next => {
       return stay(state);
     case "transport-error":
       return stay(end(state), up(input));
+    case "connection-lost":
+      // RFC 3261 17.1.4, 18.4: nothing says that the INVITE arrived.
+      return stay(end(state), up({ kind: "transport-error", error: input.error }));
     default:
       // "cancel". RFC 3261 9.1: no CANCEL before a provisional response.
       return stay({ ...state, cancel: "wanted" });
@@ -110,7 +115,9 @@ const proceeding = (state: InviteClientState, input: InviteClientInput): Next =>
       if (input.timer === "cancelled") return stay(end(state), up({ kind: "timeout", timer: "cancelled" }));
       return stay(state);
     case "transport-error":
-      // The INVITE arrived, as the provisional response shows; Timer C bounds the wait for the rest.
+    case "connection-lost":
+      // The INVITE arrived, as the provisional response shows. What is left to say comes on a connection of the server's own
+      // (RFC 3261 18.2.2); Timer C bounds the wait for it.
       return stay(state);
     default:
       // "cancel"

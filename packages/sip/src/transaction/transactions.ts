@@ -15,6 +15,7 @@ import {
   writeMessage,
 } from "../message/index.ts";
 import type { Params, SipMessage, SipRequest, SipResponse, ValidationOptions } from "../message/index.ts";
+import { hostPort } from "../transport/flow.ts";
 import type { Flow, SipTarget } from "../transport/flow.ts";
 import type { SipTransport } from "../transport/transport.ts";
 import { ackBranch } from "./ack-branch.ts";
@@ -86,6 +87,11 @@ export interface Transactions {
   /** Sends the ACK of a 2xx, our Via added. Rejects with the transport's errors. */
   sendAck(ack: SipRequest, to: Flow | SipTarget, options?: RequestOptions): Promise<void>;
   readonly counts: { readonly client: number; readonly server: number };
+  /**
+   * A connection is gone. Requests it took and that nobody has answered at all fail as if they had not been sent
+   * (RFC 3261 17.1.4, 18.4); those with a provisional answer wait on, the rest may come on another connection (18.2.2).
+   */
+  flowClosed(flow: Flow): void;
   /** Forgets every transaction, timers included, and calls nobody. */
   close(): void;
 }
@@ -252,6 +258,19 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     return shell;
   };
 
+  const gone = new Map<string, Flow>();
+  /** After what the connection still delivered or failed to write has been told; once for all that closed meanwhile. */
+  const tellOfGone = (): void => {
+    if (closed) return;
+    for (const shell of clients.values()) {
+      const flow = shell.sentOn === undefined ? undefined : gone.get(shell.sentOn);
+      if (flow === undefined) continue;
+      const { protocol, remote } = flow;
+      shell.connectionLost(sipErrors("SALLY_SIP_FLOW_GONE", `${protocol} ${hostPort(remote.address, remote.port)}.`));
+    }
+    gone.clear();
+  };
+
   return {
     receive: (message, flow) => {
       if (closed) return;
@@ -269,8 +288,14 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     get counts() {
       return { client: clients.size + spentClients.size + spentInvites.size, server: servers.size + spentServers.size };
     },
+    flowClosed: (flow) => {
+      if (closed || flow.protocol === "udp") return;
+      if (gone.size === 0) setImmediate(tellOfGone);
+      gone.set(flow.id, flow);
+    },
     close: () => {
       closed = true;
+      gone.clear();
       for (const shell of clients.values()) shell.drop();
       for (const shell of servers.values()) shell.drop();
       clients.clear();

@@ -40,6 +40,11 @@ export interface SipTransportOptions {
   onMalformed?(input: MalformedInput, flow: Flow): void;
   /** A connection is gone, whoever closed it. */
   onFlowClosed?(flow: Flow): void;
+  /**
+   * Whether an answer whose connection is gone may go to where its Via says, over a new one (RFC 3261 18.2.2). Not to
+   * clients that are reached by their own connections alone (RFC 5626 5.3). Default: to everybody.
+   */
+  answersAnew?(flow: Flow): boolean;
   /** Sees every message as it crosses the socket. */
   observe?(event: WireEvent): void;
 }
@@ -174,6 +179,8 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     if (back === undefined && flow.protocol === "udp") return toFlow(flow, octets);
     if (back === undefined) throw sipErrors("SALLY_SIP_NO_ROUTE_BACK", `Answer ${response.status}.`);
     if (flow.protocol !== "udp") {
+      if (options.answersAnew?.(flow) === false)
+        throw sipErrors("SALLY_SIP_FLOW_GONE", hostPort(flow.remote.address, flow.remote.port));
       return toTarget(
         {
           protocol: flow.protocol,
