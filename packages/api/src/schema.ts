@@ -93,11 +93,7 @@ const streamSchema = z.object({
   towardsUe: z.string().optional().describe("Fingerprint of the key towards the UE."),
 });
 
-const mediaSchema = z.object({
-  gateway: z.string(),
-  context: count("Context at the gateway."),
-  side: z.string().describe("access (towards the UE) or core."),
-  stream: z.int().optional().describe("m-line; absent where the gateway counts all together."),
+const mediaCounts = {
   packetsIn: count("RTP packets taken in.").optional(),
   packetsOut: count("RTP packets sent.").optional(),
   octetsIn: count("Octets of RTP and RTCP taken in.").optional(),
@@ -110,7 +106,17 @@ const mediaSchema = z.object({
   clearDropped: count("Clear packets that came on a protected leg.").optional(),
   keyChanges: count("New keys while the leg ran.").optional(),
   indexReuse: count("Packets refused because their index had been used under the key.").optional(),
+};
+
+const mediaSchema = z.object({
+  gateway: z.string(),
+  context: count("Context at the gateway."),
+  side: z.string().describe("access (towards the UE) or core."),
+  stream: z.int().optional().describe("m-line; absent where the gateway counts all together."),
+  ...mediaCounts,
 });
+
+export const mediaCountNames = Object.keys(mediaCounts) as readonly (keyof typeof mediaCounts)[];
 
 const callRow = {
   id: z.string().describe("Names one crossing of the edge."),

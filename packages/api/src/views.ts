@@ -1,5 +1,6 @@
 // From the edge's views to the documented shapes: field by field, so that nothing leaves because somebody added it behind.
 import type { Edge } from "@sallyport/pcscf";
+import { mediaCountNames } from "./schema.ts";
 import type {
   CallAnswer,
   CallRow,
@@ -98,27 +99,12 @@ const streamAnswer = (view: CallView["streams"][number]): StreamAnswer => ({
 export const streamsOf = (view: CallView): readonly StreamAnswer[] =>
   view.streams.slice(0, maxStreams).map(streamAnswer);
 
-const countNames = [
-  "packetsIn",
-  "packetsOut",
-  "octetsIn",
-  "octetsOut",
-  "lost",
-  "jitter",
-  "roundTripMs",
-  "authenticationFailures",
-  "replays",
-  "clearDropped",
-  "keyChanges",
-  "indexReuse",
-] as const;
-
 const mediaAnswer = (view: CallView["media"][number]): MediaAnswer => ({
   gateway: name(view.gateway),
   context: view.context,
   side: view.side,
   ...optional("stream", view.stream, same),
-  ...Object.fromEntries(countNames.flatMap((each) => (view[each] === undefined ? [] : [[each, view[each]]]))),
+  ...Object.fromEntries(mediaCountNames.flatMap((each) => (view[each] === undefined ? [] : [[each, view[each]]]))),
 });
 
 export const mediaOf = (view: CallView): readonly MediaAnswer[] => view.media.slice(0, maxMedia).map(mediaAnswer);
