@@ -3,7 +3,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import type { SessionKeys } from "./derivation.ts";
 import type { Suite } from "./suites.ts";
-import { encryptedFlag, rtcpClearLength, type Transform, type TransformKeys } from "./transform.ts";
+import { encryptedFlag, rtcpClearLength, type Transform, type TransformKeys } from "./transform-port.ts";
 
 interface Half {
   readonly encryption: KeyObject;

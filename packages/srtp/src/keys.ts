@@ -3,7 +3,8 @@
 import type { Secret } from "@sallyport/kit";
 import { srtpErrors } from "./errors.ts";
 import type { Suite } from "./suites.ts";
-import { transformFor, type Transform } from "./transform.ts";
+import { transformFor } from "./transform.ts";
+import type { Transform } from "./transform-port.ts";
 
 export interface SrtpKey {
   /** Master key || master salt, `suite.masterLength` octets. Stays the caller's: it is read once and not kept. */

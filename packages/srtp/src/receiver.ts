@@ -6,7 +6,7 @@ import { rtpHeaderLength } from "./packet.ts";
 import { guessIndex, IndexWindow, type SrtpIndices } from "./replay.ts";
 import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
 import type { Suite } from "./suites.ts";
-import { encryptedFlag, rtcpClearLength } from "./transform.ts";
+import { encryptedFlag, rtcpClearLength } from "./transform-port.ts";
 
 export interface SrtpReceiverOptions {
   readonly suite: Suite;

@@ -1,37 +1,9 @@
-// Owns the port of the two ways a packet is sealed and opened; a transform holds the session keys of one master key.
-// Knows neither replay nor which SSRC is allowed: those are its callers' decisions.
+// Makes the transform of a suite: counter mode with HMAC-SHA1 or Galois counter mode, over keys given or derived.
 import type { Suite } from "./suites.ts";
 import { createCounterMode } from "./counter-mode.ts";
-import { deriveKeys, type SessionKeys } from "./derivation.ts";
+import { deriveKeys } from "./derivation.ts";
 import { createGalois } from "./galois.ts";
-
-/** The E bit in front of the 31-bit SRTCP index (RFC 3711 3.4). */
-export const encryptedFlag = 0x8000_0000;
-
-/** Octets of the fixed part of an RTCP packet that stays in clear (RFC 3711 3.4). */
-export const rtcpClearLength = 8;
-
-export interface Transform {
-  /**
-   * Seals a whole RTP packet whose payload starts at `headerLength`; gives a fresh buffer. It goes out under `sequence`,
-   * whatever stands in the packet: a source that started again is carried forward.
-   */
-  sealRtp(packet: Buffer, headerLength: number, rollover: number, sequence: number): Buffer;
-  /** Opens a packet that is long enough; `undefined` when the tag does not verify. */
-  openRtp(packet: Buffer, headerLength: number, rollover: number): Buffer | undefined;
-  /** `word` is the E bit and the index as they go on the wire. */
-  sealRtcp(packet: Buffer, word: number): Buffer;
-  openRtcp(packet: Buffer, word: number): Buffer | undefined;
-  /** Zeroises what this process can reach of the session keys; the transform must not be used again. */
-  wipe(): void;
-}
-
-export interface TransformKeys {
-  readonly srtp: SessionKeys;
-  readonly srtcp: SessionKeys;
-  /** Empty where no MKI was negotiated. */
-  readonly mki: Buffer;
-}
+import type { Transform, TransformKeys } from "./transform-port.ts";
 
 /** A transform over given session keys. It takes all buffers: a key is zeroised when it is first used (node:crypto has it then), or by `wipe`. */
 export const transformFrom = (suite: Suite, keys: TransformKeys): Transform =>

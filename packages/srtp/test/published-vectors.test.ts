@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { Secret } from "@sallyport/kit";
 import { createSrtpReceiver, createSrtpSender, findSuite, suites } from "../src/index.ts";
 import { deriveSessionKeys } from "../src/derivation.ts";
-import { encryptedFlag, transformFrom } from "../src/transform.ts";
+import { transformFrom } from "../src/transform.ts";
+import { encryptedFlag } from "../src/transform-port.ts";
 import { hex, packetOf, rtcp } from "./support.ts";
 
 const file = new URL("../../../../shared/vectors/srtp-vectors.json", import.meta.url);

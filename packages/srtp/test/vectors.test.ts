@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { Secret } from "@sallyport/kit";
 import { createSrtpReceiver, createSrtpSender, suites, type SuiteName } from "../src/index.ts";
 import { deriveSessionKeys, type SessionKeys } from "../src/derivation.ts";
-import { encryptedFlag, transformFrom, type Transform } from "../src/transform.ts";
+import { transformFrom } from "../src/transform.ts";
+import { encryptedFlag, type Transform } from "../src/transform-port.ts";
 import { hex, packetOf, rtcp, vectors } from "./support.ts";
 
 interface KeyStreams {

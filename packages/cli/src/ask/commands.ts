@@ -12,23 +12,11 @@ import { Argument, InvalidArgumentError, Option, type Command } from "commander"
 import type * as z from "zod";
 import type { Paper } from "../screen/paper.ts";
 import { jsonText } from "../screen/text.ts";
+import { asking, type AskContext, type AskOptions } from "./asking.ts";
 import { callDetail, explanation } from "./call-screens.ts";
-import { apiAddress, askNode, defaultApi } from "./client.ts";
+import { askNode } from "./client.ts";
 import { addGatewayVerbs } from "./gateway-verbs.ts";
 import { callList, gatewayList, registrationDetail, registrationList, statusScreen, type Lines } from "./screens.ts";
-
-export interface AskOptions {
-  readonly api: string;
-  readonly tokenFile?: string;
-  readonly json?: true;
-  readonly limit?: number;
-  readonly offset?: number;
-}
-
-export interface AskContext {
-  readonly out: (text: string) => void;
-  readonly paper: Paper;
-}
 
 const whole =
   (least: number, most: number) =>
@@ -44,17 +32,6 @@ const naming = (name: string, says: string): Argument =>
     if (text.trim() === "") throw new InvalidArgumentError("It is empty; leave it out for the latest.");
     return text;
   });
-
-export const asking = (command: Command): Command =>
-  command
-    .addOption(
-      new Option("--api <url>", "management interface of the node")
-        .env("SALLYPORT_API")
-        .default(defaultApi)
-        .argParser(apiAddress),
-    )
-    .addOption(new Option("--token-file <file>", "file with the node's token").env("SALLYPORT_TOKEN_FILE"))
-    .option("--json", "the answer of the node as it is");
 
 const listing = (command: Command): Command =>
   asking(command)

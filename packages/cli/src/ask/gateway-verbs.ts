@@ -3,8 +3,8 @@ import { gatewayAnswerSchema, gatewaysSchema } from "@sallyport/api";
 import { Argument, InvalidArgumentError, Option, type Command } from "commander";
 import { cliErrors } from "../errors.ts";
 import { jsonText } from "../screen/text.ts";
+import { asking, type AskContext, type AskOptions } from "./asking.ts";
 import { askNode } from "./client.ts";
-import { asking, type AskContext, type AskOptions } from "./commands.ts";
 import { gatewayLine } from "./screens.ts";
 
 interface VerbOptions extends AskOptions {
