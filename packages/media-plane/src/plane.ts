@@ -24,6 +24,7 @@ export type Protection =
   | {
       readonly kind: "srtp";
       readonly suite: SuiteName;
+      /** One, or up to 16 with an MKI each. */
       readonly receive: readonly PlaneKey[];
       readonly send: PlaneKey;
     }
@@ -37,11 +38,13 @@ export type Protection =
  */
 export type LatchRule = "off" | "latch" | "relatch";
 
-/** An IP literal; a port of 0 means that nothing is sent there (RFC 3264 6: a refused stream). */
+/** IP literals; a port of 0 means that nothing is sent there (RFC 3264 6: a refused stream). */
 export interface LegRemote {
   readonly address: string;
   readonly rtpPort: number;
   readonly rtcpPort: number;
+  /** Where RTCP is, when not at `address` (RFC 3605); of no effect with rtcp-mux. */
+  readonly rtcpAddress?: string | undefined;
 }
 
 /** H.248.43 `gm`: packets from elsewhere are dropped before anything else is done with them. */
@@ -71,7 +74,7 @@ export interface LegPlan {
   /** Where to send; nothing is sent before it is given or learned. */
   readonly remote?: LegRemote | undefined;
   readonly latch: LatchRule;
-  /** Milliseconds without an accepted, or without a sent, packet until an `inactive` event; watched where the mode allows it. */
+  /** Milliseconds without an accepted, or without a sent, packet until an `inactive` event; watched where the mode allows it; 0 is not watched. */
   readonly inactivityMs?: number | undefined;
   /** Applied to what arrives, whether or not the leg is protected. */
   readonly sourceFilter?: SourceFilter | undefined;

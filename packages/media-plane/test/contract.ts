@@ -9,6 +9,8 @@ import { lifeContract } from "./contract/life.ts";
 import { passageContract } from "./contract/passage.ts";
 import { protectionContract } from "./contract/protection.ts";
 import { rulesContract } from "./contract/rules.ts";
+import { receivingContract } from "./contract/receiving.ts";
+import { trafficContract } from "./contract/traffic.ts";
 import { unverifiedContract } from "./contract/unverified.ts";
 import { wayContract } from "./contract/way.ts";
 
@@ -21,7 +23,9 @@ export const mediaPlaneContract = (name: string, createPlane: () => MediaPlane):
     keysContract(harness);
     passageContract(harness);
     indicesContract(harness);
+    receivingContract(harness);
     rulesContract(harness);
+    trafficContract(harness);
     wayContract(harness);
     lifeContract(harness);
   });

@@ -1,12 +1,14 @@
 // Test fixtures: media peers on loopback sockets, and a plane between a UE (SRTP) and a core (RTP).
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { networkInterfaces } from "node:os";
 import { Secret, seededRandom } from "@sallyport/kit";
 import { createSrtpReceiver, createSrtpSender, suites, type SrtpResult, type SuiteName } from "@sallyport/srtp";
 import type { LegPlan, LegRemote, MediaPlane, OpenedLeg, PlaneKey, Protection } from "../src/index.ts";
 
 export type Kind = "rtp" | "rtcp";
 export const host = "127.0.0.1";
+export const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
 interface Port {
   readonly socket: Socket;
@@ -166,9 +168,9 @@ export interface WorldOptions {
 
 export const openWorld = async (plane: MediaPlane, options: WorldOptions = {}): Promise<World> => {
   const keys = freshKeys(options.suite);
-  const peer = await openPeer();
+  const peer = await openPeer(options.access?.address);
   const ue = { ...peer, ...ueContexts(keys) };
-  const core = await openPeer();
+  const core = await openPeer(options.core?.address);
   const common = { address: host, rtcp: "separate", mode: "send-receive", latch: "off" } as const;
   const access = await plane.open({ ...common, protection: protectionOf(keys), remote: ue.remote, ...options.access });
   const inner = await plane.open({ ...common, protection: { kind: "clear" }, remote: core.remote, ...options.core });

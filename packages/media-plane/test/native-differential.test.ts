@@ -1,6 +1,6 @@
 // The same seeded scripts through the portable engine and through the native core: the same packets out, octet for octet,
 // the same counters, events and refusals. SALLYPORT_DIFFERENTIAL_PACKETS asks for more packets (the nightly form: millions),
-// SALLYPORT_DIFFERENTIAL_SEED for one script anew.
+// SALLYPORT_DIFFERENTIAL_FIRST for another seed to begin with, SALLYPORT_DIFFERENTIAL_SEED for one script anew.
 import { describe, expect, it } from "vitest";
 import { scriptOf } from "./native/generator.ts";
 import { decodeResults, encodeScript } from "./native/native-player.ts";
@@ -9,10 +9,11 @@ import { build, missing, run } from "./native/toolchain.ts";
 
 const perScript = 4000;
 const packets = Number(process.env["SALLYPORT_DIFFERENTIAL_PACKETS"] ?? 160_000);
+const first = Number(process.env["SALLYPORT_DIFFERENTIAL_FIRST"] ?? 1);
 const onlySeed = process.env["SALLYPORT_DIFFERENTIAL_SEED"];
 const seeds =
   onlySeed === undefined
-    ? Array.from({ length: Math.ceil(packets / perScript) }, (_, at) => at + 1)
+    ? Array.from({ length: Math.ceil(packets / perScript) }, (_, at) => first + at)
     : [Number(onlySeed)];
 
 describe(`portable engine and native core${missing === undefined ? "" : ` (${missing})`}`, () => {

@@ -1,5 +1,4 @@
 // What turns on time and on sockets that fail, in the portable engine: a clock turned by hand, sockets that are watched.
-import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   memoryLog,
@@ -13,6 +12,7 @@ import { createPortablePlane, type LegPlan } from "../src/index.ts";
 import {
   forged,
   freshKeys,
+  hasIpv6,
   host,
   openPeer,
   openWorld,
@@ -22,8 +22,6 @@ import {
   type World,
   type WorldOptions,
 } from "./fixture.ts";
-
-const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
 const worlds: World[] = [];
 const clocks: VirtualClock[] = [];
@@ -113,6 +111,10 @@ describe("inactivity", () => {
     expect(plane.events()).toEqual([]);
     clock.advance(1);
     expect(plane.events()).toEqual([{ kind: "inactive", leg, direction: "in" }]);
+    plane.update(leg, { inactivityMs: 0 });
+    expect(clock.waiting).toBe(0);
+    plane.update(leg, { inactivityMs: 5_000 });
+    expect(clock.waiting).toBe(1);
     plane.update(leg, { inactivityMs: undefined });
     expect(clock.waiting).toBe(0);
   });

@@ -66,12 +66,14 @@ export const liveKey = (suite: Suite, key: SrtpKey): LiveKey => {
   };
 };
 
-/** The receive keys of one direction; see `liveKey` for the errors. */
+const maxKeys = 16;
+
+/** The receive keys of one direction, at most 16; see `liveKey` for the errors. */
 export const liveKeys = (suite: Suite, keys: readonly SrtpKey[]): readonly LiveKey[] => {
   const names = new Set(keys.map((key) => Buffer.from(key.mki ?? []).toString("hex")));
   const lengths = new Set(keys.map((key) => key.mki?.length ?? 0));
   // RFC 4568 6.1: several keys in one line need an MKI each, all of one length; else no receiver could tell them apart.
-  if (keys.length === 0 || names.size !== keys.length || lengths.size !== 1) {
+  if (keys.length === 0 || keys.length > maxKeys || names.size !== keys.length || lengths.size !== 1) {
     throw srtpErrors("SALLY_SRTP_KEYS", `There are ${keys.length} keys with ${names.size} distinct MKIs.`);
   }
   const live: LiveKey[] = [];

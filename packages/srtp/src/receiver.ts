@@ -3,7 +3,7 @@
 import { srtpErrors } from "./errors.ts";
 import { keyAt, liveKeys, tellExpiring, type LiveKey, type SrtpKey } from "./keys.ts";
 import { rtpHeaderLength } from "./packet.ts";
-import { guessIndex, IndexWindow, type SrtpIndices } from "./replay.ts";
+import { guessIndex, IndexWindow, type HighestIndices, type SrtpIndices } from "./replay.ts";
 import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
 import type { Suite } from "./suites.ts";
 import { encryptedFlag, rtcpClearLength } from "./transform-port.ts";
@@ -19,7 +19,7 @@ export interface SrtpReceiverOptions {
   /** True only where UNENCRYPTED_SRTCP was negotiated: SRTCP is then accepted with E = 0 and with nothing else. */
   readonly unencryptedSrtcp?: boolean;
   /**
-   * What was verified under the key that this one replaces. RFC 3711 3.3.1 keeps the ROC over a re-key, many peers start
+   * What was verified under the keys before this one (`reached()` of the receiver it replaces). RFC 3711 3.3.1 keeps the ROC over a re-key, many peers start
    * again at 0, and the wrap may fall between: until an SSRC known there or in `resume` has verified here, the tag is
    * tried with the kept ROC, 0 and the kept one's neighbours, and the one that verifies is adopted.
    */
@@ -37,6 +37,11 @@ export interface SrtpReceiver {
   release(): void;
   /** The highest index verified, by SSRC; to be read before `release`. */
   indices(): SrtpIndices;
+  /**
+   * How far each SSRC is known to have come, under this key or, where it was silent since, under those before: `predecessor`
+   * of the receiver that replaces this one. RFC 3711 3.3.1 keeps a ROC over any number of re-keys.
+   */
+  reached(): SrtpIndices;
   readonly counters: SrtpCounters;
 }
 
@@ -117,6 +122,21 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       if (opened !== undefined) return { opened, index };
     }
     return undefined;
+  };
+
+  const reached = (): SrtpIndices => {
+    const own = new Map<number, HighestIndices>();
+    const all = new Map<number, HighestIndices>();
+    for (const [ssrc, before] of options.predecessor ?? []) if (before.rtp >= 0) all.set(ssrc, before);
+    for (const [ssrc, { rtp, rtcp, rtpPackets, settled }] of sources) {
+      if (rtp.highest < 0) continue;
+      const kept = settled ? -1 : (all.get(ssrc)?.rtp ?? -1);
+      const highest = { rtp: Math.max(rtp.highest, kept), rtcp: rtcp.highest, rtpPackets };
+      own.set(ssrc, highest);
+      all.set(ssrc, highest);
+    }
+    // Those that were silent are kept as long as there is room for them.
+    return all.size > 2 * maxSources ? own : all;
   };
 
   return {
@@ -206,6 +226,8 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
           { rtp: rtp.highest, rtcp: rtcp.highest, rtpPackets },
         ]),
       ),
+
+    reached,
 
     get counters() {
       return { rtp, rtcp, sources: sources.size, carriedForward: 0, rocTrials, refused };

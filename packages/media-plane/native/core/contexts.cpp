@@ -84,7 +84,7 @@ bool Contexts::installReceiving(std::unique_ptr<Receiving>& next, uint64_t nowNs
     install = std::move(earlier_);
   } else {
     next->resume(verifiedUnder(*next));
-    if (receiving_ != nullptr) next->follow(receiving_->indices());
+    if (receiving_ != nullptr) next->follow(receiving_->reached());
     install = std::move(next);
     retired = earlier_ != nullptr;
     retire(earlier_);

@@ -140,7 +140,9 @@ Refusal Ledger::check(ProtectionPlan const& plan, bool newSending, bool newRecei
     if (owner_ != 0 && owner_ != leg_) return Refusal::otherLeg;
     if (sendKeys_.closed(identity)) return Refusal::closedLeg;
     auto const used = [](auto const& entry) { return entry.second->load(std::memory_order_relaxed); };
-    bool const known = usedToSend_.count(identity) != 0;
+    auto const before = usedToSend_.find(identity);
+    // One that is only waiting to be forgotten takes a place like a new one.
+    bool const known = before != usedToSend_.end() && used(*before);
     if (!known && usedToSend_.size() >= maxRetired &&
         std::count_if(usedToSend_.begin(), usedToSend_.end(), used) >= static_cast<long>(maxRetired)) {
       return Refusal::rekeys;

@@ -64,6 +64,20 @@ Indices Receiving::indices() {
   return all;
 }
 
+Indices Receiving::reached() {
+  Indices own;
+  Indices all;
+  predecessor.each([&all](PredecessorSource const& source) { all[source.ssrc].rtp = source.rtp; });
+  sources.each([&](ReceiveSource const& source) {
+    if (source.rtp.highest() < 0) return;
+    HighestIndices& highest = all[source.ssrc];
+    highest.rtp = source.settled ? source.rtp.highest() : std::max(source.rtp.highest(), highest.rtp);
+    own[source.ssrc] = highest;
+  });
+  // Those that were silent are kept as long as there is room for them.
+  return all.size() > 2 * maxSources ? own : all;
+}
+
 bool Receiving::sharesKeyWith(std::vector<Terms> const& asked) const {
   for (Terms const& one : terms) {
     for (Terms const& other : asked) {

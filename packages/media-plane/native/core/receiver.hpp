@@ -48,9 +48,11 @@ struct Receiving {
 
   /** What was verified under these very keys: those indices and all before are replays. */
   void resume(Indices const& before);
-  /** What the replaced keys verified: their ROC is tried first (RFC 3711 3.3.1), then 0 and the neighbours. */
+  /** What the keys before verified: their ROC is tried first (RFC 3711 3.3.1), then 0 and the neighbours. */
   void follow(Indices const& replaced);
   Indices indices();
+  /** How far each SSRC is known to have come, under these keys or, where it was silent since, under those before. */
+  Indices reached();
   bool sharesKeyWith(std::vector<Terms> const& asked) const;
 };
 

@@ -92,8 +92,8 @@ bool readChange(uint8_t* octets, ReadChange& change) {
   change.inactivityNs = static_cast<uint64_t>(std::min(amount(octets + inactivityMs), 1e12) * 1e6);
   bool good = true;
   if ((change.fields & fieldRemote) != 0) {
-    good = readAddress(octets + remote, change.remote.rtp);
-    change.remote.rtcp = change.remote.rtp;
+    good = readAddress(octets + remote, change.remote.rtp) && readAddress(octets + remoteRtcp, change.remote.rtcp);
+    if (change.remote.rtcp.family == 0) change.remote.rtcp = change.remote.rtp;
     change.remote.rtp.port = read<uint16_t>(octets + remoteRtpPort);
     change.remote.rtcp.port = read<uint16_t>(octets + remoteRtcpPort);
   }
@@ -110,8 +110,9 @@ bool readChange(uint8_t* octets, ReadChange& change) {
     change.protection.suite = choice(octets[suite], static_cast<SuiteId>(suiteCount - 1));
     if (change.protection.kind == Protection::srtp) {
       readKey(octets + keys, change.protection.send);
+      // More than the record holds stay empty: the core refuses their number.
+      change.protection.receive.resize(octets[receiveKeys]);
       const size_t count = std::min<size_t>(octets[receiveKeys], maxReceiveKeys);
-      change.protection.receive.resize(count);
       for (size_t at = 0; at < count; ++at) readKey(octets + keys + (1 + at) * keySize, change.protection.receive[at]);
     }
     wipe(octets + keys, (1 + maxReceiveKeys) * keySize);

@@ -1,5 +1,5 @@
 // Owns the form in which JavaScript hands over a change: fixed places in one block of memory, written by src/native/record.ts.
-// Whatever stands there is decoded without harm; lengths are cut to what the core's types hold and refused there.
+// Whatever stands there is decoded without harm; lengths and numbers that are too great are kept as such and refused by the core.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,9 @@ inline constexpr size_t protection = 272, suite = 273, receiveKeys = 274;
 inline constexpr size_t keys = 280, keySize = 192;
 inline constexpr size_t keyMasterLength = 0, keyMkiLength = 2, keyLifetime = 8, keyMaster = 16, keyMki = 64;
 inline constexpr size_t textSize = 64;
-inline constexpr size_t size = keys + (1 + maxReceiveKeys) * keySize;
+/** Where RTCP is, when not where RTP is; empty for the same. */
+inline constexpr size_t remoteRtcp = keys + (1 + maxReceiveKeys) * keySize;
+inline constexpr size_t size = remoteRtcp + textSize;
 }  // namespace record
 
 /** A change as it was read; its keys are zeroised when it goes. */

@@ -9,6 +9,9 @@ namespace {
 
 enum Operation : uint8_t { opOpen = 1, opUpdate, opJoin, opPacket, opAdvance, opCounters, opClose, opEvents };
 
+/** Beside the fields of a change: RTCP has an address of its own. */
+constexpr uint32_t rtcpElsewhere = 512;
+
 void put(Octets& out, uint64_t value, unsigned octets) {
   for (unsigned at = octets; at-- > 0;) out.push_back(static_cast<uint8_t>(value >> (8 * at)));
 }
@@ -76,7 +79,8 @@ struct Script::Reader {
 };
 
 bool Script::readChange(Reader& reader, LegChange& change) {
-  change.fields = static_cast<uint32_t>(reader.number(2)) & allFields;
+  auto const said = static_cast<uint32_t>(reader.number(2));
+  change.fields = said & allFields;
   auto const has = [&change](uint32_t field) { return (change.fields & field) != 0; };
   if (has(fieldMode)) change.mode = static_cast<Mode>(reader.octet() & 3);
   if (has(fieldRtcp)) change.rtcpMux = reader.octet() != 0;
@@ -94,7 +98,7 @@ bool Script::readChange(Reader& reader, LegChange& change) {
   }
   if (has(fieldRemote)) {
     change.remote.rtp = reader.host();
-    change.remote.rtcp = change.remote.rtp;
+    change.remote.rtcp = (said & rtcpElsewhere) != 0 ? reader.host() : change.remote.rtp;
     change.remote.rtp.port = static_cast<uint16_t>(reader.number(2));
     change.remote.rtcp.port = static_cast<uint16_t>(reader.number(2));
   }

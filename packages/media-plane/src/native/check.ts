@@ -1,21 +1,35 @@
-// Owns what is refused before the engine sees it: values that are no address, port, rule or code point.
+// Owns what is refused before the engine sees it: values that are no address, port, rule or code point, and what its record has no
+// words for.
 import { isIP } from "node:net";
+import { srtpErrors, suites } from "@sallyport/srtp";
 import { mediaPlaneErrors } from "../errors.ts";
-import type { LegChange, LegRemote } from "../plane.ts";
+import type { LegChange, LegRemote, Protection } from "../plane.ts";
 import { checkPolicing, checkSourceFilter } from "../portable/rules.ts";
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535;
 
-const checkRemote = ({ address, rtpPort, rtcpPort }: LegRemote): void => {
-  if (isIP(address) !== 0 && isPort(rtpPort) && isPort(rtcpPort)) return;
-  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpPort}.`);
+const checkRemote = ({ address, rtpPort, rtcpPort, rtcpAddress = address }: LegRemote): void => {
+  if (isIP(address) !== 0 && isIP(rtcpAddress) !== 0 && isPort(rtpPort) && isPort(rtcpPort)) return;
+  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpAddress} ${rtcpPort}.`);
 };
 
-/** @throws SALLY_PLANE_REMOTE, SALLY_PLANE_RULE, SALLY_PLANE_DSCP. */
+/** In the record an MKI without octets is none, and a lifetime of 0, or of 2^64, none too: the core cannot refuse them. */
+const checkKeys = (protection: Protection): void => {
+  if (protection.kind !== "srtp") return;
+  const { srtpLifetime } = suites[protection.suite];
+  for (const { lifetime = 1n, mki } of [protection.send, ...protection.receive]) {
+    if (mki?.length === 0) throw srtpErrors("SALLY_SRTP_KEYS", "The MKI has 0 octets.");
+    if (lifetime < 1n || lifetime > srtpLifetime)
+      throw srtpErrors("SALLY_SRTP_LIFETIME", `It says ${lifetime} packets.`);
+  }
+};
+
+/** @throws SALLY_PLANE_REMOTE, SALLY_PLANE_RULE, SALLY_PLANE_DSCP, SALLY_SRTP_KEYS, SALLY_SRTP_LIFETIME. */
 export const checkChange = (change: LegChange): void => {
   if (change.remote !== undefined) checkRemote(change.remote);
   if (change.sourceFilter !== undefined) checkSourceFilter(change.sourceFilter);
   if (change.policing !== undefined) checkPolicing(change.policing);
+  if (change.protection !== undefined) checkKeys(change.protection);
   const { dscp = 0 } = change;
   if (!Number.isInteger(dscp) || dscp < 0 || dscp > 63) throw mediaPlaneErrors("SALLY_PLANE_DSCP", `It is ${dscp}.`);
 };

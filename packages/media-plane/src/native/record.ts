@@ -27,11 +27,13 @@ const places = {
   suite: 273,
   receiveKeys: 274,
   keys: 280,
+  remoteRtcp: 3544,
 } as const;
 const keySize = 192;
 const textSize = 64;
-/** The engine refuses more than it can hold; so many are looked at. */
 const mostReceiveKeys = 16;
+/** What the record's octet can say; beyond `mostReceiveKeys` the engine refuses the number. */
+const mostSaid = 255;
 
 const bits = {
   mode: 1,
@@ -131,6 +133,7 @@ export class ChangeRecord {
       written |= bits.remote;
       const { remote } = change;
       this.#text(places.remote, remote?.address ?? "");
+      this.#text(places.remoteRtcp, remote?.rtcpAddress ?? "");
       this.#shorts[places.remoteRtpPort / 2] = remote?.rtpPort ?? 0;
       this.#shorts[places.remoteRtcpPort / 2] = remote?.rtcpPort ?? 0;
     }
@@ -174,7 +177,7 @@ export class ChangeRecord {
     this.#octets[places.protection] = protections[protection.kind];
     if (protection.kind !== "srtp") return;
     this.#octets[places.suite] = suiteNumbers[protection.suite];
-    this.#octets[places.receiveKeys] = Math.min(protection.receive.length, mostReceiveKeys);
+    this.#octets[places.receiveKeys] = Math.min(protection.receive.length, mostSaid);
     this.#key(0, protection.send);
     for (let at = 0; at < protection.receive.length && at < mostReceiveKeys; at++) {
       const key = protection.receive[at];

@@ -191,7 +191,7 @@ export class LegContexts {
       maxSources,
       onExpiring: () => this.#onExpiring("in"),
       resume: this.#verifiedUnder(identities),
-      ...(this.#receiving === undefined ? {} : { predecessor: this.#receiving.receiver.indices() }),
+      ...(this.#receiving === undefined ? {} : { predecessor: this.#receiving.receiver.reached() }),
     });
     return { terms: asked, identities, receiver };
   }

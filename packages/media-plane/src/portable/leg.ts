@@ -41,10 +41,10 @@ const sends = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.m
 /** @throws SALLY_PLANE_REMOTE: a bad destination must not wait for the packet path to fail. */
 const checkRemote = (remote: LegRemote | undefined): void => {
   if (remote === undefined) return;
-  const ports = [remote.rtpPort, remote.rtcpPort];
-  if (isIP(remote.address) !== 0 && ports.every((port) => Number.isInteger(port) && port >= 0 && port <= 65535)) return;
-  const { address, rtpPort, rtcpPort } = remote;
-  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpPort}.`);
+  const { address, rtpPort, rtcpPort, rtcpAddress = address } = remote;
+  const areAddresses = isIP(address) !== 0 && isIP(rtcpAddress) !== 0;
+  if (areAddresses && [rtpPort, rtcpPort].every((port) => Number.isInteger(port) && port >= 0 && port <= 65535)) return;
+  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpAddress} ${rtcpPort}.`);
 };
 
 /** @throws SALLY_PLANE_DSCP: node:dgram cannot write a code point (RFC 2474). */
@@ -61,7 +61,10 @@ const checkPlan = (plan: LegChange): void => {
 };
 
 const sameRemote = (a: LegRemote | undefined, b: LegRemote | undefined): boolean =>
-  a?.address === b?.address && a?.rtpPort === b?.rtpPort && a?.rtcpPort === b?.rtcpPort;
+  a?.address === b?.address &&
+  a?.rtpPort === b?.rtpPort &&
+  a?.rtcpPort === b?.rtcpPort &&
+  (a?.rtcpAddress ?? a?.address) === (b?.rtcpAddress ?? b?.address);
 
 export class Leg {
   readonly id: number;
@@ -321,9 +324,12 @@ export class Leg {
 
   #point(plan: LegPlan): void {
     const { remote } = plan;
-    const address = remote === undefined ? "" : canonicalAddress(remote.address);
-    this.#flows.rtp.remote = remote === undefined ? undefined : { address, port: remote.rtpPort };
-    this.#flows.rtcp.remote = remote === undefined ? undefined : { address, port: remote.rtcpPort };
+    const { rtp, rtcp } = this.#flows;
+    rtp.remote = undefined;
+    rtcp.remote = undefined;
+    if (remote === undefined) return;
+    rtp.remote = { address: canonicalAddress(remote.address), port: remote.rtpPort };
+    rtcp.remote = { address: canonicalAddress(remote.rtcpAddress ?? remote.address), port: remote.rtcpPort };
   }
 
   #latch(plan: LegPlan): void {
@@ -331,6 +337,10 @@ export class Leg {
   }
 
   #listenForSilence(): void {
-    this.#watch.watch(this.#plan.inactivityMs, { in: receives(this.#plan), out: sends(this.#plan) });
+    const { inactivityMs = 0 } = this.#plan;
+    this.#watch.watch(inactivityMs > 0 ? inactivityMs : undefined, {
+      in: receives(this.#plan),
+      out: sends(this.#plan),
+    });
   }
 }

@@ -29,6 +29,8 @@ export const tick = (): Promise<void> =>
 
 export interface Harness {
   readonly open: (options?: WorldOptions) => Promise<World>;
+  /** Ends a world before its test does: a property has many. */
+  readonly end: (world: World) => Promise<void>;
   /** Both ways still work, RTP and RTCP; whatever was sent before has been dealt with when this resolves. */
   readonly bothWays: (world: World, sequence: number) => Promise<void>;
 }
@@ -43,6 +45,10 @@ export const harnessFor = (createPlane: () => MediaPlane): Harness => {
       const world = await openWorld(createPlane(), options);
       worlds.push(world);
       return world;
+    },
+    end: async (world) => {
+      worlds.splice(worlds.indexOf(world), 1);
+      await world.end();
     },
     bothWays: async (world, sequence) => {
       for (const kind of kinds) {

@@ -5,7 +5,7 @@ import { createSrtpReceiver, createSrtpSender, suites } from "@sallyport/srtp";
 import { freshKeys, protectionOf, rtp, ueContexts, type Keys, type World } from "../fixture.ts";
 import { counted, tick, type Harness } from "./harness.ts";
 
-export const indicesContract = ({ bothWays, open }: Harness): void => {
+export const indicesContract = ({ bothWays, end, open }: Harness): void => {
   /** Sends this from the core; the sealed packet the UE hears, or nothing when it was refused. */
   const through = async (world: World, octets: Buffer) => {
     const { leg } = world.access;
@@ -113,6 +113,7 @@ export const indicesContract = ({ bothWays, open }: Harness): void => {
             used.set(stream, `${current}/${one.ssrc}/${one.sequence + count}`);
           }
         }
+        await end(world);
       });
       await fc.assert(property, { seed: 410, numRuns: 12 });
     });

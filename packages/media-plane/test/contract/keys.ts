@@ -1,5 +1,6 @@
 // Invariants 4 and 5: keys over their changes, and no index twice.
 import { describe, expect, it } from "vitest";
+import type { PlaneKey } from "../../src/index.ts";
 import { freshKey, freshKeys, host, protectionOf, rtp, ueContexts, type World } from "../fixture.ts";
 import { counted, refused, tick, type Harness } from "./harness.ts";
 
@@ -133,6 +134,35 @@ export const keysContract = ({ bothWays, open }: Harness): void => {
         { kind: "key-expiring", leg: world.access.leg, direction: "out" },
         { kind: "alarm", what: "lifetime", count: 1 },
       ]);
+    });
+
+    it("RFC 4568 6.1: keys that no receiver could use are refused: an MKI or a lifetime of nothing, more than 16 at a time", async () => {
+      const world = await open();
+      const { fromUe, suite, towardsUe } = freshKeys();
+      const named = (mark: number) => ({ ...freshKey(suite), mki: Buffer.from([0, mark]) });
+      const tryThis = (receive: readonly PlaneKey[], send: PlaneKey) =>
+        world.plane.update(world.access.leg, { protection: { kind: "srtp", suite, receive, send } });
+      const many = Array.from({ length: 16 }, (_, mark) => named(mark));
+      for (const [receive, send, code] of [
+        [[], towardsUe, "SALLY_SRTP_KEYS"],
+        [[...many, named(16)], towardsUe, "SALLY_SRTP_KEYS"],
+        [Array.from({ length: 200 }, (_, mark) => named(mark)), towardsUe, "SALLY_SRTP_KEYS"],
+        [[fromUe], { ...towardsUe, mki: Buffer.alloc(0) }, "SALLY_SRTP_KEYS"],
+        [[fromUe], { ...towardsUe, mki: Buffer.alloc(129) }, "SALLY_SRTP_KEYS"],
+        [[{ ...fromUe, mki: Buffer.alloc(0) }], towardsUe, "SALLY_SRTP_KEYS"],
+        [[{ ...fromUe, lifetime: 0n }], towardsUe, "SALLY_SRTP_LIFETIME"],
+        [[fromUe], { ...towardsUe, lifetime: 2n ** 48n + 1n }, "SALLY_SRTP_LIFETIME"],
+        [[fromUe], { ...towardsUe, lifetime: 2n ** 64n + 5n }, "SALLY_SRTP_LIFETIME"],
+        [[fromUe], { ...towardsUe, lifetime: -1n }, "SALLY_SRTP_LIFETIME"],
+      ] as const) {
+        expect(() => tryThis(receive, send)).toThrow(refused(code));
+      }
+      await bothWays(world, 1);
+      tryThis(many, towardsUe);
+      const last = many[15] ?? fromUe;
+      const ue = ueContexts({ suite, fromUe: last, towardsUe });
+      world.ue.send("rtp", ue.seal("rtp", rtp(7)), world.port("access", "rtp"));
+      expect(await world.core.next("rtp")).toEqual(rtp(7));
     });
 
     it("a refused update changes nothing", async () => {

@@ -41,13 +41,16 @@ const keyedOf = (dice: Dice, suite = dice.pick(suiteNames)): Keyed => {
   // What no receiver could tell apart: no key, two MKIs of one name, MKIs of two lengths.
   if (dice.onceIn(100)) receive.push(...dice.pick([receive, [keyOf(dice, suite, mkiLength + 1)]]));
   else if (dice.onceIn(200)) receive.length = 0;
+  const crowd = dice.onceIn(200) ? 14 + dice.below(5) : 0;
+  if (crowd > 0) receive.splice(0, 1, ...Array.from({ length: crowd }, () => keyOf(dice, suite, 2)));
   return { kind: "srtp", suite, receive, send: keyOf(dice, suite, dice.onceIn(2) ? mkiLength : 0) };
 };
 
 const remoteOf = (dice: Dice): LegRemote => {
   const address = dice.onceIn(3) ? dice.pick(hosts.ipv6) : dice.pick(hosts.ipv4);
   const port = dice.onceIn(30) ? 0 : 4000 + 2 * dice.below(3);
-  return { address, rtpPort: port, rtcpPort: port === 0 ? 0 : port + 1 };
+  const elsewhere = dice.onceIn(8) ? { rtcpAddress: dice.pick(dice.onceIn(3) ? hosts.ipv6 : hosts.ipv4) } : {};
+  return { address, rtpPort: port, rtcpPort: port === 0 ? 0 : port + 1, ...elsewhere };
 };
 
 const filterOf = (dice: Dice): NonNullable<LegPlan["sourceFilter"]> => {
@@ -96,7 +99,8 @@ const senderOf = (dice: Dice, plan: LegPlan, flow: FlowName): Endpoint => {
       port: dice.onceIn(20) ? 0 : 4000 + dice.below(6),
     };
   }
-  return { address: remote.address, port: dice.onceIn(40) ? 4000 + dice.below(6) : (port ?? 4000) };
+  const address = flow === "rtp" ? remote.address : (remote.rtcpAddress ?? remote.address);
+  return { address, port: dice.onceIn(40) ? 4000 + dice.below(6) : (port ?? 4000) };
 };
 
 const foreign = (dice: Dice): Buffer => {
@@ -230,7 +234,7 @@ const isValid = (protection: Protection): boolean => {
   const lengths = new Set(receive.map(({ mki }) => mki?.length ?? 0));
   const fits = ({ master, mki, lifetime }: PlaneKey): boolean =>
     master.length === suites[suite].masterLength && (mki?.length ?? 0) <= 128 && (lifetime ?? 0n) <= 2n ** 48n;
-  return names.size === receive.length && lengths.size === 1 && [...receive, send].every(fits);
+  return receive.length <= 16 && names.size === receive.length && lengths.size === 1 && [...receive, send].every(fits);
 };
 
 const kindOf = (dice: Dice): Protection => {

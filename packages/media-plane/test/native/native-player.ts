@@ -82,9 +82,12 @@ const changeOctets = (change: LegChange, whole: boolean): Buffer => {
   add(1, "mode", () => Buffer.from([modes.indexOf(mode ?? "inactive")]));
   add(2, "rtcp", () => Buffer.from([rtcp === "mux" ? 1 : 0]));
   add(4, "protection", () => protectionOctets(protection ?? { kind: "clear" }));
+  const rtcpAddress = remote?.rtcpAddress;
+  if (rtcpAddress !== undefined) fields |= 512;
   add(8, "remote", () =>
     Buffer.concat([
       hostOctets(remote?.address ?? ""),
+      ...(rtcpAddress === undefined ? [] : [hostOctets(rtcpAddress)]),
       number(remote?.rtpPort ?? 0, 2),
       number(remote?.rtcpPort ?? 0, 2),
     ]),
