@@ -26,7 +26,7 @@ const exploration = (change: Partial<Exploration> = {}): Exploration => ({
 const base = exploration();
 
 describe("H.248.1 8.2.3 and D.1: one transaction in every order of events", () => {
-  it("loss, doubling and reordering: at most once, one outcome, nothing left behind", () => {
+  it("loss, doubling and reordering: at most once, one outcome, nothing left behind", { timeout: 120_000 }, () => {
     const explored = explore(base);
     expect(explored.broken).toEqual([]);
     // Every end: the requester has its outcome, the answerer has forgotten, or never knew.

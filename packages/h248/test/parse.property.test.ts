@@ -143,14 +143,21 @@ describe("H.248 parser: limits", () => {
   it("refuses more transactions, list elements, name and value characters than the limits", () => {
     expect(code(head + "PN=1{}".repeat(64))).toBe("ok");
     expect(code(head + "PN=1{}".repeat(65))).toBe("too-many");
-    expect(code(`${head}K{${"1,".repeat(5000)}1}`)).toBe("too-many");
-    expect(code(`${head}T=1{C=1{A=a{M{O{a/b=[${"1,".repeat(5000)}1]}}}}}`)).toBe("too-many");
-    expect(code(`${head}T=1{C=1{TP{${"a,b,IS,".repeat(5000)}a,b,IS},A=a}}`)).toBe("too-many");
+    expect(code(`${head}K{${"1,".repeat(5000)}1}`, { maxItems: 4096 })).toBe("too-many");
+    expect(code(`${head}T=1{C=1{A=a{M{O{a/b=[${"1,".repeat(5000)}1]}}}}}`, { maxItems: 4096 })).toBe("too-many");
+    expect(code(`${head}T=1{C=1{TP{${"a,b,IS,".repeat(5000)}a,b,IS},A=a}}`, { maxItems: 4096 })).toBe("too-many");
     expect(code(`${head}T=1{C=1{A=${"a".repeat(65)}}}`)).toBe("name");
     expect(code(`${head}T=1{C=1{A=a{M{O{a/b=${"a".repeat(4097)}}}}}}`)).toBe("name");
     expect(code(`${head}T=1{C=1{A=a{M{O{a/b="${"a".repeat(4097)}"}}}}}`)).toBe("too-long");
+    expect(code(`${head}K{${"1,".repeat(16_384)}1}`)).toBe("too-many");
     expect(code(`${"a".repeat(65)} `)).toBe("header");
     expect(code(`!/2 ${"a".repeat(65)} PN=1{}`)).toBe("mid");
+  });
+
+  it("H.248.1 11.5: a list of contexts that fills a message is read", () => {
+    const text = `${head}P=1{${Array.from({ length: 4100 }, (_, at) => `C=${at + 1}{AV=ROOT}`).join(",")}}`;
+    expect(text.length).toBeLessThan(65_531);
+    expect(code(text)).toBe("ok");
   });
 
   it("refuses nesting deeper than the limit, in audits and in embedded events", () => {

@@ -106,6 +106,7 @@ const describe = (message: H248Message): string => {
 export const pair = (
   bend: (octets: Buffer, deliver: (octets: Buffer, afterMs: number) => void) => void,
   onRequest: AssociationOptions["onRequest"],
+  maxMessage = 65_507,
 ) => {
   const clock = new VirtualClock(1_000_000);
   const { log } = memoryLog();
@@ -115,7 +116,7 @@ export const pair = (
       bend(Buffer.from(octets), (copy, afterMs) => void clock.after(afterMs, () => ends[to]?.receive(copy, from)));
       return true;
     },
-    maxMessage: () => 65_507,
+    maxMessage: () => maxMessage,
   });
   const aAddress = peerAt("192.0.2.1");
   const bAddress = peerAt("192.0.2.2");

@@ -67,7 +67,8 @@ export const createAssociation = (options: AssociationOptions): Association => {
         code: body.error.code,
         text: safeErrorText(body.error.text),
       });
-      return outgoing.messageError(body.error, mid, peer);
+      // 459: it misses segments of an answer of ours, and has given up; none of our requests is meant.
+      return body.error.code === 459 ? undefined : outgoing.messageError(body.error, mid, peer);
     }
     let after: Promise<void> | undefined;
     for (const transaction of body.transactions) {
@@ -83,8 +84,7 @@ export const createAssociation = (options: AssociationOptions): Association => {
           incoming.acknowledged(transaction.ranges, mid, peer);
           break;
         case "segment":
-          // We send no segments that could be acknowledged.
-          log.debug("h248 segment acknowledgement ignored", { peer: peer.id, transaction: transaction.id });
+          incoming.acknowledgedSegment(transaction.id, transaction.segment.number, mid, peer);
           break;
       }
     }

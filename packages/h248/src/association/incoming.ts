@@ -3,13 +3,14 @@
 import { SallyportError } from "@sallyport/kit";
 import type { Timer } from "@sallyport/kit";
 import { safeErrorText } from "../errors.ts";
-import type { H248Version, ReplyBody, Transaction } from "../text/message.ts";
+import type { ActionReply, H248Version, ReplyBody, Segment, Transaction } from "../text/message.ts";
 import { writeH248 } from "../text/write.ts";
 import type { H248Peer } from "../transport/peer.ts";
 import type { AssociationLimits, AssociationOptions, AssociationTimers } from "./options.ts";
 import { stepReceiver } from "./receiver.ts";
 import type { ReceiverEffect, ReceiverInput, ReceiverRules, ReceiverState } from "./receiver.ts";
 import { scopeOf } from "./scope.ts";
+import { cut } from "./segments.ts";
 
 type Request = Transaction & { readonly kind: "request" };
 type Sender = Map<number, Remembered>;
@@ -23,8 +24,20 @@ interface Remembered {
   timer: Timer | undefined;
   /** Where the newest copy of the request came from. */
   peer: H248Peer;
-  answer: Buffer | undefined;
+  answer: Answer | undefined;
 }
+
+/** An answer as it goes out: one message, or (version 3) segments of which some have been acknowledged. */
+interface Answer {
+  readonly messages: readonly Buffer[];
+  readonly octets: number;
+  /** Numbers that were sent and not acknowledged; nothing of an answer that is one message. */
+  readonly open: Set<number>;
+  sent: number;
+}
+
+/** Segments on their way at a time, on datagrams. */
+const segmentWindow = 16;
 
 /** A request as it came, and the executions of its message before it. */
 export interface Arrival {
@@ -72,7 +85,7 @@ export class Incoming {
     const { request, mid, peer, version } = arrival;
     if (request.id === 0) {
       // 6.1.3: 0 stands for an id that could not be read.
-      this.#send(this.#write(0, version, failed(410, "Incorrect identifier"), false, peer), peer);
+      this.#send(this.#write(0, version, failed(410, "Incorrect identifier"), false, peer)[0], peer);
       return undefined;
     }
     const senderKey = `${scopeOf(peer)}|${mid}`;
@@ -105,6 +118,15 @@ export class Incoming {
         if (entry !== undefined) this.#step(entry, { kind: "acknowledged", now });
       }
     }
+  }
+
+  /** E.14: the peer has this segment; further ones may follow it. */
+  acknowledgedSegment(id: number, number: number, mid: string, peer: H248Peer): void {
+    const entry = this.#senders.get(`${scopeOf(peer)}|${mid}`)?.get(id);
+    const answer = entry?.answer;
+    if (entry === undefined || answer === undefined || !answer.open.delete(number)) return;
+    this.#sendSegments(entry, answer);
+    if (answer.open.size === 0) this.#step(entry, { kind: "acknowledged", now: this.#options.clock.now() });
   }
 
   close(): void {
@@ -181,10 +203,10 @@ export class Incoming {
         const result = effect.with === "506" ? failed(506, "Number of TransactionPendings exceeded") : body;
         const { id, version, peer } = entry;
         this.#store(entry, this.#write(id, version, result ?? failed(500, ""), effect.ackRequired, peer));
-        return this.#send(entry.answer, entry.peer);
+        return this.#sendAnswer(entry);
       }
       case "send-stored":
-        return this.#send(entry.answer, entry.peer);
+        return this.#sendAnswer(entry);
       case "free-answer":
         return this.#free(entry);
       case "timer":
@@ -198,9 +220,27 @@ export class Incoming {
     }
   }
 
-  #store(entry: Remembered, answer: Buffer): void {
-    entry.answer = answer;
-    this.#octets += answer.length;
+  /** For the first time, or whatever of it was not acknowledged. */
+  #sendAnswer(entry: Remembered): void {
+    const { answer, peer } = entry;
+    if (answer === undefined) return;
+    if (answer.messages.length === 1) return this.#send(answer.messages[0], peer);
+    for (const number of answer.open) this.#send(answer.messages[number - 1], peer);
+    this.#sendSegments(entry, answer);
+  }
+
+  #sendSegments({ peer, rules }: Remembered, answer: Answer): void {
+    const most = rules.reliable ? Infinity : segmentWindow;
+    while (answer.sent < answer.messages.length && answer.open.size < most) {
+      this.#send(answer.messages[answer.sent], peer);
+      answer.open.add(++answer.sent);
+    }
+  }
+
+  #store(entry: Remembered, messages: readonly Buffer[]): void {
+    const octets = messages.reduce((sum, { length }) => sum + length, 0);
+    entry.answer = { messages, octets, open: new Set(), sent: 0 };
+    this.#octets += octets;
     this.#stored.add(entry);
     for (const oldest of this.#stored) {
       if (this.#octets <= this.#limits.maxAnswerOctets || oldest === entry) return;
@@ -209,7 +249,7 @@ export class Incoming {
   }
 
   #free(entry: Remembered): void {
-    this.#octets -= entry.answer?.length ?? 0;
+    this.#octets -= entry.answer?.octets ?? 0;
     entry.answer = undefined;
     this.#stored.delete(entry);
   }
@@ -222,22 +262,32 @@ export class Incoming {
     if (sender?.size === 0) this.#senders.delete(entry.senderKey);
   }
 
-  /** A reply that the text encoding or the transport cannot carry becomes error 500 or 533. */
-  #write(id: number, version: H248Version, body: ReplyBody, ackRequired: boolean, peer: H248Peer): Buffer {
-    const reply = (content: ReplyBody): Transaction => ({
-      kind: "reply",
-      id,
-      ...(ackRequired ? { immAckRequired: true } : {}),
-      body: content,
-    });
+  /** A reply that the text encoding or the transport cannot carry becomes segments (version 3) or error 500 or 533. */
+  #write(id: number, version: H248Version, body: ReplyBody, ackRequired: boolean, peer: H248Peer): readonly Buffer[] {
+    const reply = (content: ReplyBody, more: { immAckRequired?: true; segment?: Segment } = {}): Buffer =>
+      this.#writeTransaction({ kind: "reply", id, ...more, body: content }, version);
+    const most = this.#options.transport.maxMessage(peer);
     try {
-      const octets = this.#writeTransaction(reply(body), version);
-      if (octets.length <= this.#options.transport.maxMessage(peer)) return octets;
-      return this.#writeTransaction(reply(failed(533, "Response exceeds maximum transport PDU size")), version);
+      const octets = reply(body, ackRequired ? { immAckRequired: true } : {});
+      if (octets.length <= most) return [octets];
+      const segments = version < 3 || body.kind === "error" ? undefined : this.#cut(body.actions, reply, most);
+      return segments ?? [reply(failed(533, "Response exceeds maximum transport PDU size"))];
     } catch {
       this.#options.log.error("h248 reply cannot be written", { transaction: id });
-      return this.#writeTransaction(reply(failed(500, "Internal failure")), version);
+      return [reply(failed(500, "Internal failure"))];
     }
+  }
+
+  #cut(
+    actions: readonly ActionReply[],
+    reply: (body: ReplyBody, more: { segment: Segment }) => Buffer,
+    most: number,
+  ): readonly Buffer[] | undefined {
+    const write = (part: readonly ActionReply[], number: number, last: boolean): Buffer =>
+      reply({ kind: "actions", actions: part }, { segment: { number, last } });
+    const parts = cut(actions, (part) => write(part, 0xffff, true).length <= most);
+    if (parts === undefined || parts.length > 0xffff) return undefined;
+    return parts.map((part, at) => write(part, at + 1, at + 1 === parts.length));
   }
 
   #writeTransaction(transaction: Transaction, version: H248Version): Buffer {

@@ -20,6 +20,8 @@ export interface AssociationTimers {
   readonly pendingLimit: number;
   /** Pendings we take for one request before giving it up. */
   readonly peerPendingLimit: number;
+  /** Version 3: after the last segment of a reply has come, missing ones are waited for this long. */
+  readonly segmentationMs: number;
 }
 
 export const defaultAssociationTimers: AssociationTimers = {
@@ -32,6 +34,7 @@ export const defaultAssociationTimers: AssociationTimers = {
   pendingRetryMs: 5000,
   pendingLimit: 10,
   peerPendingLimit: 64,
+  segmentationMs: 10_000,
 };
 
 export interface AssociationLimits {

@@ -3,7 +3,7 @@ import type { SallyportError, Timer } from "@sallyport/kit";
 import { h248Errors, peerError } from "../errors.ts";
 import { canonicalMid } from "../text/write-mid.ts";
 import { writeH248 } from "../text/write.ts";
-import type { ActionReply, ActionRequest, Transaction } from "../text/message.ts";
+import type { ActionReply, ActionRequest, H248Message, Segment, Transaction } from "../text/message.ts";
 import type { H248Error } from "../text/descriptor.ts";
 import type { H248Peer } from "../transport/peer.ts";
 import { firstRetry, measure } from "./delay.ts";
@@ -16,6 +16,8 @@ import type {
   RequestOptions,
 } from "./options.ts";
 import { scopeOf } from "./scope.ts";
+import { gather, missing, whole } from "./segments.ts";
+import type { Gathered } from "./segments.ts";
 import { stepSender } from "./sender.ts";
 import type { SenderInput, SenderRules, SenderState } from "./sender.ts";
 
@@ -29,6 +31,8 @@ interface Waiting {
   state: SenderState;
   timer: Timer | undefined;
   sends: number;
+  /** Version 3: what came of a reply in segments. */
+  segments: Gathered | undefined;
   /** Set before the machine is told of the reply. */
   outcome: { readonly actions: readonly ActionReply[] } | { readonly error: SallyportError } | undefined;
   resolve(actions: readonly ActionReply[]): void;
@@ -88,6 +92,7 @@ export class Outgoing {
         state,
         timer: undefined,
         sends: 0,
+        segments: undefined,
         outcome: undefined,
         resolve,
         reject,
@@ -101,20 +106,37 @@ export class Outgoing {
   receive(transaction: Transaction & { readonly kind: "reply" | "pending" }, mid: string, peer: H248Peer): void {
     const entry = this.#waiting.get(transaction.id);
     if (entry === undefined || !this.#belongs(entry, mid, peer)) {
+      if (entry !== undefined || transaction.kind === "pending") return;
       // D.1.2.2: a reply that was taken long ago is asking again for its acknowledgement.
-      if (entry === undefined && transaction.kind === "reply" && transaction.immAckRequired === true) {
-        this.#acknowledge(transaction.id, peer);
-      }
+      if (transaction.segment !== undefined) this.#acknowledgeSegment(transaction.id, transaction.segment, peer);
+      else if (transaction.immAckRequired === true) this.#acknowledge(transaction.id, peer);
       return;
     }
     const now = this.#options.clock.now();
     if (transaction.kind === "pending") return this.#step(entry, { kind: "pending", now });
-    if (transaction.segment !== undefined) {
-      entry.outcome = { error: h248Errors("SALLY_H248_UNREADABLE", "It comes in segments.", { where: peer.id }) };
-    } else if (transaction.body.kind === "error") entry.outcome = { error: peerError(transaction.body.error, peer.id) };
-    else entry.outcome = { actions: transaction.body.actions };
+    if (transaction.body.kind === "error") entry.outcome = { error: peerError(transaction.body.error, peer.id) };
+    else if (transaction.segment === undefined) entry.outcome = { actions: transaction.body.actions };
+    else return this.#takeSegment(entry, transaction.segment, transaction.body.actions, peer);
     this.#measure(entry, now);
     return this.#step(entry, { kind: "reply", ackRequired: transaction.immAckRequired === true });
+  }
+
+  /** E.14: each segment is acknowledged; the reply is taken when all have come, in whatever order. */
+  #takeSegment(entry: Waiting, segment: Segment, actions: readonly ActionReply[], peer: H248Peer): void {
+    this.#acknowledgeSegment(entry.id, segment, peer);
+    const gathered = gather(entry.segments, segment, actions);
+    const all = gathered === undefined ? undefined : whole(gathered);
+    if (gathered !== undefined && all === undefined) {
+      entry.segments = gathered;
+      const { longTimerMs } = entry.rules;
+      const patienceMs = gathered.last === undefined ? longTimerMs : Math.min(longTimerMs, this.#timers.segmentationMs);
+      return this.#step(entry, { kind: "segment", now: this.#options.clock.now(), patienceMs });
+    }
+    entry.outcome =
+      all === undefined
+        ? { error: h248Errors("SALLY_H248_UNREADABLE", "Its segments make no reply.", { where: peer.id }) }
+        : { actions: all };
+    return this.#step(entry, { kind: "reply", ackRequired: false });
   }
 
   /** A reply that could not be read ends its request at once. */
@@ -224,6 +246,11 @@ export class Outgoing {
   #failure(entry: Waiting, why: "timeout" | "pendings" | "closed"): SallyportError {
     const where = { where: entry.peer.id };
     if (why === "closed") return h248Errors("SALLY_H248_CLOSED", "", where);
+    if (why === "timeout" && entry.segments !== undefined) {
+      // H.248.8: the peer is told which.
+      const text = missing(entry.segments).slice(0, 20).join(",");
+      this.#write({ kind: "error", error: { code: 459, text } }, entry.peer, 3);
+    }
     if (why === "timeout") return h248Errors("SALLY_H248_TIMEOUT", `Sent ${entry.sends} times.`, where);
     return peerError({ code: 506, text: "Number of TransactionPendings exceeded" }, entry.peer.id);
   }
@@ -236,10 +263,18 @@ export class Outgoing {
     queueMicrotask(() => this.#step(entry, { kind: "closed" }));
   }
 
+  #write(body: H248Message["body"], peer: H248Peer, version: H248Message["version"]): void {
+    const { mid, style = "pretty", transport } = this.#options;
+    transport.send(writeH248({ version, mid, body }, style), peer);
+  }
+
   #acknowledge(id: number, peer: H248Peer): void {
-    const { mid, style = "pretty", version = 2, transport } = this.#options;
     const ack: Transaction = { kind: "ack", ranges: [[id, id]] };
-    transport.send(writeH248({ version, mid, body: { kind: "transactions", transactions: [ack] } }, style), peer);
+    this.#write({ kind: "transactions", transactions: [ack] }, peer, this.#options.version ?? 2);
+  }
+
+  #acknowledgeSegment(id: number, segment: Segment, peer: H248Peer): void {
+    this.#write({ kind: "transactions", transactions: [{ kind: "segment", id, segment }] }, peer, 3);
   }
 
   /** Remembers an answer that was not acknowledged at once, for the next request to this datagram peer. */

@@ -23,6 +23,8 @@ export type SenderState =
       readonly sends: number;
       readonly pendings: number;
       readonly endsAt: number;
+      /** Segments of the reply have come. */
+      readonly partial: boolean;
     }
   | { readonly kind: "done" };
 
@@ -30,6 +32,8 @@ export type SenderInput =
   | { readonly kind: "start"; readonly now: number }
   | { readonly kind: "timer"; readonly now: number }
   | { readonly kind: "pending"; readonly now: number }
+  /** Version 3: a part of the reply; the others are waited for this long. */
+  | { readonly kind: "segment"; readonly now: number; readonly patienceMs: number }
   | { readonly kind: "reply"; readonly ackRequired: boolean }
   | { readonly kind: "closed" };
 
@@ -65,7 +69,8 @@ const give = (why: "timeout" | "pendings" | "closed"): SenderStep => ({
 const start = (rules: SenderRules, now: number): SenderStep => {
   // 8.2: on a reliable transport the application timer stays, because the peer itself may fail; one repetition half way.
   const interval = rules.reliable ? rules.longTimerMs / 2 : rules.firstRetryMs;
-  return waitMore({ kind: "waiting", interval, sends: 1, pendings: 0, endsAt: now + rules.longTimerMs }, now, true);
+  const endsAt = now + rules.longTimerMs;
+  return waitMore({ kind: "waiting", interval, sends: 1, pendings: 0, endsAt, partial: false }, now, true);
 };
 
 const whileWaiting = (rules: SenderRules, state: Waiting, input: SenderInput): SenderStep => {
@@ -79,6 +84,8 @@ const whileWaiting = (rules: SenderRules, state: Waiting, input: SenderInput): S
         const rest = { ...state, interval: state.endsAt - now };
         return state.sends > 1 ? waitMore(rest, now, false) : waitMore({ ...rest, sends }, now, true);
       }
+      // E.14: the peer is there, and is asked steadily for the segments that were lost.
+      if (state.partial) return waitMore({ ...state, sends }, now, true);
       // D.1.3: every repetition doubles the time to the next.
       const interval = state.pendings > 0 ? rules.pendingRetryMs : Math.min(state.interval * 2, rules.maxRetryMs);
       return waitMore({ ...state, interval, sends }, now, true);
@@ -89,6 +96,10 @@ const whileWaiting = (rules: SenderRules, state: Waiting, input: SenderInput): S
       if (pendings > rules.pendingLimit) return give("pendings");
       const endsAt = input.now + rules.longTimerMs;
       return waitMore({ ...state, interval: rules.pendingRetryMs, pendings, endsAt }, input.now, false);
+    }
+    case "segment": {
+      const endsAt = input.now + input.patienceMs;
+      return waitMore({ ...state, interval: rules.firstRetryMs, endsAt, partial: true }, input.now, false);
     }
     case "reply":
       // D.1.2.2: a reply with ImmAckRequired is acknowledged at once.

@@ -18,7 +18,8 @@ export interface H248Limits {
 export const defaultH248Limits: H248Limits = {
   maxMessage: 65_531,
   maxTransactions: 64,
-  maxItems: 4096,
+  // As many as a message of that length can hold: a list of contexts has two for every 13 octets.
+  maxItems: 16_384,
   maxDepth: 8,
   maxName: 64,
   maxValue: 4096,

@@ -31,16 +31,14 @@ const passAuthentication = (cursor: Cursor): void => {
   if (!cursor.skip()) cursor.fail("header");
 };
 
-const readVersion = (cursor: Cursor): H248Version => {
-  cursor.skip();
+/** Undefined where there is one that nobody here speaks. */
+const readVersion = (cursor: Cursor): H248Version | undefined => {
   const start = cursor.at;
   const header = /^(?:megaco|!)\/(\d{1,2})$/i.exec(cursor.run());
   if (header === null) cursor.fail("header", start);
   else if (!cursor.skip()) cursor.fail("header");
   const version = Number(header?.[1] ?? 0);
-  if (version === 1 || version === 2 || version === 3) return version;
-  cursor.fail("version", start);
-  return 1;
+  return version === 1 || version === 2 || version === 3 ? version : undefined;
 };
 
 const readTransactions = (cursor: Cursor): Transaction[] => {
@@ -76,11 +74,19 @@ export const parseH248 = (
     return { ok: false, code: "too-long", offset: bounds.maxMessage, h248Error: 400 };
   const cursor = new Cursor(octets, bounds);
   passAuthentication(cursor);
-  const version = readVersion(cursor);
+  cursor.skip();
+  const start = cursor.at;
+  const spoken = readVersion(cursor);
   const mid = readMid(cursor);
   if (!cursor.skip()) cursor.fail("mid");
   if (cursor.failed) return refusal(cursor, undefined);
+  // 11.3: who speaks another version is answered in the one that everybody reads.
+  const version = spoken ?? 1;
   const remains: H248Remains = { version, mid };
+  if (spoken === undefined) {
+    cursor.fail("version", start);
+    return refusal(cursor, remains);
+  }
   if (cursor.keywordIf(errorWord) !== undefined) {
     const error = readError(cursor);
     if (cursor.peek() !== "") cursor.fail("syntax");
