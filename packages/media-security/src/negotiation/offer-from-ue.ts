@@ -125,7 +125,12 @@ const noteSecured = (
   const at = { clause: "7.2.1", origin: "access", stream: index + 1, mode: wish.mode } as const;
   const lines = attributeValues(media.lines, "crypto").length;
   step.evidence.push(
-    { ...at, step: "1", found: `${media.media} ${media.protocol}, ${lines} crypto attributes, ${asked}`, changed: [] },
+    {
+      ...at,
+      step: "1",
+      found: `${media.media} ${media.protocol}, ${lines} crypto attribute${lines === 1 ? "" : "s"}, ${asked}`,
+      changed: [],
+    },
     { ...at, step: "2", found: why, changed: inForce ? [] : ["IMS Access Gateway included in the media path"] },
     {
       ...at,
