@@ -48,18 +48,19 @@ export interface NativeAddon {
   shutdown(door: NativeDoor): void;
 }
 
-const place = fileURLToPath(new URL("../../native/build/sallyport-media.node", import.meta.url));
+const built = fileURLToPath(new URL("../../native/build/sallyport-media.node", import.meta.url));
 const require = createRequire(import.meta.url);
 
 /** The compiled engine, or a sentence that says why there is none and what would help. */
-export const loadAddon = (): NativeAddon | string => {
+export const loadAddon = (place = built): NativeAddon | string => {
   if (process.platform !== "linux") return `the native engine runs on Linux only, this is ${process.platform}`;
   if (!existsSync(place)) {
     return "the native engine was not built: install g++ and the headers of Node and run `npm run setup`";
   }
   try {
     const addon = require(place) as NativeAddon;
-    if (addon.counterNames.join(" ") === counterNames.join(" ")) return addon;
+    const names: readonly string[] | undefined = addon.counterNames;
+    if (names?.join(" ") === counterNames.join(" ")) return addon;
     return "the native engine was built from other sources: run `npm run setup`";
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
