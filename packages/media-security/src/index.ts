@@ -20,6 +20,7 @@ export { parse3ge2ae } from "./sdes/indication.ts";
 export type { Indication } from "./sdes/indication.ts";
 export { decide } from "./negotiation/decide.ts";
 export { canReOffer } from "./negotiation/reoffer.ts";
+export { liveKeys } from "./negotiation/keys.ts";
 export { summarise } from "./negotiation/summary.ts";
 export { isBusy, openNegotiation } from "./negotiation/state.ts";
 export type { Negotiation } from "./negotiation/state.ts";

@@ -3,6 +3,7 @@ import type { Clock, Log, Random } from "@sallyport/kit";
 import type { Locator, SipTarget, SipTransport, Transactions } from "@sallyport/sip";
 import type { EdgeConfig } from "./config.ts";
 import type { EdgeCounters } from "./counters.ts";
+import type { Faults } from "./faults.ts";
 import type { Bindings } from "./registration/bindings.ts";
 import type { Points } from "./routing/points.ts";
 import type { Tokens } from "./routing/token.ts";
@@ -14,6 +15,7 @@ export interface EdgeContext {
   readonly random: Random;
   readonly log: Log;
   readonly counters: EdgeCounters;
+  readonly faults: Faults;
   readonly tokens: Tokens;
   /** Makes the marks in our branches ours. */
   readonly loopKey: string;

@@ -15,7 +15,8 @@ export type CounterName =
   | "quirks_total"
   | "malformed_total"
   | "admission_refused_total"
-  | "store_failures_total";
+  | "store_failures_total"
+  | "faults_total";
 
 export interface CounterView {
   readonly name: CounterName;

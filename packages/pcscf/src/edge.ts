@@ -30,6 +30,7 @@ import type { EdgeContext } from "./context.ts";
 import { createCounters, type CounterView } from "./counters.ts";
 import { present } from "./present.ts";
 import { pcscfErrors } from "./errors.ts";
+import { createFaults } from "./faults.ts";
 import { readTls } from "./files.ts";
 import { startController, type ControllerDeps } from "./iq/controller.ts";
 import { awaitFirstGateway } from "./iq/first-gateway.ts";
@@ -172,9 +173,11 @@ const maxEarly = 1024;
  * @throws SALLY_EDGE_FILE, SALLY_EDGE_NEXT_HOP, SALLY_SIP_LISTEN, SALLY_SIP_TLS_MATERIAL, SALLY_IQ_*, SALLY_STORE_*
  */
 export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Edge> => {
-  const { clock, random } = deps;
+  const { random } = deps;
   const log = deps.log.child({ edge: config.name });
   const counters = createCounters();
+  const faults = createFaults(log, counters);
+  const clock = faults.clock(deps.clock);
   const state = await openState(config.store, { clock, random, log, given: deps.store });
   const { store, sealer } = state;
   // Sockets open before the rooms behind them are built: what arrives that early waits for them.
@@ -199,10 +202,11 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     onMessage: (message, flow) => {
       if (gate?.admits(message, flow) !== false) transactions.receive(message, flow);
     },
+    onFault: (error) => faults.tell("request", error),
     onMalformed: ({ code }) => counters.count("malformed_total", { code }),
     onFlowClosed: (flow) => {
       transactions.flowClosed(flow);
-      onFlowClosed(flow);
+      faults.guard("connection", () => onFlowClosed(flow));
     },
     answersAnew: (flow) => answersAnew(flow),
   });
@@ -216,6 +220,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     onRequest: (transaction) => soon((ready) => ready.onRequest(transaction)),
     onAck: (request, flow) => soon((ready) => ready.onAck(request, flow)),
     onStrayResponse: (response, flow) => onStray(response, flow),
+    onFault: (error) => faults.tell("request", error),
   });
   type Closing = (how: { readonly keepCalls: boolean }) => Promise<void> | void;
   const closing: Closing[] = [() => state.close(), () => transactions.close(), () => transport.close()];
@@ -247,14 +252,15 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     closing.push(() => first.close());
     const iq = await startController(
       config.iq,
-      { ...deps, log },
+      { ...deps, clock, log },
       {
         known,
-        onNotify: (notification) => calls.notify(notification),
-        onUp: (gateway) => {
-          calls.gatewayBack(gateway);
-          first.arrived();
-        },
+        onNotify: (notification) => faults.guard("gateway", () => calls.notify(notification)),
+        onUp: (gateway) =>
+          faults.guard("gateway", () => {
+            calls.gatewayBack(gateway);
+            first.arrived();
+          }),
       },
     );
     closing.push(({ keepCalls }) => iq.close({ keepContexts: keepCalls }));
@@ -265,6 +271,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       random,
       log,
       counters,
+      faults,
       tokens: createTokens(key),
       loopKey: createHmac("sha256", key).update("loop mark").digest("base64url"),
       points: createPoints([...access, ...core]),
@@ -273,7 +280,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       transport,
       transactions,
       nextHop,
-      locator: needsLocating(config) ? await openLocator(config, core, deps) : undefined,
+      locator: needsLocating(config) ? await openLocator(config, core, { ...deps, clock }) : undefined,
       overloaded: () => overload?.active === true,
     };
     const keep = sealer === undefined ? undefined : createKeptCalls({ store, sealer, log, counters });
@@ -311,7 +318,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       const found = legOfStray(ctx, response, flow);
       if (found !== undefined) calls.stray(found.call, found.from, response, flow);
     };
-    for (const run of early.splice(0)) run(requests);
+    const ready = requests;
+    for (const run of early.splice(0)) faults.guard("request", () => run(ready));
     return {
       name: config.name,
       access,

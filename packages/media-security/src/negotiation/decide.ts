@@ -24,6 +24,7 @@ export const decide = (state: Negotiation, event: NegotiationEvent, random: Rand
 };
 
 const dispatch = (state: Negotiation, event: NegotiationEvent, step: Step): Outcome => {
+  if (event.kind === "ended" && event.now === true) return close(settled(state));
   // Nothing but the gateway's reply is of interest to a call that has ended and waits for it.
   if (state.pending?.after === "ended" && event.kind !== "gateway-done" && event.kind !== "gateway-refused") {
     return afterEnd(state, event);

@@ -102,8 +102,8 @@ export type NegotiationEvent =
   | { readonly kind: "re-offer"; readonly towards: Side; readonly gateway: "lost" | "kept" }
   /** The carrier of the open offer ended without an answer: 4xx to 6xx, timeout, CANCEL. */
   | { readonly kind: "exchange-failed" }
-  /** BYE, final failure, timeout, lost flow: the call is over. */
-  | { readonly kind: "ended" };
+  /** BYE, final failure, timeout, lost flow: the call is over. `now`: the gateway's reply to what it was asked is not awaited. */
+  | { readonly kind: "ended"; readonly now?: true };
 
 export type Effect =
   /** Carry out on Iq, then feed `gateway-done` or `gateway-refused` with the same request number. */

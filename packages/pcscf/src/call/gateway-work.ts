@@ -3,6 +3,7 @@
 import type { Log } from "@sallyport/kit";
 import type { IqContext, IqContextState } from "@sallyport/iq";
 import type { GatewayPlan } from "@sallyport/media-security";
+import { codeOf, type Faults } from "../faults.ts";
 import type { GatewayPort, GatewayReply } from "../iq/gateway-port.ts";
 import { mediaCounts, type MediaCounts } from "./media-counts.ts";
 
@@ -15,6 +16,8 @@ export interface GatewayWork {
   carryOut(plan: GatewayPlan, done: (reply: GatewayReply) => void): void;
   /** Gives the context back. */
   release(): void;
+  /** The call is over: the context goes back, and so does whatever an order still under way makes. */
+  end(): void;
   /** The gateway has lost the context: there is nothing to give back. */
   forget(): void;
   /** Lets `settled` wait for this too. */
@@ -31,13 +34,15 @@ export const createGatewayWork = (options: {
   readonly gateway: GatewayPort;
   readonly emergency: boolean;
   readonly log: Log;
+  readonly faults: Faults;
   /** The context an earlier run left. */
   readonly held: IqContext | undefined;
 }): GatewayWork => {
-  const { call, gateway, emergency, log } = options;
+  const { call, gateway, emergency, log, faults } = options;
   const underWay = new Set<Promise<void>>();
   let context = options.held;
   let counted: readonly MediaCounts[] = [];
+  let over = false;
 
   const track = (work: Promise<void>): void => {
     underWay.add(work);
@@ -48,14 +53,19 @@ export const createGatewayWork = (options: {
   };
 
   const giveBack = async (held: IqContext): Promise<void> => {
-    const statistics = await gateway.release(held);
-    if (statistics !== undefined) counted = [...counted, ...mediaCounts(held, statistics)].slice(-mostCounted);
-    else log.info("gateway did not take its context back", { call, gateway: held.gateway, context: held.context });
+    try {
+      const statistics = await gateway.release(held);
+      if (statistics !== undefined) counted = [...counted, ...mediaCounts(held, statistics)].slice(-mostCounted);
+      else log.info("gateway did not take its context back", { call, gateway: held.gateway, context: held.context });
+    } catch (error) {
+      faults.tell("gateway", error, { call });
+    }
   };
 
   /** The context asked about, lost meanwhile, is not held again; one in whose place another was made goes back. */
   const take = (made: IqContext, asked: IqContext | undefined): void => {
     if (made === asked) return;
+    if (over) return track(giveBack(made));
     const before = context;
     context = made;
     if (before !== undefined) track(giveBack(before));
@@ -63,9 +73,22 @@ export const createGatewayWork = (options: {
 
   const order = async (plan: GatewayPlan, done: (reply: GatewayReply) => void): Promise<void> => {
     const asked = context;
-    const reply = await gateway.carryOut(plan, asked, { emergency });
+    let reply: GatewayReply;
+    try {
+      reply = await gateway.carryOut(plan, asked, { emergency });
+    } catch (error) {
+      // Whoever waits for the reply has to hear of one.
+      faults.tell("gateway", error, { call });
+      reply = { ok: false, status: 500, code: codeOf(error) };
+    }
     if (reply.ok) take(reply.context, asked);
     done(reply);
+  };
+
+  const release = (): void => {
+    const held = context;
+    context = undefined;
+    if (held !== undefined) track(giveBack(held));
   };
 
   return {
@@ -77,10 +100,10 @@ export const createGatewayWork = (options: {
     },
     describe: () => (context === undefined ? undefined : gateway.describe(context)),
     carryOut: (plan, done) => track(order(plan, done)),
-    release: () => {
-      const held = context;
-      context = undefined;
-      if (held !== undefined) track(giveBack(held));
+    release,
+    end: () => {
+      over = true;
+      release();
     },
     forget: () => {
       context = undefined;

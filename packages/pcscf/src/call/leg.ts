@@ -3,57 +3,36 @@
 import type { Timer } from "@sallyport/kit";
 import type { IqContext, IqNotification } from "@sallyport/iq";
 import type { Side } from "@sallyport/media-security";
-import {
-  appendHeader,
-  createResponse,
-  type ClientHandlers,
-  type ClientTransaction,
-  type Flow,
-  type ServerTransaction,
-  type SipRequest,
-  type SipResponse,
-  type SipTarget,
-} from "@sallyport/sip";
+import type { Flow, ServerTransaction, SipRequest } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
+import { codeOf } from "../faults.ts";
 import type { Binding } from "../registration/binding.ts";
-import { answerTowards } from "../routing/answer.ts";
-import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
-import type { ListeningPoint } from "../routing/points.ts";
-import { sendRequest } from "../routing/sending.ts";
-import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
-import { isFlowOf, noteFlow } from "../routing/ue-flow.ts";
-import { otherSide } from "./dialog.ts";
+import { isFlowOf } from "../routing/ue-flow.ts";
 import { noteEvidence } from "./evidence.ts";
 import type { CallSurroundings } from "../state/call-record.ts";
 import { createGatewayWork, type GatewayWork } from "./gateway-work.ts";
 import { createKeeping, type Keeping } from "./keeping.ts";
 import type { Leg, LegOptions } from "./leg-port.ts";
+import { LegTransactions } from "./leg-transactions.ts";
 import type { MediaCounts } from "./media-counts.ts";
 import { passOn } from "./pass-on.ts";
-import { openCall, resumeCall, step, type CallFacts } from "./step.ts";
-import type { CallEffect, CallInput, CallState, CallTimer, Party } from "./types.ts";
+import { breakOff, giveUp, openCall, resumeCall, step, type CallFacts } from "./step.ts";
+import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
 import { viewOf, type CallView } from "./view.ts";
 import type { CallEnvironment } from "./work.ts";
 
 /** RFC 4028 10: a refresh that was on its way while this edge was down has this long to come again, 64*T1. */
 const refreshAgainMs = 32_000;
 
-/** What becomes of a BYE or of anything else we send in our own name interests nobody. */
-const ignore = (): void => undefined;
-const unheard: ClientHandlers = { onResponse: ignore, onTimeout: ignore, onTransportError: ignore };
-
 // A class: legs come by the hundred a second, and their functions need not be made anew for each.
 class CallLeg implements Leg {
   readonly #ctx: EdgeContext;
   readonly #facts: Pick<CallFacts, "id" | "callId" | "direction" | "token" | "bindingId">;
   readonly #env: CallEnvironment;
+  readonly #transactions: LegTransactions;
   readonly #media: GatewayWork;
   readonly #keeping: Keeping;
   readonly #onFinished: (leg: Leg, view: CallView) => void;
-  readonly #servers = new Map<number, ServerTransaction>();
-  readonly #clients = new Map<number, ClientTransaction>();
-  /** Offers of our own. */
-  readonly #asked = new Set<ClientTransaction>();
   readonly #timers = new Map<CallTimer, Timer>();
   readonly #inbox: CallInput[] = [];
   readonly #startedAt: number;
@@ -64,6 +43,7 @@ class CallLeg implements Leg {
   #retryAfter: number | undefined;
   #exchanges = 0;
   #busy = false;
+  #broken = false;
   #finished = false;
   #answeredAt: number | undefined;
   #sessionEndsAt: number | undefined;
@@ -82,11 +62,18 @@ class CallLeg implements Leg {
     this.#unsettled = restored?.unsettled ?? false;
     this.#answeredAt = restored?.answeredAt;
     this.#sessionEndsAt = restored?.sessionEndsAt;
+    this.#transactions = new LegTransactions(ctx, {
+      id,
+      token,
+      binding: () => this.#current(),
+      feed: (input) => this.feed(input),
+    });
     this.#media = createGatewayWork({
       call: id,
       gateway: options.gateway,
       emergency: facts.media.emergency === true,
       log: ctx.log,
+      faults: ctx.faults,
       held: restored?.context?.context,
     });
     this.#keeping = createKeeping(
@@ -129,9 +116,7 @@ class CallLeg implements Leg {
   request(transaction: ServerTransaction, from: Side, arrived: SipRequest): void {
     this.#exchanges += 1;
     const exchange = this.#exchanges;
-    this.#servers.set(exchange, transaction);
-    transaction.onCancel = () => this.feed({ kind: "cancel", exchange });
-    transaction.onEnd = () => this.#servers.delete(exchange);
+    this.#transactions.take(exchange, transaction);
     this.feed({ kind: "request", exchange, from, request: arrived });
   }
 
@@ -165,11 +150,7 @@ class CallLeg implements Leg {
     this.#inbox.length = 0;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
-    for (const server of this.#servers.values()) server.forget();
-    this.#servers.clear();
-    for (const client of [...this.#clients.values(), ...this.#asked]) client.forget();
-    this.#clients.clear();
-    this.#asked.clear();
+    this.#transactions.letGo();
   }
 
   view(): CallView {
@@ -203,11 +184,6 @@ class CallLeg implements Leg {
     };
   }
 
-  #outgoing(towards: Side, request: SipRequest, party: Party | undefined, point: ListeningPoint): Outgoing | undefined {
-    const parts = { request, binding: this.#current(), cameIn: point, hop: party, token: this.#facts.token };
-    return towards === "core" ? towardsCore(this.#ctx, parts) : towardsUe(this.#ctx, parts);
-  }
-
   #toGateway({ request, plan }: CallEffect & { readonly kind: "gateway" }): void {
     this.#unsettled = false;
     this.#media.carryOut(plan, (reply) => {
@@ -228,86 +204,6 @@ class CallLeg implements Leg {
     );
   }
 
-  #forward(effect: CallEffect & { readonly kind: "forward" }): void {
-    const ctx = this.#ctx;
-    const { exchange, towards } = effect;
-    const server = this.#servers.get(exchange);
-    const point = server === undefined ? undefined : ctx.points.ofFlow(server.flow);
-    const request = withInterval(effect.request, ctx.config.session);
-    const out = point === undefined ? undefined : this.#outgoing(towards, request, effect.party, point);
-    if (server === undefined || out === undefined) {
-      return this.feed({ kind: "unanswered", exchange, status: refusalOfLostFlow(this.#current()) });
-    }
-    const handlers: ClientHandlers = {
-      onResponse: (response, flow) => {
-        noteFlow(ctx, this.#current(), flow);
-        const timed = withAnsweredInterval(response, server.request, ctx.config.session);
-        this.feed({ kind: "response", exchange, response: timed });
-      },
-      onTimeout: () => this.feed({ kind: "unanswered", exchange, status: 408 }),
-      onTransportError: (error) => {
-        ctx.log.info("request not sent", { call: this.#facts.id, error: error.message });
-        const status = towards === "access" ? refusalOfLostFlow(this.#current()) : 503;
-        this.feed({ kind: "unanswered", exchange, status });
-      },
-      onEnd: () => this.#clients.delete(exchange),
-    };
-    const branch = (): string => branchFor(ctx, server.request);
-    this.#clients.set(exchange, sendRequest(ctx, out.request, out.to, handlers, branch));
-  }
-
-  #send(to: Flow | SipTarget, request: SipRequest): void {
-    const { transactions, log } = this.#ctx;
-    transactions
-      .sendAck(request, to)
-      .catch((error: unknown) => log.info("ack not sent", { call: this.#facts.id, error: String(error) }));
-  }
-
-  /** Requests no UE or core element sent: they leave by any point of the other side. */
-  #sendOwn(effect: CallEffect & { readonly kind: "acknowledge" | "originate" | "ask" }): void {
-    const ctx = this.#ctx;
-    const side = otherSide(effect.towards);
-    const point = ctx.points.all.find((each) => each.side === side);
-    const out = point === undefined ? undefined : this.#outgoing(effect.towards, effect.request, effect.party, point);
-    if (out === undefined) {
-      ctx.log.info("flow gone", { call: this.#facts.id, method: effect.request.method });
-      if (effect.kind === "ask") this.#answered(effect, undefined);
-      return undefined;
-    }
-    if (effect.kind === "acknowledge") return this.#send(out.to, out.request);
-    if (effect.kind === "originate") return void ctx.transactions.request(out.request, out.to, unheard);
-    const client = ctx.transactions.request(out.request, out.to, {
-      onResponse: (response) => this.#answered(effect, response),
-      onTimeout: () => this.#answered(effect, undefined),
-      onTransportError: () => this.#answered(effect, undefined),
-      onEnd: () => this.#asked.delete(client),
-    });
-    this.#asked.add(client);
-    return undefined;
-  }
-
-  #answered({ towards, seq }: CallEffect & { readonly kind: "ask" }, response: SipResponse | undefined): void {
-    this.feed({ kind: "own-response", towards, seq, response });
-  }
-
-  #respond(effect: CallEffect & { readonly kind: "respond" }): void {
-    const server = this.#servers.get(effect.exchange);
-    if (server === undefined) return;
-    const answering = { asked: server.request, towards: otherSide(effect.from), binding: this.#current() };
-    server.respond(answerTowards(this.#ctx, effect.response, answering));
-  }
-
-  #refuse({ exchange, status }: CallEffect & { readonly kind: "refuse" }): void {
-    const server = this.#servers.get(exchange);
-    if (server === undefined) return;
-    const { request, toTag } = server;
-    this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
-    const refusal = createResponse(request, status, undefined, { toTag });
-    // RFC 3261 20.33: the gateways were full or gone, not this edge.
-    const later = status === 503 ? this.#retryAfter : undefined;
-    server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
-  }
-
   #arm(timer: CallTimer, ms: number): void {
     this.#timers.get(timer)?.cancel();
     this.#timers.set(
@@ -324,17 +220,17 @@ class CallLeg implements Leg {
   #perform(effect: CallEffect): void {
     switch (effect.kind) {
       case "forward":
-        return this.#forward(effect);
+        return this.#transactions.forward(effect);
       case "respond":
-        return this.#respond(effect);
+        return this.#transactions.respond(effect);
       case "refuse":
-        return this.#refuse(effect);
+        return this.#transactions.refuse(effect, this.#retryAfter);
       case "cancel":
-        return this.#clients.get(effect.exchange)?.cancel();
+        return this.#transactions.cancel(effect.exchange);
       case "acknowledge":
       case "originate":
       case "ask":
-        return this.#sendOwn(effect);
+        return this.#transactions.sendOwn(effect);
       case "pass-on":
         return passOn(this.#ctx, this.#current(), effect);
       case "gateway":
@@ -358,6 +254,7 @@ class CallLeg implements Leg {
   #finish(): void {
     if (this.#finished) return;
     this.abandon();
+    this.#media.end();
     this.#onFinished(this, this.view());
   }
 
@@ -372,33 +269,85 @@ class CallLeg implements Leg {
     else this.#endedAt ??= clock.now();
   }
 
-  /** Everything waits, in order, while the store takes in what the next message will promise. */
+  /** Everything waits, in order, while the store takes in what the next message will promise. Never throws. */
   #work(): void {
     this.#busy = true;
-    try {
-      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
-        const { effects, state } = step(this.#state, next, this.#env);
-        this.#state = state;
-        this.#note(effects);
-        const saved = this.#keeping.before(state, effects);
-        if (saved !== undefined) return this.#media.track(this.#performLater(saved, effects));
-        for (const effect of effects) this.#perform(effect);
-      }
-      this.#busy = false;
-    } catch (error) {
-      this.#busy = false;
-      throw error;
+    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+      const later = this.#take(next);
+      if (later !== undefined) return this.#media.track(later);
     }
+    this.#busy = false;
+  }
+
+  /** One step; what is left of it when its effects wait for the store. */
+  #take(input: CallInput): Promise<void> | undefined {
+    try {
+      const { effects, state } = step(this.#state, input, this.#env);
+      this.#state = state;
+      this.#note(effects);
+      const saved = this.#keeping.before(state, effects);
+      if (saved !== undefined) return this.#performLater(saved, effects);
+      this.#performAll(effects);
+    } catch (error) {
+      const again = this.#broken;
+      this.#breakOff(error);
+      // A 2xx among them still wants its ACK and BYE.
+      if (!again && input.kind === "response") this.#inbox.unshift(input);
+    }
+    return undefined;
   }
 
   async #performLater(saved: Promise<void>, effects: readonly CallEffect[]): Promise<void> {
-    await saved;
-    if (this.#finished) return;
     try {
-      for (const effect of effects) this.#perform(effect);
-    } finally {
-      this.#work();
+      await saved;
+      if (this.#finished) return;
+      this.#performAll(effects);
+    } catch (error) {
+      this.#breakOff(error);
     }
+    this.#work();
+  }
+
+  /** One that fails does not take those after it along. */
+  #performAll(effects: readonly CallEffect[]): void {
+    let fault: { readonly error: unknown } | undefined;
+    for (const effect of effects) {
+      try {
+        this.#perform(effect);
+      } catch (error) {
+        fault ??= { error };
+      }
+    }
+    if (fault !== undefined) this.#breakOff(fault.error);
+  }
+
+  /** A defect of ours shows in this leg: it ends, told to both sides, and gives back what it holds. */
+  #breakOff(error: unknown): void {
+    this.#ctx.faults.tell("call", error, { call: this.#facts.id });
+    if (this.#finished) return;
+    if (!this.#broken && this.#state.phase !== "ending") {
+      this.#broken = true;
+      try {
+        this.#transactions.refuseUnknown(this.#state.exchanges);
+        const { effects, state } = breakOff(this.#state, codeOf(error), this.#env);
+        this.#state = state;
+        this.#note(effects);
+        const dropped = this.#keeping.before(state, effects);
+        if (dropped !== undefined) this.#media.track(dropped);
+        return this.#performAll(effects);
+      } catch (second) {
+        this.#ctx.faults.tell("call", second, { call: this.#facts.id });
+      }
+    }
+    // Even that went wrong, or it was over anyhow.
+    this.#ctx.faults.guard("call", () => this.#transactions.abort());
+    if (this.#state.phase === "ending" && this.#timers.has("linger")) return;
+    this.#state = giveUp(this.#state, codeOf(error));
+    this.#ctx.faults.guard("call", () => {
+      const dropped = this.#keeping.before(this.#state, []);
+      if (dropped !== undefined) this.#media.track(dropped);
+    });
+    this.#finish();
   }
 }
 

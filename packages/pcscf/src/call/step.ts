@@ -1,6 +1,6 @@
 // One step of a call leg: an input in, the next state and the effects out. Pure. Owns the queue in which SIP events wait
 // while the gateway works, so that nothing overtakes (invariant 6). TS 33.328 7.2.1 and 7.3.1.
-import { openNegotiation, type Evidence, type NegotiationFacts } from "@sallyport/media-security";
+import { liveKeys, openNegotiation, type Evidence, type NegotiationFacts } from "@sallyport/media-security";
 import { decideNext, pass } from "./decide.ts";
 import { endCall } from "./ending.ts";
 import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
@@ -154,6 +154,30 @@ const enqueue = (work: Work, input: CallInput): void => {
   )
     return;
   work.call.queue = [...work.call.queue, input];
+};
+
+/**
+ * Ends a leg that met an error of ours: whatever it waits for is given up, both sides hear 503 or BYE, and nothing is left.
+ * RFC 3261 21.5.4 and 15.1.1, RFC 3326.
+ */
+export const breakOff = (
+  state: CallState,
+  detail: string,
+  env: CallEnvironment,
+): { readonly state: CallState; readonly effects: readonly CallEffect[] } => {
+  const calm = { ...state, waiting: [], carried: undefined, own: undefined, queue: noInputs, deferred: noInputs };
+  const work = openWork(calm, env);
+  work.call.released = true;
+  decideNext(work, { kind: "ended", now: true });
+  endCall(work, "internal-error", 503, detail);
+  return { state: work.call, effects: work.effects };
+};
+
+/** The same where not even that can be decided: its keys are let go of, nobody is told. */
+export const giveUp = (state: CallState, detail: string): CallState => {
+  for (const key of liveKeys(state.negotiation)) key.release();
+  const ended = state.ended ?? ({ reason: "internal-error", detail } as const);
+  return { ...state, phase: "ending", released: true, ended };
 };
 
 /** Takes one input. While a gateway request is under way everything but its reply waits in order. */

@@ -116,6 +116,7 @@ export type EndReason =
   | "media-security"
   | "overload"
   | "transport-failed"
+  | "internal-error"
   | "closing";
 
 /** Every property is always there, so that all legs have one shape. */

@@ -1,5 +1,5 @@
 // One edge between raw UEs and a raw core on loopback, with a fake gateway controller and a clock that stands still.
-import { memoryLog, seededRandom, VirtualClock, type LogRecord } from "@sallyport/kit";
+import { memoryLog, seededRandom, VirtualClock, type LogRecord, type Random } from "@sallyport/kit";
 import {
   createRequest,
   headerList,
@@ -114,6 +114,8 @@ export const openScenario = async (
     /** Takes the place of the system's DNS. */
     readonly resolver?: Resolver;
     readonly seed?: string;
+    /** Takes the place of the edge's seeded randomness. */
+    readonly random?: (seeded: Random) => Random;
     /** The event-loop delay the edge reads, ms. */
     readonly delayMs?: () => number;
     /** A real controller in the place of the fake one. */
@@ -141,7 +143,9 @@ export const openScenario = async (
   const start = async (ports: typeof config): Promise<Edge> => {
     const edge = await createEdge(ports, {
       clock,
-      random: seededRandom(`${options.seed ?? "edge"}${edges.length === 0 ? "" : edges.length}`),
+      random: (options.random ?? ((same) => same))(
+        seededRandom(`${options.seed ?? "edge"}${edges.length === 0 ? "" : edges.length}`),
+      ),
       log,
       createIq: options.createIq ?? iq.create,
       ...(options.delayMs === undefined ? {} : { eventLoopDelay: { read: options.delayMs, close: () => undefined } }),

@@ -74,8 +74,13 @@ export class Runner<S extends { readonly name: string }, T extends string, I ext
   }
 
   #take(input: I | TimerInput<T>): void {
-    const { state, effects } = this.#host.step(this.#state, input);
-    this.#apply(state, effects);
+    let next: Step<S, T>;
+    try {
+      next = this.#host.step(this.#state, input);
+    } catch (error) {
+      return this.#host.fault(error);
+    }
+    return this.#apply(next.state, next.effects);
   }
 
   #stop(timer: T): void {

@@ -66,6 +66,8 @@ export interface TransactionsOptions {
   onAck(request: SipRequest, flow: Flow): void;
   /** RFC 6026 8.9: to be counted, never to be forwarded. */
   onStrayResponse?(response: SipResponse, flow: Flow): void;
+  /** A handler threw: a defect of the layer above, which must not end other calls. Default: an error in the log. */
+  onFault?(error: unknown): void;
 }
 
 export interface RequestOptions {
@@ -105,7 +107,10 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   let ackSeed: Buffer | undefined;
   let closed = false;
 
-  const onFault = (error: unknown): void => log.error("transaction handler failed", { error: String(error) });
+  const onFault = (error: unknown): void =>
+    options.onFault === undefined
+      ? log.error("transaction handler failed", { error: String(error) })
+      : options.onFault(error);
 
   const sendStateless = (response: SipResponse, flow: Flow): void => {
     transport.send(response, flow).catch((error: Error) => log.debug("response not sent", { error: error.message }));
@@ -212,7 +217,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     try {
       options.onRequest(shell);
     } catch (error) {
-      log.error("request handler failed", { method: request.method, error: String(error) });
+      onFault(error);
       shell.respond(createResponse(request, 500, undefined, { toTag: shell.toTag }));
     }
   };

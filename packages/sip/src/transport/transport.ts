@@ -38,6 +38,8 @@ export interface SipTransportOptions {
   onMessage(message: SipMessage, flow: Flow): void;
   /** After the transport has answered what can be answered. */
   onMalformed?(input: MalformedInput, flow: Flow): void;
+  /** A handler threw: a defect met by one message must not end the calls of all others. Default: an error in the log. */
+  onFault?(error: unknown): void;
   /** A connection is gone, whoever closed it. */
   onFlowClosed?(flow: Flow): void;
   /**
@@ -98,8 +100,8 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
       try {
         options.onMessage(message, flow);
       } catch (error) {
-        // A defect met by one message must not end the calls of all others.
-        log.error("message handler failed", { flow: flow.id, error: String(error) });
+        if (options.onFault === undefined) log.error("message handler failed", { flow: flow.id, error: String(error) });
+        else options.onFault(error);
       }
     },
     reply: (response, flow) => {

@@ -1,0 +1,175 @@
+// The SIP transactions of one call leg: what it was asked and has to answer, what it asked and waits for. Owns them until
+// they are let go of (invariant 10); writes what leaves for its receiver. Decides nothing.
+import type { Side } from "@sallyport/media-security";
+import {
+  appendHeader,
+  createResponse,
+  type ClientHandlers,
+  type ClientTransaction,
+  type Flow,
+  type ServerTransaction,
+  type SipRequest,
+  type SipResponse,
+  type SipTarget,
+} from "@sallyport/sip";
+import type { EdgeContext } from "../context.ts";
+import type { Binding } from "../registration/binding.ts";
+import { answerTowards } from "../routing/answer.ts";
+import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
+import type { ListeningPoint } from "../routing/points.ts";
+import { sendRequest } from "../routing/sending.ts";
+import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
+import { noteFlow } from "../routing/ue-flow.ts";
+import { otherSide } from "./dialog.ts";
+import type { CallEffect, CallInput, CallState, Party } from "./types.ts";
+
+/** What becomes of a BYE or of anything else we send in our own name interests nobody. */
+const ignore = (): void => undefined;
+const unheard: ClientHandlers = { onResponse: ignore, onTimeout: ignore, onTransportError: ignore };
+
+/** What the transactions need of their leg. */
+export interface TransactionOwner {
+  readonly id: string;
+  /** What names the leg in Record-Route. */
+  readonly token: string;
+  /** The binding as it is now. */
+  binding(): Binding;
+  feed(input: CallInput): void;
+}
+
+// A class, as the leg is.
+export class LegTransactions {
+  readonly #ctx: EdgeContext;
+  readonly #owner: TransactionOwner;
+  readonly #servers = new Map<number, ServerTransaction>();
+  readonly #clients = new Map<number, ClientTransaction>();
+  /** Offers of our own. */
+  readonly #asked = new Set<ClientTransaction>();
+
+  constructor(ctx: EdgeContext, owner: TransactionOwner) {
+    this.#ctx = ctx;
+    this.#owner = owner;
+  }
+
+  /** A request that is to be answered under `exchange`. */
+  take(exchange: number, server: ServerTransaction): void {
+    this.#servers.set(exchange, server);
+    server.onCancel = () => this.#owner.feed({ kind: "cancel", exchange });
+    server.onEnd = () => this.#servers.delete(exchange);
+  }
+
+  /** Nothing that lives on behind the leg, such as a transaction of RFC 6026, may hold on to it. */
+  letGo(): void {
+    for (const server of this.#servers.values()) server.forget();
+    this.#servers.clear();
+    for (const client of [...this.#clients.values(), ...this.#asked]) client.forget();
+    this.#clients.clear();
+    this.#asked.clear();
+  }
+
+  /** Nothing can be decided any more: whoever waits hears 503, what was asked is cancelled. */
+  abort(): void {
+    for (const server of this.#servers.values())
+      server.respond(createResponse(server.request, 503, undefined, { toTag: server.toTag }));
+    for (const client of this.#clients.values()) client.cancel();
+  }
+
+  /** What the leg's state does not know of, because the step that was to take it in failed. */
+  refuseUnknown(exchanges: CallState["exchanges"]): void {
+    for (const [exchange, server] of this.#servers)
+      if (!exchanges.has(exchange))
+        server.respond(createResponse(server.request, 503, undefined, { toTag: server.toTag }));
+  }
+
+  forward(effect: CallEffect & { readonly kind: "forward" }): void {
+    const ctx = this.#ctx;
+    const owner = this.#owner;
+    const { exchange, towards } = effect;
+    const server = this.#servers.get(exchange);
+    const point = server === undefined ? undefined : ctx.points.ofFlow(server.flow);
+    const request = withInterval(effect.request, ctx.config.session);
+    const out = point === undefined ? undefined : this.#outgoing(towards, request, effect.party, point);
+    if (server === undefined || out === undefined) {
+      return owner.feed({ kind: "unanswered", exchange, status: refusalOfLostFlow(owner.binding()) });
+    }
+    const handlers: ClientHandlers = {
+      onResponse: (response, flow) => {
+        noteFlow(ctx, owner.binding(), flow);
+        const timed = withAnsweredInterval(response, server.request, ctx.config.session);
+        owner.feed({ kind: "response", exchange, response: timed });
+      },
+      onTimeout: () => owner.feed({ kind: "unanswered", exchange, status: 408 }),
+      onTransportError: (error) => {
+        ctx.log.info("request not sent", { call: owner.id, error: error.message });
+        const status = towards === "access" ? refusalOfLostFlow(owner.binding()) : 503;
+        owner.feed({ kind: "unanswered", exchange, status });
+      },
+      onEnd: () => this.#clients.delete(exchange),
+    };
+    const branch = (): string => branchFor(ctx, server.request);
+    this.#clients.set(exchange, sendRequest(ctx, out.request, out.to, handlers, branch));
+  }
+
+  /** RFC 3261 9.1: goes when it may. */
+  cancel(exchange: number): void {
+    this.#clients.get(exchange)?.cancel();
+  }
+
+  /** Requests no UE or core element sent: they leave by any point of the other side. */
+  sendOwn(effect: CallEffect & { readonly kind: "acknowledge" | "originate" | "ask" }): void {
+    const ctx = this.#ctx;
+    const side = otherSide(effect.towards);
+    const point = ctx.points.all.find((each) => each.side === side);
+    const out = point === undefined ? undefined : this.#outgoing(effect.towards, effect.request, effect.party, point);
+    if (out === undefined) {
+      ctx.log.info("flow gone", { call: this.#owner.id, method: effect.request.method });
+      if (effect.kind === "ask") this.#answered(effect, undefined);
+      return undefined;
+    }
+    if (effect.kind === "acknowledge") return this.#acknowledge(out.to, out.request);
+    if (effect.kind === "originate") return void ctx.transactions.request(out.request, out.to, unheard);
+    const client = ctx.transactions.request(out.request, out.to, {
+      onResponse: (response) => this.#answered(effect, response),
+      onTimeout: () => this.#answered(effect, undefined),
+      onTransportError: () => this.#answered(effect, undefined),
+      onEnd: () => this.#asked.delete(client),
+    });
+    this.#asked.add(client);
+    return undefined;
+  }
+
+  respond(effect: CallEffect & { readonly kind: "respond" }): void {
+    const server = this.#servers.get(effect.exchange);
+    if (server === undefined) return;
+    const answering = { asked: server.request, towards: otherSide(effect.from), binding: this.#owner.binding() };
+    server.respond(answerTowards(this.#ctx, effect.response, answering));
+  }
+
+  /** `retryAfter`: seconds, of a 503 that is not this edge's own. RFC 3261 20.33. */
+  refuse({ exchange, status }: CallEffect & { readonly kind: "refuse" }, retryAfter: number | undefined): void {
+    const server = this.#servers.get(exchange);
+    if (server === undefined) return;
+    const { request, toTag } = server;
+    this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
+    const refusal = createResponse(request, status, undefined, { toTag });
+    const later = status === 503 ? retryAfter : undefined;
+    server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
+  }
+
+  #outgoing(towards: Side, request: SipRequest, party: Party | undefined, point: ListeningPoint): Outgoing | undefined {
+    const owner = this.#owner;
+    const parts = { request, binding: owner.binding(), cameIn: point, hop: party, token: owner.token };
+    return towards === "core" ? towardsCore(this.#ctx, parts) : towardsUe(this.#ctx, parts);
+  }
+
+  #acknowledge(to: Flow | SipTarget, request: SipRequest): void {
+    const { transactions, log } = this.#ctx;
+    transactions
+      .sendAck(request, to)
+      .catch((error: unknown) => log.info("ack not sent", { call: this.#owner.id, error: String(error) }));
+  }
+
+  #answered({ towards, seq }: CallEffect & { readonly kind: "ask" }, response: SipResponse | undefined): void {
+    this.#owner.feed({ kind: "own-response", towards, seq, response });
+  }
+}
