@@ -34,3 +34,8 @@ export interface LinkPorts {
   notify(notification: IqNotification): void;
   report(status: GatewayStatus): void;
 }
+
+/** Work nobody waits for: an error of ours in it is told, and ends nothing else. */
+export const alone = (log: Log, work: Promise<void>): void => {
+  work.catch((error: unknown) => log.error("gateway link failed", { error: String(error) }));
+};

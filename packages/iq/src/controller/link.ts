@@ -24,7 +24,7 @@ import {
 import type { Candidate } from "./select.ts";
 import { afterRegistration, goodStanding, refusedBy, rootEvent, tookOne, type Standing } from "./standing.ts";
 import { statusOf } from "./status.ts";
-import type { LinkPorts } from "./link-ports.ts";
+import { alone, type LinkPorts } from "./link-ports.ts";
 import type { GatewayStatus, IqGatewayEntry, LossReason } from "./types.ts";
 
 export type Registered =
@@ -153,7 +153,7 @@ export class GatewayLink {
     const registered = effects.some((effect) => effect.kind === "start-heartbeat");
     if (registered) this.#standing = afterRegistration(this.#standing);
     this.#run(effects, before);
-    if (registered && this.#ports.watchRoot) void this.#becomeAcquainted();
+    if (registered && this.#ports.watchRoot) alone(this.#ports.log, this.#becomeAcquainted());
     const { version, profile } = accepted ?? this.#ports.rules;
     return { ok: true, version, profile };
   }
@@ -270,7 +270,7 @@ export class GatewayLink {
           this.#lose([...this.contexts.values()], effect.reason);
           break;
         case "resynchronise":
-          void this.#compareSoon();
+          alone(this.#ports.log, this.#compareSoon());
           break;
         case "start-heartbeat":
           this.#beatLater();
@@ -334,7 +334,7 @@ export class GatewayLink {
     this.#heartbeat?.cancel();
     // One that did not answer is asked again at once: what is to be noticed within a second can not wait.
     const ms = this.#view.missed > 0 ? 0 : this.#ports.times.heartbeatMs;
-    this.#heartbeat = this.#ports.clock.after(ms, () => void this.#beat());
+    this.#heartbeat = this.#ports.clock.after(ms, () => alone(this.#ports.log, this.#beat()));
   }
 
   async #beat(): Promise<void> {
@@ -344,7 +344,7 @@ export class GatewayLink {
     try {
       await this.#ports.request(heartbeatRequest, peer, { version: this.#version, timeoutMs });
       this.heard();
-      if (this.#doubtful) void this.#resynchronise();
+      if (this.#doubtful) alone(this.#ports.log, this.#resynchronise());
     } catch (error) {
       // An error is an answer too: it lives.
       const lives = error instanceof SallyportError && error.code === "SALLY_H248_ERROR";
