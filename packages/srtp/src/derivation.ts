@@ -68,6 +68,8 @@ export const deriveKeys = (
     srtcp: { encryption: take(3), authentication: take(4), salt: take(5) },
   };
   stream.fill(0);
+  // Node from 22 on makes its output in a scratch buffer that it frees unwiped; the same length again takes that buffer's place.
+  cipher.update(counters);
   return keys;
 };
 
