@@ -189,19 +189,40 @@ napi_value memory(napi_env env, void* at, size_t octets) {
   return result;
 }
 
-// create(onWake, threads, io, batchUs, receiveBuffer, firstCore, connectAfter) -> { door, scratch, stats, ioUring, note } or { why }
+/** Names of interfaces, one a line. */
+std::vector<std::string> linesOf(napi_env env, napi_value from) {
+  char octets[1024];
+  size_t length = 0;
+  std::vector<std::string> lines;
+  if (napi_get_value_string_utf8(env, from, octets, sizeof octets, &length) != napi_ok) return lines;
+  std::string line;
+  for (size_t at = 0; at <= length; ++at) {
+    if (at < length && octets[at] != '\n') {
+      line += octets[at];
+    } else if (!line.empty()) {
+      lines.push_back(std::move(line));
+      line.clear();
+    }
+  }
+  return lines;
+}
+
+// create(onWake, threads, io, batchUs, receiveBuffer, firstCore, connectAfter, interfaces)
+//   -> { door, scratch, stats, ioUring, manner, note } or { why }
 napi_value create(napi_env env, napi_callback_info info) {
-  size_t count = 7;
-  napi_value values[7];
+  size_t count = 8;
+  napi_value values[8];
   napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
   int32_t asked[7] = {};
-  for (size_t at = 1; at < count; ++at) napi_get_value_int32(env, values[at], &asked[at]);
+  for (size_t at = 1; at < 7 && at < count; ++at) napi_get_value_int32(env, values[at], &asked[at]);
   napi_value result;
   napi_create_object(env, &result);
   EngineOptions options;
   options.threads = static_cast<unsigned>(asked[1] < 1 ? 1 : asked[1]);
   if (options.threads > maxThreads) options.threads = maxThreads;
   options.io = static_cast<Io>(asked[2]);
+  if (count > 7) options.interfaces = linesOf(env, values[7]);
+  if (!options.interfaces.empty()) options.threads = 1;
   options.thread.batchUs = static_cast<unsigned>(asked[3] < 0 ? 0 : asked[3]);
   options.receiveBuffer = asked[4];
   options.thread.core = asked[5];
@@ -232,6 +253,7 @@ napi_value create(napi_env env, napi_callback_info info) {
   napi_value boolean;
   napi_get_boolean(env, door->engine->usesIoUring(), &boolean);
   napi_set_named_property(env, result, "ioUring", boolean);
+  napi_set_named_property(env, result, "manner", text(env, door->engine->manner()));
   napi_set_named_property(env, result, "note", text(env, note));
   napi_set_named_property(env, result, "scratch", memory(env, door->scratch, scratchOctets));
   napi_set_named_property(env, result, "stats", memory(env, door->stats, statsOctets));

@@ -5,6 +5,7 @@
 #include "epoll_thread.hpp"
 #include "sockets.hpp"
 #include "uring_thread.hpp"
+#include "xdp_thread.hpp"
 
 namespace sallyport {
 namespace {
@@ -51,6 +52,10 @@ std::unique_ptr<Engine> Engine::create(EngineOptions const& options, ThreadStats
     if (keys < fewestKeys) return why = memoryTrouble(trouble), nullptr;
   }
   if (keys < own.keys) note += "room for " + std::to_string(keys) + " keys only: " + memoryTrouble(trouble) + "; ";
+  if (!own.interfaces.empty()) {
+    if (!engine->startXdp(stats[0], why)) return nullptr;
+    return engine;
+  }
   for (Io io : {Io::ioUring, Io::epoll}) {
     if (own.io != Io::automatic && own.io != io) continue;
     engine->ioUring_ = io == Io::ioUring;
@@ -76,6 +81,16 @@ std::unique_ptr<Engine> Engine::create(EngineOptions const& options, ThreadStats
     engine->threads_.clear();
   }
   return nullptr;
+}
+
+/** One thread: a queue of an interface brings packets of any leg, and legs are not shared between threads. */
+bool Engine::startXdp(ThreadStats& stats, std::string& why) {
+  auto thread = std::make_unique<XdpThread>(options_.thread, stats, pool_, options_.interfaces);
+  if (!thread->start(why)) return false;
+  manner_ = thread->manner();
+  threads_.push_back(std::move(thread));
+  legsOf_.resize(1);
+  return true;
 }
 
 Engine::~Engine() {
@@ -124,6 +139,8 @@ int Engine::bind(int index, Address const& local) {
   slot.ipv6 = local.family == 6;
   slot.ports[0].wires[0].fd = sockets[0];
   slot.ports[1].wires[0].fd = sockets[1];
+  slot.ports[0].local = slot.ports[1].local = local;
+  ++slot.ports[1].local.port;
   for (size_t at = 0; at < threads_.size(); ++at) {
     if (threads_[at].get() == slot.home) ++legsOf_[at];
   }

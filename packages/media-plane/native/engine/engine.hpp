@@ -18,6 +18,8 @@ struct EngineOptions {
   ThreadSettings thread;
   /** Octets; 0: the system's. */
   int receiveBuffer = 0, sendBuffer = 0;
+  /** Named: packets go past the sockets of these, by one thread. */
+  std::vector<std::string> interfaces;
   /** Keys of all legs that may be in memory; fewer where less memory may be locked. */
   size_t keys = 65536;
 };
@@ -64,15 +66,19 @@ class Engine {
   }
   bool nextEvent(Event& event);
   bool usesIoUring() const { return ioUring_; }
+  /** How the named interfaces are served; empty where none is named. */
+  std::string const& manner() const { return manner_; }
 
  private:
   Engine() = default;
   void settle(Slot& slot, Update* update);
   void forget(Slot& slot);
+  bool startXdp(ThreadStats& stats, std::string& why);
   PacketThread& leastBusy();
 
   EngineOptions options_;
   bool ioUring_ = false;
+  std::string manner_;
   // Each of these is used by what stands below it.
   KeyPool pool_;
   std::vector<std::unique_ptr<PacketThread>> threads_;

@@ -8,7 +8,6 @@
 namespace sallyport {
 namespace {
 
-constexpr int idleMs = 100;
 /** One socket may not keep the others waiting. */
 constexpr int roundsPerSocket = 4;
 
@@ -57,31 +56,40 @@ void EpollThread::run() {
     } else if (mayFallAsleep()) {
       wait = idleMs;
     }
-    ready_ = epoll_wait(epoll_, events_.data(), eventsAtOnce, wait);
+    gather(wait);
     awake();
     takeCommands();
     nowNs_ = nowNs();
-    for (int at = 0; at < ready_; ++at) {
-      auto* wire = static_cast<Wire*>(events_[static_cast<size_t>(at)].data.ptr);
-      // The wake-up, or a socket that has left; reading the wake-up once more does no harm.
-      if (wire == nullptr) {
-        eventfd_t value;
-        eventfd_read(wakeFd_, &value);
-      } else {
-        readFrom(*wire);
-      }
-    }
-    ready_ = 0;
-    if (packets_ > 0) {
-      sawPackets(packets_);
-      stats_.packetsIn.add(packets_);
-      stats_.packetsOut.add(sends_);
-      stats_.wakes.add(1);
-      packets_ = sends_ = 0;
-    }
+    workOff();
+    account();
     listenInOrder();
     tick(nowNs_);
   }
+}
+
+void EpollThread::gather(int waitMs) { ready_ = epoll_wait(epoll_, events_.data(), eventsAtOnce, waitMs); }
+
+void EpollThread::workOff() {
+  for (int at = 0; at < ready_; ++at) {
+    auto* wire = static_cast<Wire*>(events_[static_cast<size_t>(at)].data.ptr);
+    // The wake-up, or a socket that has left; reading the wake-up once more does no harm.
+    if (wire == nullptr) {
+      eventfd_t value;
+      eventfd_read(wakeFd_, &value);
+    } else {
+      readFrom(*wire);
+    }
+  }
+  ready_ = 0;
+}
+
+void EpollThread::account() {
+  if (packets_ == 0) return;
+  sawPackets(packets_);
+  stats_.packetsIn.add(packets_);
+  stats_.packetsOut.add(sends_);
+  stats_.wakes.add(1);
+  packets_ = sends_ = 0;
 }
 
 void EpollThread::readFrom(Wire& wire) {
@@ -90,7 +98,7 @@ void EpollThread::readFrom(Wire& wire) {
     mmsghdr messages[datagrams];
     iovec parts[datagrams];
     for (size_t at = 0; at < datagrams; ++at) {
-      parts[at] = {buffers_[at].data(), octets};
+      parts[at] = {buffers_[at].data(), bufferOctets};
       messages[at] = {};
       messages[at].msg_hdr.msg_name = &names_[at];
       messages[at].msg_hdr.msg_namelen = sizeof names_[at];
@@ -102,7 +110,7 @@ void EpollThread::readFrom(Wire& wire) {
     packets_ += static_cast<unsigned>(count);
     for (size_t at = 0; at < static_cast<size_t>(count); ++at) {
       const size_t length = messages[at].msg_len;
-      if ((messages[at].msg_hdr.msg_flags & MSG_TRUNC) != 0 || length + maxGrowth > octets) {
+      if ((messages[at].msg_hdr.msg_flags & MSG_TRUNC) != 0 || length + maxGrowth > bufferOctets) {
         stats_.oversized.add(1);
         continue;
       }
@@ -110,21 +118,24 @@ void EpollThread::readFrom(Wire& wire) {
       fromSystem(names_[at], source);
       Outgoing out;
       uint8_t* const datagram = buffers_[at].data();
-      if (receive(*port.slot, port.flow, datagram, length, octets, source, nowNs_, out) != Verdict::send) continue;
+      if (receive(*port.slot, port.flow, datagram, length, bufferOctets, source, nowNs_, out) != Verdict::send) continue;
       Port& through = static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)];
-      const int fd = wireFor(through, out.to).fd;
-      SocketAddress to;
-      const socklen_t toLength = through.connected ? 0 : toSystem(out.to, to);
       ++sends_;
-      if (sendto(fd, datagram, out.length, MSG_DONTWAIT | MSG_NOSIGNAL, toLength > 0 ? &to.any : nullptr, toLength) >= 0) {
-        continue;
-      }
-      if (errno == ECONNREFUSED) refusedBy(through);
-      out.leg->sendError();
-      stats_.sendErrors.add(1);
+      sendOut(through, out, datagram);
     }
     if (count < static_cast<int>(datagrams)) return;
   }
+}
+
+void EpollThread::sendBySocket(Port& through, Outgoing const& out, uint8_t* datagram) {
+  const int fd = wireFor(through, out.to).fd;
+  SocketAddress to;
+  const socklen_t toLength = through.connected ? 0 : toSystem(out.to, to);
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (sendto(fd, datagram, out.length, flags, toLength > 0 ? &to.any : nullptr, toLength) >= 0) return;
+  if (errno == ECONNREFUSED) refusedBy(through);
+  out.leg->sendError();
+  stats_.sendErrors.add(1);
 }
 
 }  // namespace sallyport

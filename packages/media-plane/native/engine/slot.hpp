@@ -46,6 +46,11 @@ struct Port {
   uint64_t notBeforeNs = 0;
   Address to;
   Slot* slot = nullptr;
+  /** What it is bound to. */
+  Address local;
+  /** Of the xdp engine: datagrams come past the sockets too, and leave by the hop known under this number. */
+  bool direct = false;
+  uint32_t hop = 0, hopSerial = 0;
 };
 
 struct SlotCounters {

@@ -41,9 +41,17 @@ struct alignas(128) ThreadStats {
   Figure moves;
   /** Sockets connected so far to where a flow sends steadily. */
   Figure connects;
-  Figure reserved[2];
+  /** Of the xdp engine: datagrams that came and went past the sockets. */
+  Figure directIn, directOut;
+  /** Frames for our ports that were no sound datagram, or whose port was gone: dropped. */
+  Figure unsound;
+  /** Frames in all, those nobody has, and those the kernel has: to receive into, or to send. */
+  Figure frames, framesFree, framesHeld;
+  /** Places whose way is known. */
+  Figure hops;
+  Figure reserved[11];
 };
-static_assert(sizeof(ThreadStats) == 128);
+static_assert(sizeof(ThreadStats) == 256);
 inline constexpr size_t threadFigures = sizeof(ThreadStats) / sizeof(Figure);
 
 }  // namespace sallyport

@@ -20,6 +20,8 @@ type NativeStart =
       /** What the threads say of themselves, written as they run. */
       readonly stats: ArrayBuffer;
       readonly ioUring: boolean;
+      /** How named interfaces are served; empty where none was named. */
+      readonly manner: string;
       readonly note: string;
     };
 
@@ -34,6 +36,8 @@ export interface NativeAddon {
     receiveBuffer: number,
     firstCore: number,
     connectAfter: number,
+    /** Names, one a line; then packets go past their sockets. */
+    interfaces: string,
   ): NativeStart;
   prepare(door: NativeDoor, leg: number): number;
   bind(door: NativeDoor, index: number): number;

@@ -28,6 +28,8 @@ export interface NativePlaneOptions {
   readonly receiveBuffer?: number;
   /** A flow that has sent so many packets to one place gets a socket connected to it, which costs the kernel less; 0: never. Default 50, at most 255. */
   readonly connectAfter?: number;
+  /** Names of Ethernet interfaces: packets go past the kernel's sockets there (AF_XDP), by one thread. None: the socket engine. */
+  readonly interfaces?: readonly string[];
   /** First core to bind threads to; not bound when left out. */
   readonly firstCore?: number;
 }
@@ -35,7 +37,9 @@ export interface NativePlaneOptions {
 /** The port, and what the threads say of themselves. */
 export interface NativePlane extends MediaPlane {
   /** Which way packets come and go. */
-  readonly io: "io_uring" | "epoll";
+  readonly io: "io_uring" | "epoll" | "AF_XDP";
+  /** With AF_XDP: how each interface is served; else empty. */
+  readonly manner: string;
   /** What it goes without, and what would help; empty when nothing. */
   readonly note: string;
   threads(): readonly ThreadLoad[];
@@ -59,17 +63,19 @@ const directions = ["in", "out"] as const;
 
 /** A sentence instead of a plane: why it cannot start. @throws SALLY_PLANE_RANGE. */
 export const createNativePlane = (addon: NativeAddon, options: NativePlaneOptions): NativePlane | string => {
-  const { clock, portRange, quarantineMs = 5000 } = options;
+  const { clock, portRange, quarantineMs = 5000, threads = 1, interfaces = [] } = options;
+  const direct = interfaces.length > 0;
   const newPorts = (): PortPairs => new PortPairs(clock, portRange, quarantineMs);
   newPorts();
   const start = addon.create(
     () => drain(),
-    options.threads ?? 1,
+    threads,
     ios[options.io ?? "auto"],
     options.batchUs ?? 250,
     options.receiveBuffer ?? defaultReceiveBuffer,
     options.firstCore ?? -1,
     options.connectAfter ?? 50,
+    interfaces.join("\n"),
   );
   if (start.why !== undefined) return start.why;
   const door: NativeDoor = start.door;
@@ -140,10 +146,12 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
   };
 
   return {
-    engine: "socket",
+    engine: direct ? "xdp" : "socket",
     marks: true,
-    io: start.ioUring ? "io_uring" : "epoll",
-    note: start.note,
+    io: direct ? "AF_XDP" : start.ioUring ? "io_uring" : "epoll",
+    manner: start.manner,
+    note:
+      direct && threads > 1 ? `one packet thread: ${threads} were asked for, xdp has one; ${start.note}` : start.note,
 
     open: async (plan) => {
       if (closed) throw mediaPlaneErrors("SALLY_PLANE_CLOSED");

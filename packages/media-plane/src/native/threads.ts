@@ -1,5 +1,5 @@
 // Owns the names of what a packet thread says of itself; the order is that of native/engine/stats.hpp.
-const figures = 16;
+const figures = 32;
 
 /** Totals since the start unless the name says otherwise. */
 export interface ThreadLoad {
@@ -25,6 +25,22 @@ export interface ThreadLoad {
   readonly moves: number;
   /** Sockets connected so far to where a flow sends steadily. */
   readonly connects: number;
+  /** Of the xdp engine alone. */
+  readonly direct?: DirectLoad;
+}
+
+/** What went past the sockets. */
+interface DirectLoad {
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  /** Frames for our ports that were no sound datagram (length, checksum, source) or whose port was gone, dropped. */
+  readonly unsound: number;
+  /** Frames in all, those nobody has, and those the kernel has to receive into or to send. */
+  readonly frames: number;
+  readonly framesFree: number;
+  readonly framesHeld: number;
+  /** Places whose way is known or asked for. */
+  readonly hops: number;
 }
 
 /** `stats` is the engine's memory: read as it stands. */
@@ -47,6 +63,19 @@ export const threadLoads = (stats: Float64Array): readonly ThreadLoad[] => {
       batchUs: at(11),
       moves: at(12),
       connects: at(13),
+      ...(at(17) === 0
+        ? {}
+        : {
+            direct: {
+              packetsIn: at(14),
+              packetsOut: at(15),
+              unsound: at(16),
+              frames: at(17),
+              framesFree: at(18),
+              framesHeld: at(19),
+              hops: at(20),
+            },
+          }),
     });
   }
   return loads;

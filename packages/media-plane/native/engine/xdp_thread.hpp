@@ -1,0 +1,80 @@
+// Owns a thread that moves packets past the kernel's sockets, by AF_XDP on named interfaces. What does not come by those, or has no
+// known way through them, goes by the legs' ordinary sockets, as in the epoll thread this one is made from.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "epoll_thread.hpp"
+#include "frame.hpp"
+#include "hops.hpp"
+#include "links.hpp"
+#include "port_table.hpp"
+#include "resolver.hpp"
+#include "steer.hpp"
+#include "umem.hpp"
+#include "xsk.hpp"
+
+namespace sallyport {
+
+class XdpThread final : public EpollThread {
+ public:
+  XdpThread(ThreadSettings const& settings, ThreadStats& stats, KeyPool& pool, std::vector<std::string> interfaces);
+
+  /** After `start`: how each interface is served. */
+  std::string const& manner() const { return manner_; }
+
+ private:
+  struct Interface {
+    xdp::Link link;
+    xdp::Attachment attachment;
+    std::vector<std::unique_ptr<xdp::Socket>> queues;
+    bool up = true;
+    /** Checksums of what comes may stop short of the payload. */
+    bool unfinished = false;
+  };
+  /** A datagram on its way, in a frame. */
+  struct Arrival {
+    Port* port;
+    frame::Datagram datagram;
+  };
+  static constexpr size_t atOnce = 64;
+
+  bool prepare(std::string& why) override;
+  void run() override;
+  void listen(Wire& wire) override;
+  bool leave(Wire& wire) override;
+  void sendOut(Port& through, Outgoing const& out, uint8_t* datagram) override;
+
+  bool attach(std::string& why);
+  bool openSockets(uint16_t flags, std::string& why);
+  void describe(uint16_t flags);
+  void wait();
+  bool unsent() const;
+  void takeNews();
+  void takeLink(xdp::ResolverNews const& news);
+  void receiveFrom(Interface& interface, xdp::Socket& queue, uint32_t count);
+  void warm(Arrival const* arrivals, size_t at, size_t count);
+  void relay(Arrival const& arrival);
+  bool sound(Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const;
+  xdp::Hop* wayTo(Port& port, Address const& to);
+  bool sendDirect(Port& through, Outgoing const& out, uint8_t* payload);
+  void keepUp();
+
+  std::vector<std::string> names_;
+  std::string manner_;
+  xdp::Umem umem_;
+  xdp::Steer steer_;
+  std::vector<Interface> interfaces_;
+  std::unique_ptr<xdp::Resolver> resolver_;
+  xdp::Hops hops_;
+  xdp::PortTable ports_;
+  /** Of this machine, sorted: nothing from there comes by a wire. */
+  std::unique_ptr<std::vector<Address>> own_;
+  std::vector<uint32_t> waiting_;
+  bool asked_ = false;
+  uint64_t drops_ = 0, lookedAtNs_ = 0;
+  unsigned directIn_ = 0, directOut_ = 0, unsound_ = 0;
+};
+
+}  // namespace sallyport
