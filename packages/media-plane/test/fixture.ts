@@ -1,17 +1,15 @@
 // Test fixtures: media peers on loopback sockets, and a plane between a UE (SRTP) and a core (RTP).
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
-import { networkInterfaces } from "node:os";
 import { Secret, seededRandom } from "@sallyport/kit";
 import { createSrtpReceiver, createSrtpSender, suites, type SrtpResult, type SuiteName } from "@sallyport/srtp";
 import type { LegPlan, LegRemote, MediaPlane, OpenedLeg, PlaneKey, Protection } from "../src/index.ts";
+import { ground, openUdp, peerOf, type Udp } from "./ground.ts";
 
 export type Kind = "rtp" | "rtcp";
-export const host = "127.0.0.1";
-export const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
+export const { host } = ground;
+export { hasIpv6 } from "./ground.ts";
 
 interface Port {
-  readonly socket: Socket;
+  readonly socket: Udp;
   readonly queue: Buffer[];
   wake: (() => void) | undefined;
 }
@@ -31,22 +29,22 @@ export interface Peer {
 }
 
 const openPort = async (address: string): Promise<Port> => {
-  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
-  const port: Port = { socket, queue: [], wake: undefined };
-  socket.on("message", (octets) => {
-    port.queue.push(octets);
+  const queue: Buffer[] = [];
+  const port: Omit<Port, "socket"> = { queue, wake: undefined };
+  const socket = await openUdp(address, (octets) => {
+    queue.push(octets);
     port.wake?.();
   });
-  socket.bind(0, address);
-  await once(socket, "listening");
-  return port;
+  return Object.assign(port, { socket });
 };
 
+/** `address` may be the plane's: then it is where the peers of that family are. */
 export const openPeer = async (address = host): Promise<Peer> => {
-  const ports = { rtp: await openPort(address), rtcp: await openPort(address) };
+  const own = peerOf(address);
+  const ports = { rtp: await openPort(own), rtcp: await openPort(own) };
   const peer: Peer = {
-    remote: { address, rtpPort: ports.rtp.socket.address().port, rtcpPort: ports.rtcp.socket.address().port },
-    send: (kind, octets, port) => ports[kind].socket.send(octets, port, address.includes(":") ? address : host),
+    remote: { address: own, rtpPort: ports.rtp.socket.port, rtcpPort: ports.rtcp.socket.port },
+    send: (kind, octets, port) => ports[kind].socket.send(octets, port, own.includes(":") ? ground.host6 : host),
     next: async (kind) => {
       const port = ports[kind];
       const first = port.queue.shift();
@@ -70,10 +68,7 @@ export const openPeer = async (address = host): Promise<Peer> => {
       return taken;
     },
     close: async () => {
-      for (const { socket } of [ports.rtp, ports.rtcp]) {
-        socket.close();
-        await once(socket, "close");
-      }
+      for (const { socket } of [ports.rtp, ports.rtcp]) await socket.close();
     },
   };
   return peer;

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openPeer, packet, rtcp, rtp } from "../fixture.ts";
+import { ground } from "../ground.ts";
 import { counted, dtls, kinds, stun, tick, type Harness } from "./harness.ts";
 
 export const passageContract = ({ bothWays, open }: Harness): void => {
@@ -41,7 +42,7 @@ export const passageContract = ({ bothWays, open }: Harness): void => {
   describe("sources and modes", () => {
     it("H.248.37: a clear leg takes packets from the signalled address only, and when asked learns the first source", async () => {
       const world = await open();
-      const stranger = await openPeer("127.0.0.2");
+      const stranger = await openPeer(ground.stranger);
       stranger.send("rtp", rtp(1), world.port("core", "rtp"));
       await bothWays(world, 2);
       expect(counted(world.plane.counters(world.inner.leg))).toMatchObject({ sourceDropped: 1, rtpIn: 1 });

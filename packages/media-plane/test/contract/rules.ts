@@ -2,10 +2,11 @@
 import { describe, expect, it } from "vitest";
 import type { LegPlan, Policing, SourceFilter } from "../../src/index.ts";
 import { host, openPeer, packet, protectionOf, rtp } from "../fixture.ts";
+import { ground } from "../ground.ts";
 import { counted, kinds, refused, stun, tick, type Harness } from "./harness.ts";
 
 const elsewhere: SourceFilter = { address: { literal: "192.0.2.0", prefix: 24 } };
-const here: SourceFilter = { address: { literal: "127.0.0.9", prefix: 28 } };
+const here: SourceFilter = { address: { literal: ground.nearby, prefix: 28 } };
 
 export const rulesContract = ({ bothWays, open }: Harness): void => {
   describe("source filter", () => {
@@ -40,7 +41,7 @@ export const rulesContract = ({ bothWays, open }: Harness): void => {
       while (world.plane.counters(leg).filtered !== 2) await tick();
       await other.close();
       const fits = { first: 1, last: 65_535 };
-      world.plane.update(leg, { sourceFilter: { address: { literal: host, prefix: 32 }, ports: fits } });
+      world.plane.update(leg, { sourceFilter: { address: { literal: ground.peer, prefix: 32 }, ports: fits } });
       await bothWays(world, 4);
       expect(world.plane.counters(leg).filtered).toBe(2);
     });

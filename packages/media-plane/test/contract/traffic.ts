@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { createSrtpSender, suites, type SuiteName } from "@sallyport/srtp";
 import { freshKeys, hasIpv6, host, openPeer, rtp, ueContexts, type Keys, type World } from "../fixture.ts";
+import { ground } from "../ground.ts";
 import { counted, tick, type Harness } from "./harness.ts";
 
 const suiteOfEachKind = ["AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"] as const satisfies readonly SuiteName[];
@@ -81,8 +82,8 @@ export const trafficContract = ({ bothWays, open }: Harness): void => {
 
     it("RFC 3605: RTCP goes to, and is heard from, an address of its own", async () => {
       const world = await open();
-      const other = await openPeer("127.0.0.2");
-      const remote = { ...world.core.remote, rtcpAddress: "127.0.0.2", rtcpPort: other.remote.rtcpPort };
+      const other = await openPeer(ground.stranger);
+      const remote = { ...world.core.remote, rtcpAddress: ground.stranger, rtcpPort: other.remote.rtcpPort };
       world.plane.update(world.inner.leg, { remote });
       world.ue.send("rtcp", world.ue.seal("rtcp", shortest(5)), world.port("access", "rtcp"));
       expect(await other.next("rtcp")).toEqual(shortest(5));
@@ -106,9 +107,9 @@ export const trafficContract = ({ bothWays, open }: Harness): void => {
 
   describe.skipIf(!hasIpv6)(`address families${hasIpv6 ? "" : " (to run: give the loopback interface ::1)"}`, () => {
     it.each([
-      ["IPv6", "::1", "IPv4", host],
-      ["IPv4", host, "IPv6", "::1"],
-      ["IPv6", "::1", "IPv6", "::1"],
+      ["IPv6", ground.host6, "IPv4", host],
+      ["IPv4", host, "IPv6", ground.host6],
+      ["IPv6", ground.host6, "IPv6", ground.host6],
     ])("TS 23.334: %s (%s) towards the UE, %s (%s) towards the core", async (_outside, access, _inside, core) => {
       const world = await open({ access: { address: access, latch: "latch" }, core: { address: core } });
       for (let sequence = 65_530; sequence < 65_540; sequence++) await bothWays(world, sequence);

@@ -2,7 +2,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSrtpReceiver, suites } from "@sallyport/srtp";
-import { forged, freshKeys, host, openPeer, packet, rtcp, rtp, ueContexts } from "../fixture.ts";
+import { forged, freshKeys, openPeer, packet, rtcp, rtp, ueContexts } from "../fixture.ts";
+import { ground } from "../ground.ts";
 import { counted, kinds, speech, stun, tick, type Harness } from "./harness.ts";
 
 export const unverifiedContract = ({ bothWays, open }: Harness): void => {
@@ -61,7 +62,7 @@ export const unverifiedContract = ({ bothWays, open }: Harness): void => {
     });
 
     it("invariant 3: a protected leg learns its peer's source from a verified packet only, and then keeps it", async () => {
-      const elsewhere = { address: host, rtpPort: 9, rtcpPort: 9 };
+      const elsewhere = { address: ground.peer, rtpPort: 9, rtcpPort: 9 };
       const world = await open({ access: { remote: elsewhere, latch: "latch" } });
       const stranger = await openPeer();
       const sealed = world.ue.seal("rtp", rtp(1));
