@@ -1,7 +1,9 @@
 // `npm run bench:media`: what a packet costs. Every relay is a process on one core, the load generator has another; relays
 // alternate within one run on the same traffic, and the medians are compared. Processor time a packet, from the scheduler's
 // account, is the figure to trust: wall-clock figures drift with whatever else the machine does.
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -9,11 +11,16 @@ import { buildGenerator } from "./generator.mjs";
 import { relayStarters } from "./relays.mjs";
 import { findRtpengine } from "./rtpengine.mjs";
 import { ports, runTrial } from "./trial.mjs";
+import { makeLinks } from "./veth.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
 const { values: options } = parseArgs({
   options: {
-    relays: { type: "string", default: "null,socket,rtpengine" },
+    relays: { type: "string" },
+    // Over what packets go: loopback, or veth between two namespaces (as root), where xdp can be measured.
+    link: { type: "string", default: "loopback" },
+    // What `--link veth` tells the process it starts within the relays' namespace.
+    inside: { type: "string" },
     only: { type: "string", default: "cpu,delay,capacity,memory,control" },
     calls: { type: "string", default: "1,100,500,1000,5000" },
     suites: { type: "string", default: "AES_CM_128_HMAC_SHA1_80,AEAD_AES_128_GCM" },
@@ -33,7 +40,6 @@ const { values: options } = parseArgs({
 const number = (name) => Number(options[name]);
 const list = (name) => options[name].split(",").filter((word) => word !== "");
 const parts = new Set(list("only"));
-const { address } = options;
 const core = number("relay-core");
 const say = (text) => process.stderr.write(`${text}\n`);
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
@@ -44,18 +50,36 @@ const note = (result) => {
   const shown = Object.entries(figures).map(
     ([name, value]) => `${name} ${typeof value === "number" ? Number(value.toPrecision(4)) : JSON.stringify(value)}`,
   );
+  // What else the machine does stands beside each figure.
+  result.load = Number(loadavg()[0].toFixed(1));
   say(
     [part.padEnd(9), relay.padEnd(10), suite ?? "", calls === undefined ? "" : `${calls} calls`, ...shown].join("  "),
   );
 };
 
-const names = list("relays").filter((name) => name !== "rtpengine" || findRtpengine());
+const wanted = options.relays ?? (options.link === "veth" ? "xdpnull,xdp,socket,rtpengine" : "null,socket,rtpengine");
+const names = wanted.split(",").filter((name) => name !== "rtpengine" || findRtpengine());
 buildGenerator();
+
+if (options.link === "veth" && options.inside === undefined) {
+  const links = makeLinks(names);
+  const again = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const inside = ["--relays", names.join(","), "--inside", JSON.stringify(links)];
+  const done = spawnSync("ip", ["netns", "exec", links.relays, process.execPath, ...again, ...inside], {
+    stdio: "inherit",
+  });
+  process.exit(done.status ?? 1);
+}
+const links = options.inside === undefined ? undefined : JSON.parse(options.inside);
+const placeOf = (at) => links?.places[at] ?? { address: options.address, peer: options.address };
 
 const withRelays = async (use) => {
   const relays = [];
   try {
-    for (const name of names) relays.push(await relayStarters[name]({ address, core }));
+    for (const [at, name] of names.entries()) {
+      const place = placeOf(at);
+      relays.push({ ...(await relayStarters[name]({ ...place, core })), ...place });
+    }
     await use(relays);
   } finally {
     for (const relay of relays) await relay.stop();
@@ -64,7 +88,7 @@ const withRelays = async (use) => {
 
 const trial = (relay, suite, calls, rate) =>
   runTrial(relay, {
-    address,
+    namespace: links?.load,
     suite,
     calls,
     rate,
@@ -172,10 +196,11 @@ for (const ours of results) {
   const rival = results.find(
     (one) => one.relay === "rtpengine" && ["part", "suite", "calls", "rate"].every((key) => one[key] === ours[key]),
   );
+  const nulls = ours.relay.startsWith("xdp") ? "xdpnull" : "null";
   const bare = results.find(
-    (one) => one.relay === "null" && ["part", "suite", "calls", "rate"].every((key) => one[key] === ours[key]),
+    (one) => one.relay === nulls && ["part", "suite", "calls", "rate"].every((key) => one[key] === ours[key]),
   );
-  if (ours.relay === "rtpengine" || ours.relay === "null") continue;
+  if (["rtpengine", "null", "xdpnull"].includes(ours.relay)) continue;
   const figure = { cpu: "cpuUs", capacity: "packetsPerS", memory: "kibPerCall", delay: "p99" }[ours.part];
   if (figure === undefined) continue;
   ratios.push({

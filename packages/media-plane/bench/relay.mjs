@@ -19,13 +19,13 @@ let legs = [];
 const common = { rtcp: "separate", mode: "send-receive", latch: "off" };
 
 /** With `bare` nothing is opened or sealed: the null relay. */
-const openCall = async (address, suite, bare, ports, at) => {
+const openCall = async (address, peer, suite, bare, ports, at) => {
   const key = (octets) => ({ master: Secret.take(Buffer.from(octets)) });
   const fromUe = randomBytes(suites[suite].masterLength);
   const towardsUe = randomBytes(suites[suite].masterLength);
   const clear = bare ? { kind: "transparent" } : { kind: "clear" };
   const protection = bare ? clear : { kind: "srtp", suite, receive: [key(fromUe)], send: key(towardsUe) };
-  const remote = (port) => ({ address, rtpPort: port, rtcpPort: port + 1 });
+  const remote = (port) => ({ address: peer, rtpPort: port, rtcpPort: port + 1 });
   const access = await plane.open({ ...common, address, protection, remote: remote(ports.ue + 2 * at) });
   const core = await plane.open({ ...common, address, protection: clear, remote: remote(ports.core + 2 * at) });
   plane.join(access.leg, core.leg);
@@ -34,9 +34,9 @@ const openCall = async (address, suite, bare, ports, at) => {
 };
 
 const answers = {
-  open: async ({ address, suite, bare, calls, ports }) => {
+  open: async ({ address, peer, suite, bare, calls, ports }) => {
     const opened = [];
-    for (let at = 0; at < calls; at++) opened.push(await openCall(address, suite, bare, ports, at));
+    for (let at = 0; at < calls; at++) opened.push(await openCall(address, peer, suite, bare, ports, at));
     return { calls: opened };
   },
   close: async () => {
@@ -62,9 +62,9 @@ const answers = {
     };
   },
   // What calls cost JavaScript, microseconds: the median of batches, so that a collection or a neighbour does not decide.
-  control: async ({ address, suite }) => {
+  control: async ({ address, peer, suite }) => {
     const key = () => ({ master: Secret.take(randomBytes(suites[suite].masterLength)) });
-    const remote = (port) => ({ address, rtpPort: port, rtcpPort: port + 1 });
+    const remote = (port) => ({ address: peer, rtpPort: port, rtcpPort: port + 1 });
     const keyed = () => ({ kind: "srtp", suite, receive: [key()], send: key() });
     const rounds = 60;
     const each = 50;

@@ -5,7 +5,7 @@ import { startRtpengine } from "./rtpengine.mjs";
 
 const program = fileURLToPath(new URL("relay.mjs", import.meta.url));
 
-const startOurs = async (name, settings, { address, core }, bare = false) => {
+const startOurs = async (name, settings, { address, peer, core }, bare = false) => {
   const child = startChild(process.execPath, ["--expose-gc", program, JSON.stringify(settings)], { core, show: true });
   const { reason } = JSON.parse(await child.next());
   return {
@@ -13,10 +13,11 @@ const startOurs = async (name, settings, { address, core }, bare = false) => {
     reason,
     bare,
     pid: child.pid,
-    open: async ({ suite, calls, ports }) => (await child.ask("open", { address, suite, bare, calls, ports })).calls,
+    open: async ({ suite, calls, ports }) =>
+      (await child.ask("open", { address, peer, suite, bare, calls, ports })).calls,
     close: () => child.ask("close"),
     figures: () => child.ask("figures"),
-    control: (values) => child.ask("control", { address, ...values }),
+    control: (values) => child.ask("control", { address, peer, ...values }),
     memory: async () => {
       await child.ask("figures");
       return residentOctets(child.pid);
@@ -27,7 +28,9 @@ const startOurs = async (name, settings, { address, core }, bare = false) => {
 
 const socket = { engine: "socket", threads: 1, firstCore: 0 };
 
-/** By name: `null` is our engine without crypto. */
+const xdp = (where) => ({ engine: "xdp", firstCore: where.core, interfaces: [where.interface] });
+
+/** By name: `null` and `xdpnull` are our engine without crypto; the xdp ones need `--link veth`. */
 export const relayStarters = {
   null: (where) => startOurs("null", { ...socket, io: "io_uring", firstCore: where.core }, where, true),
   socket: (where) => startOurs("socket", { ...socket, io: "io_uring", firstCore: where.core }, where),
@@ -36,6 +39,9 @@ export const relayStarters = {
     startOurs("unconnected", { ...socket, io: "io_uring", firstCore: where.core, connectAfter: 0 }, where),
   batch500: (where) => startOurs("batch500", { ...socket, io: "io_uring", firstCore: where.core, batchUs: 500 }, where),
   epoll: (where) => startOurs("epoll", { ...socket, io: "epoll", firstCore: where.core }, where),
+  xdpnull: (where) => startOurs("xdpnull", xdp(where), where, true),
+  xdp: (where) => startOurs("xdp", xdp(where), where),
+  xdp500: (where) => startOurs("xdp500", { ...xdp(where), batchUs: 500 }, where),
   portable: (where) => startOurs("portable", { engine: "portable" }, where),
   rtpengine: (where) => startRtpengine(where),
 };

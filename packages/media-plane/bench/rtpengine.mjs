@@ -58,7 +58,7 @@ const portOf = (text) => Number(/^m=audio (\d+)/m.exec(text)?.[1]);
 
 export const findRtpengine = () => spawnSync("rtpengine", ["--version"]).status === 0;
 
-export const startRtpengine = async ({ address, core, threads = 1 }) => {
+export const startRtpengine = async ({ address, peer, core, threads = 1 }) => {
   const control = 22_999;
   const child = startChild(
     "rtpengine",
@@ -116,14 +116,14 @@ export const startRtpengine = async ({ address, core, threads = 1 }) => {
       ...tag,
       command: "offer",
       "transport-protocol": "RTP/AVP",
-      sdp: sdp(address, ports.ue + 2 * at, "RTP/SAVP", { suite, key: fromUe }),
+      sdp: sdp(peer, ports.ue + 2 * at, "RTP/SAVP", { suite, key: fromUe }),
     });
     const answer = await ask({
       ...tag,
       command: "answer",
       "to-tag": "core",
       "transport-protocol": "RTP/SAVP",
-      sdp: sdp(address, ports.core + 2 * at, "RTP/AVP"),
+      sdp: sdp(peer, ports.core + 2 * at, "RTP/AVP"),
     });
     if (offer.result !== "ok" || answer.result !== "ok") throw new Error(JSON.stringify([offer, answer]));
     opened.push(id);

@@ -44,15 +44,13 @@ const verify = (samples, calls, suite, bare) => {
 };
 
 /** `suite` is what the UE seals with, also where the relay is the null relay. */
-export const runTrial = async (relay, { address, calls, suite, rate, warmMs, measureMs, core, payload = 160 }) => {
+export const runTrial = async (relay, { namespace, calls, suite, rate, warmMs, measureMs, core, payload = 160 }) => {
   if (calls > wide) throw new Error(`at most ${wide} calls have ports`);
   const opened = await relay.open({ suite, calls, ports });
   const suiteNumber = Object.keys(suites).indexOf(suite);
-  const child = startChild(
-    generator,
-    [address, address, suiteNumber, rate, warmMs, measureMs, core, payload].map(String),
-    { show: true },
-  );
+  const settings = [relay.peer, relay.address, suiteNumber, rate, warmMs, measureMs, core, payload].map(String);
+  const within = namespace === undefined ? [generator] : ["ip", "netns", "exec", namespace, generator];
+  const child = startChild(within[0], [...within.slice(1), ...settings], { show: true });
   const lines = opened.map(([ue, coreSide, key], at) =>
     [ports.ue + 2 * at, ports.core + 2 * at, ue, coreSide, key].join(" "),
   );

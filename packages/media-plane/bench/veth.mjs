@@ -1,0 +1,39 @@
+// Two network namespaces, and between them a pair of virtual Ethernet interfaces for each relay: relays stand in one, the load in the
+// other. Everything is gone when the benchmark ends, however it ends.
+import { spawnSync } from "node:child_process";
+
+const run = (...args) => {
+  const done = spawnSync("ip", args, { encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`ip ${args.join(" ")}: ${done.stderr ?? "not found"}`);
+};
+
+/** @throws when this process may not make namespaces, or there is no iproute2. */
+export const makeLinks = (names) => {
+  const relays = `sallyport-relay-${process.pid}`;
+  const load = `sallyport-load-${process.pid}`;
+  const remove = () => {
+    for (const namespace of [relays, load]) spawnSync("ip", ["netns", "del", namespace]);
+  };
+  process.on("exit", remove);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+  for (const namespace of [relays, load]) {
+    run("netns", "add", namespace);
+    run("-n", namespace, "link", "set", "lo", "up");
+  }
+  const places = names.map((_, at) => {
+    const near = `relay${at}`;
+    const far = `load${at}`;
+    const address = `10.213.${at}.1`;
+    const peer = `10.213.${at}.2`;
+    run("-n", relays, "link", "add", near, "type", "veth", "peer", "name", far, "netns", load);
+    for (const [namespace, name, own] of [
+      [relays, near, address],
+      [load, far, peer],
+    ]) {
+      run("-n", namespace, "addr", "add", `${own}/24`, "dev", name);
+      run("-n", namespace, "link", "set", name, "up");
+    }
+    return { address, peer, interface: near };
+  });
+  return { relays, load, places };
+};
