@@ -94,10 +94,30 @@ export const gatewayConfigSchema = z
     media: z
       .strictObject({
         engine: z
-          .enum(["auto", "portable", "socket"])
+          .enum(["auto", "portable", "socket", "xdp"])
           .default("auto")
-          .describe("auto: the best that starts here; socket: threads of its own; portable: in JavaScript, anywhere."),
-        threads: z.number().int().min(1).max(64).default(1).describe("Packet threads; calls are spread over them."),
+          .describe(
+            "auto: the best that starts here; socket: threads of its own; xdp: past the kernel's sockets on named interfaces; portable: in JavaScript, anywhere.",
+          ),
+        interfaces: z
+          .array(
+            z
+              .string()
+              .regex(/^[^\s/:]{1,15}$/, "must be the name of a network interface")
+              .describe("Name of an Ethernet interface, such as eth0."),
+          )
+          .max(16)
+          .default([])
+          .describe(
+            "Interfaces whose media goes past the kernel's sockets (AF_XDP), firewall and IPsec included; needed for xdp, tried first by auto. See docs/media-engines.md.",
+          ),
+        threads: z
+          .number()
+          .int()
+          .min(1)
+          .max(64)
+          .default(1)
+          .describe("Packet threads; calls are spread over them. xdp has one."),
         batchUs: z
           .number()
           .int()
@@ -120,6 +140,10 @@ export const gatewayConfigSchema = z
           .max(1)
           .default(0.85)
           .describe("Load of every packet thread above which new calls are answered 510, emergency calls excepted."),
+      })
+      .refine((media) => media.engine !== "xdp" || media.interfaces.length > 0, {
+        message: "xdp needs the names of the interfaces that media comes and goes by",
+        path: ["interfaces"],
       })
       .prefault({})
       .describe("What moves media."),

@@ -74,6 +74,7 @@ export const openMedia = (config: GatewayConfig, deps: MediaDeps): Media => {
           engine: media.engine,
           threads: media.threads,
           batchUs: media.batchUs,
+          interfaces: media.interfaces,
           ...(media.receiveBuffer === undefined ? {} : { receiveBuffer: media.receiveBuffer }),
           ...(openDatagram === undefined ? {} : { openDatagram }),
         })

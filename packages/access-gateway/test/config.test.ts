@@ -23,7 +23,7 @@ describe("configuration", () => {
       profile: { name: "ETSI_BGF", version: 2 },
       version: 2,
       lab: false,
-      media: { engine: "auto", threads: 1, batchUs: 250, highestLoad: 0.85 },
+      media: { engine: "auto", interfaces: [], threads: 1, batchUs: 250, highestLoad: 0.85 },
       controllers: [{ protocol: "tls", protectedBelow: false }],
     });
   });
