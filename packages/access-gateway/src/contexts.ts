@@ -200,6 +200,15 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     return ended;
   };
 
+  /** Counters are read when somebody looks: a list of thousands of contexts must not ask for them. */
+  const view = (context: Context): ContextView => ({
+    context: context.id,
+    ...context.marks,
+    get terminations() {
+      return [...context.terminations].map(([side, termination]) => viewTermination(grounds[side], termination));
+    },
+  });
+
   const handler: IqGatewayHandler = {
     add,
 
@@ -218,7 +227,9 @@ export const createContexts = (options: ContextsOptions): Contexts => {
 
     mark: (id, marks) => {
       const context = contexts.get(id);
-      if (context !== undefined) context.marks = { ...context.marks, ...marks };
+      if (context === undefined) return false;
+      context.marks = { ...context.marks, ...marks };
+      return true;
     },
 
     capabilities: () => ({
@@ -238,14 +249,11 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       return ended.length === 0 ? refusal(431, names) : ok(ended);
     },
 
-    contexts: (): readonly ContextView[] =>
-      Array.from(contexts.values(), (context) => ({
-        context: context.id,
-        ...context.marks,
-        terminations: [...context.terminations].map(([side, termination]) =>
-          viewTermination(grounds[side], termination),
-        ),
-      })),
+    contexts: (only) => {
+      if (only === undefined) return Array.from(contexts.values(), view);
+      const context = contexts.get(only);
+      return context === undefined ? [] : [view(context)];
+    },
 
     clear: async () => {
       const all = [...contexts.values()];

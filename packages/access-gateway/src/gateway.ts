@@ -146,6 +146,11 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     emergencyReserve: config.emergencyReserve,
     shortage: () => (roomInMemory() ? media.shortage() : "memory budget"),
   });
+  let told = nothingTold;
+  /** A controller that has just come knows nothing of what was told before. */
+  const tellAnew = (): void => {
+    told = { ...nothingTold, refused: contexts.refused };
+  };
   const shared = {
     config: {
       profile: config.profile,
@@ -169,20 +174,21 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
         controller: state.controller,
         reason: state.reason,
       });
+      if (state.registered) tellAnew();
       deps.onState?.(state);
     },
+    onRootWatch: tellAnew,
   };
   const iq = await createSharedIq(shared, first, more).catch(async (error: unknown) => {
     await plane.shutdown();
     throw error;
   });
   const addresses = deps.addresses ?? systemAddresses;
-  let told = nothingTold;
   let lookedAt = -Infinity;
   let emptied: (() => void) | undefined;
   const look = (): void => {
     const now = clock.now();
-    if (now - lookedAt < lookEveryMs || !iq.state().registered) return;
+    if (now - lookedAt < lookEveryMs) return;
     lookedAt = now;
     const seen = { contexts: contexts.size, maxContexts: config.maxContexts, refused: contexts.refused };
     const step = lookAt(told, { ...seen, addresses: addresses() }, [...interfaces.access, ...interfaces.core]);
@@ -190,7 +196,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     for (const event of step.events) {
       log.info("gateway event", { what: event.kind });
       iq.notifyRoot(event).catch((error: unknown) =>
-        log.warn("gateway event not reported", {
+        log.info("gateway event not reported", {
           what: event.kind,
           error: error instanceof Error ? error.message : "",
         }),

@@ -34,6 +34,9 @@ export interface StreamState {
   readonly remote?: SessionText;
   readonly cryptos: Cryptos;
   readonly mode: StreamMode;
+  /** As ordered (H.248.1 7.1.5). */
+  readonly reservedGroup: boolean;
+  readonly reservedValue: boolean;
   readonly latch: LatchRule;
   readonly inactivity?: InactivityOrder;
   readonly rules: Rules;
@@ -213,6 +216,8 @@ export const draftStream = (
     ...(remote === undefined ? {} : { remote }),
     cryptos,
     mode,
+    reservedGroup: order.reservedGroup ?? before?.reservedGroup ?? false,
+    reservedValue: order.reservedValue ?? before?.reservedValue ?? false,
     latch,
     rules,
     ...(inactivity === undefined ? {} : { inactivity }),
@@ -229,7 +234,10 @@ export const draftStream = (
     ...rulePlans.value,
   };
   const chose =
-    asked?.address.kind === "choose" || asked?.port.kind === "choose" || asked?.rtcp?.port.kind === "choose";
+    (order.local?.kind === "describe" && order.local.chosen === true) ||
+    asked?.address.kind === "choose" ||
+    asked?.port.kind === "choose" ||
+    asked?.rtcp?.port.kind === "choose";
   return ok({ state, plan, chose, face });
 };
 

@@ -242,6 +242,8 @@ const viewStream = (ground: Ground, stream: LiveStream): TerminationView["stream
   const view = {
     stream: state.stream,
     mode: state.mode,
+    reservedGroup: state.reservedGroup,
+    reservedValue: state.reservedValue,
     local: describeOwn(state, own),
     counts: { stream: state.stream, values },
     controls: showControls(state, face),

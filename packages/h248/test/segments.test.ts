@@ -16,7 +16,7 @@ const listOf = (count: number): readonly ActionReply[] =>
     commands: [{ command: "AuditValue" as const, termination: "ROOT", descriptors: [] }],
   }));
 
-const transactionsOf = (octets: Buffer) => {
+const transactionsOf = (octets: Uint8Array) => {
   const parsed = parseH248(octets);
   if (!parsed.ok || parsed.message.body.kind !== "transactions") throw new Error("no transactions");
   return parsed.message.body.transactions;
@@ -89,7 +89,7 @@ describe("H.248.1 E.14: a reply in segments", () => {
       on.association.close();
       return sent;
     };
-    const errorIn = (octets = Buffer.alloc(0)) => {
+    const errorIn = (octets: Uint8Array) => {
       const [reply] = transactionsOf(octets);
       return reply?.kind === "reply" && reply.body.kind === "error" ? reply.body.error.code : undefined;
     };

@@ -43,6 +43,7 @@ const view: ContextView = {
         {
           stream: 1,
           mode: "receive-only",
+          reservedGroup: true,
           local: text(`v=0\nc=IN IP4 192.0.2.20\nm=audio 40000 RTP/SAVP 0\n${crypto}\n`),
           remote: text(`v=0\nc=IN IP4 198.51.100.7\nm=audio 5000 RTP/SAVP 0\n${crypto}\n`),
           counts: { stream: 1, values: { "rtp/ps": "7", "rtp/pr": "9", "xsrtp/af": "3" } },
@@ -73,7 +74,10 @@ const make = (version: 1 | 2 | 3 = 2): World => {
     ...recordingHandler(),
     contexts: () => [view, { ...view, context: 8, emergency: false, terminations: [] }],
     touched: (context, termination) => void touched.push(`${context} ${termination}`),
-    mark: (context, marks) => void marked.push([context, marks]),
+    mark: (context, marks) => {
+      marked.push([context, marks]);
+      return context === 7 || context === 8;
+    },
     capabilities: () => ({ maxContexts: 500, marks: false, realms: ["inside", "outside"] }),
   };
   const world: World = {
@@ -111,6 +115,7 @@ describe("H.248.1 7.1.12: single properties", () => {
     ["Media { Stream = 1 { LocalControl { Mode } } }", "M{ST=1{O{MO=RC}}}"],
     ["Media { Stream = 1 { LocalControl { tman/sdr, ds/dscp } } }", "M{ST=1{O{tman/sdr=8000,ds/dscp=2E}}}"],
     ["Media { Stream = 1 { LocalControl { ReservedValue, Mode, gm/saf } } }", "M{ST=1{O{MO=RC,RV=OFF}}}"],
+    ["Media { Stream = 1 { LocalControl { ReservedGroup } } }", "M{ST=1{O{RG=ON}}}"],
     ["Media { LocalControl { Mode } }", "M{ST=1{O{MO=RC}}}"],
     ["Media { Stream = 2 { LocalControl { tman/sdr } } }", "M"],
     ["Media { Stream = 2 { Remote } }", "M"],
@@ -164,6 +169,16 @@ describe("contexts and ROOT", () => {
     const world = make();
     await world.run("Context = 7 { EmergencyOff, Priority = 3, AuditValue = ip/1/access/1 { Audit { } } }");
     expect(world.marked).toEqual([[7, { emergency: false, priority: 3 }]]);
+  });
+
+  it("H.248.1 8.1: an action may be nothing but properties of a context that is there", async () => {
+    const world = make();
+    expect(await world.run("Context = 7 { Priority = 9, Emergency }")).toBe("C=7{PR=9,EG}");
+    expect(world.marked).toEqual([[7, { emergency: true, priority: 9 }]]);
+    expect(await world.run("Context = 99 { Priority = 9 }")).toContain("C=99{ER=411");
+    expect(await world.run("Context = 99 { Emergency, AuditValue = * }")).toContain("C=99{ER=411");
+    for (const context of ["-", "$", "*"])
+      expect(await world.run(`Context = ${context} { Priority = 9 }`)).toContain("ER=421");
   });
 
   it("H.248.1 E.2: ROOT tells its limits and timers; a value that is in force may be ordered, no other", async () => {

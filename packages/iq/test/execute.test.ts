@@ -127,6 +127,30 @@ describe("commands", () => {
     expect(stream?.mode).toBe("send-receive");
   });
 
+  const group = (protocol: string, key = ""): string =>
+    `v=0\nc=IN IP4 $\nm=audio $ ${protocol} 0 101\n${key === "" ? "" : `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}\n`}`;
+
+  it("H.248.1 7.1.5, 7.1.8: of several groups the first that can be had is taken and told, in Remote the one that goes with it", async () => {
+    const on = gateway({ keysAllowed: true });
+    const key = "EhISEhISEhISEhISEhISEhISEhISEhISEhISEhIS";
+    const far = (protocol: string) => group(protocol).replaceAll("$", "5000").replace("IP4 5000", "IP4 198.51.100.7");
+    const replies = await run(
+      on,
+      `Context = $ { Add = ip/1/access/$ { Media { Stream = 1 { LocalControl { ReservedGroup = OFF, ReservedValue = ON }, Local {\n${group("UDP/TLS/RTP/SAVP")}${group("RTP/SAVP", key)}${group("RTP/AVP")}\n}, Remote {\n${far("RTP/AVP")}${far("RTP/SAVP")}\n} } } } }`,
+    );
+    const [stream] = must(on.handler.adds[0]).streams;
+    expect(stream).toMatchObject({
+      reservedGroup: false,
+      reservedValue: true,
+      local: { chosen: true, text: { protocol: "RTP/SAVP" } },
+      remote: { text: { protocol: "RTP/SAVP" } },
+    });
+    const [descriptor] = must(replies[0]?.commands[0]).descriptors;
+    const told = descriptor?.kind === "media" ? descriptor.streams[0]?.local : undefined;
+    expect(told?.match(/^v=/gm)).toHaveLength(1);
+    expect(told).toMatch(/m=audio \d+ RTP\/SAVP 0 101/);
+  });
+
   it("invariant 7: the keys of a command that is refused are zeroised", async () => {
     const on = gateway({ keysAllowed: true });
     on.handler.failNext("access");

@@ -141,6 +141,8 @@ interface Mgc {
   elsewhere: string | undefined;
   /** Answers nothing any more. */
   deaf: boolean;
+  /** The highest version it takes; more is refused with 406. */
+  highest: number;
 }
 
 const mgc = async (name: string): Promise<Mgc> => {
@@ -169,11 +171,16 @@ const mgc = async (name: string): Promise<Mgc> => {
         const parameters = event?.properties.map((each) => `${each.name}=${each.values.join(" ")}`).join(" ");
         self.seen.push(`${event?.name} of ${command.termination} ${parameters}`.trim());
       }
+      if (descriptor?.kind === "services" && (descriptor.version ?? 1) > self.highest) {
+        self.seen.push(`refused ${descriptor.version}`);
+        const error = { code: 406, text: "Version not supported" };
+        return [{ context: "-", commands: [{ ...command, descriptors: [], error }] }];
+      }
       if (self.deaf) await new Promise<never>(() => undefined);
       self.peer = peer;
       const services = {
         kind: "services" as const,
-        version: 2,
+        version: Math.min(2, self.highest),
         extensions: [],
         ...(self.elsewhere === undefined ? {} : { mgcIdToTry: self.elsewhere }),
       };
@@ -187,7 +194,7 @@ const mgc = async (name: string): Promise<Mgc> => {
     },
   });
   const { port } = await transport.listen({ protocol: "udp", address: "127.0.0.1", port: 0 });
-  const self: Mgc = { association, port, seen: [], peer: undefined, elsewhere: undefined, deaf: false };
+  const self: Mgc = { association, port, seen: [], peer: undefined, elsewhere: undefined, deaf: false, highest: 3 };
   open.push({
     close: async () => {
       association.close();
@@ -200,6 +207,7 @@ const mgc = async (name: string): Promise<Mgc> => {
 const gatewayOf = async (
   mgcs: readonly Mgc[],
   more: Partial<IqGatewayConfig> = {},
+  onRootWatch: () => void = () => undefined,
 ): Promise<{ readonly iq: IqGateway; readonly handler: RecordingHandler }> => {
   const handler = recordingHandler();
   const iq = await createIqGateway({
@@ -215,6 +223,7 @@ const gatewayOf = async (
     log: silentLog,
     random: seededRandom("handed over"),
     handler,
+    onRootWatch,
   });
   open.push(iq);
   await until("registered", () => iq.state().registered);
@@ -273,9 +282,11 @@ describe("on the wire", () => {
 
   it("TS 23.334 8: congestion, overload and realms are told when asked for, and only then", async () => {
     const one = await mgc("mgc-a.example");
-    const { iq } = await gatewayOf([one]);
+    let asked = 0;
+    const { iq } = await gatewayOf([one], {}, () => asked++);
     expect(await iq.notifyRoot({ kind: "overload" })).toBe(false);
     await tell(one, "Context = - { Modify = ROOT { Events = 4 { chp/mgcon, ocp/mg_overload, ipra/arc } } }");
+    expect(asked).toBe(1);
     expect(await iq.notifyRoot({ kind: "congestion", reduction: 130 })).toBe(true);
     expect(await iq.notifyRoot({ kind: "overload" })).toBe(true);
     expect(await iq.notifyRoot({ kind: "realms", available: ["a"], unavailable: ["b", "c"] })).toBe(true);
@@ -303,5 +314,32 @@ describe("on the wire", () => {
       "Graceful 905 Termination taken out of service 3",
       "Restart 918 Cancel Graceful",
     ]);
+  });
+
+  it("H.248.1 7.2.8: a leave outlives the association: it is said again to whoever takes the gateway on, until it stays", async () => {
+    const [one, other] = [await mgc("mgc-a.example"), await mgc("mgc-b.example")];
+    const { iq } = await gatewayOf([one, other]);
+    expect(await iq.leave(0)).toBe(true);
+    const services = `Method = HandOff, Reason = 903, MgcIdToTry = [127.0.0.1]:${other.port}`;
+    await tell(one, `Context = - { ServiceChange = ROOT { Services { ${services} } } }`);
+    await until("told", () => other.seen.length === 2);
+    expect(other.seen).toEqual(["HandOff 903 MGC Directed Change", "Graceful 905 Termination taken out of service 0"]);
+    expect(await iq.stay()).toBe(true);
+    expect(other.seen.at(-1)).toBe("Restart 918 Cancel Graceful");
+  });
+
+  it("H.248.1 11.3: a controller that refuses the version offered is offered the next lower one, and what it takes is spoken", async () => {
+    const one = await mgc("mgc-a.example");
+    one.highest = 1;
+    const { handler, iq } = await gatewayOf([one], { version: 3 });
+    expect(one.seen.filter((line) => line.startsWith("refused"))).toEqual(["refused 3", "refused 2"]);
+    handler.plant(5);
+    // Version 1: single properties are not known.
+    const [reply] = await tell(
+      one,
+      "Context = 5 { AuditValue = * { Audit { Media { Stream = 1 { LocalControl { Mode } } } } } }",
+    );
+    expect(reply?.error?.code ?? reply?.commands[0]?.error?.code).toBe(501);
+    expect(iq.state().registered).toBe(true);
   });
 });

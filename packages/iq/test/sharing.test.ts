@@ -43,6 +43,26 @@ describe("contexts of several controllers at one gateway", () => {
     expect(shared.held.size).toBe(0);
   });
 
+  it("invariant 10: a context that was being made while everything was let go belongs to nobody, and is not left", async () => {
+    const shared = recordingHandler();
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { handler, owns } = scopeHandler({
+      ...shared,
+      add: async (request) => {
+        await gate;
+        return shared.add(request);
+      },
+    });
+    const adding_ = handler.add(adding("new", "access"));
+    await handler.clear();
+    release();
+    expect(await adding_).toEqual({ ok: false, error: h248Error(411, "1") });
+    expect([shared.held.size, owns(1), handler.contexts()]).toEqual([0, false, []]);
+  });
+
   it("on every walk each sees exactly what it made and has not given back", async () => {
     const step = fc.record({
       who: fc.nat(2),

@@ -1,5 +1,5 @@
 // Owns message identifiers and termination names (H.248.1 Annex B.2: mId, terminationIDList). No white space inside a mid.
-import { isIPv4, isIPv6 } from "node:net";
+import { SocketAddress, isIPv4, isIPv6 } from "node:net";
 import { decimal, uint16 } from "./cursor.ts";
 import type { Cursor } from "./cursor.ts";
 
@@ -29,8 +29,10 @@ export const readMid = (cursor: Cursor): string => {
   const start = cursor.at;
   if (cursor.takeBound("[")) {
     const address = upTo(cursor, "]", 45) ?? "";
-    if (isIPv4(address) || (isIPv6(address) && !address.includes("%"))) {
-      return `[${address}]${portAfter(cursor)}`.toLowerCase();
+    if (isIPv4(address)) return `[${address}]${portAfter(cursor)}`;
+    // RFC 5952: one address, one text, however its owner writes it.
+    if (isIPv6(address) && !address.includes("%")) {
+      return `[${new SocketAddress({ address, family: "ipv6" }).address}]${portAfter(cursor)}`;
     }
   } else if (cursor.takeBound("<")) {
     const name = upTo(cursor, ">", 64) ?? "";

@@ -92,7 +92,7 @@ export const createIqController = async (options: IqControllerOptions): Promise<
         log,
         lab,
         rules: {
-          version: config.version ?? 2,
+          version: config.version ?? 3,
           profile: config.profile ?? { name: "ETSI_BGF", version: 2 },
           misses: config.heartbeat?.misses ?? 2,
         },

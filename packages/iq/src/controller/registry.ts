@@ -85,7 +85,7 @@ const register = (view: GatewayView, rules: RegistryRules, input: ServiceChange)
   const replaced: readonly RegistryEffect[] =
     view.peer !== undefined && view.peer !== input.peer ? [{ kind: "drop-peer", peer: view.peer }] : [];
   // Reason 918: a graceful leave was called off, nothing was lost (H.248.1 7.2.8, Restart).
-  const kept = input.method !== "Restart" || (input.reason === 918 && view.state !== "down");
+  const kept = input.method !== "Restart" || input.reason === 918;
   return {
     view: {
       state: "up",

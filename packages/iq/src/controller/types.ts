@@ -47,7 +47,7 @@ export interface IqControllerConfig {
   readonly lab?: boolean;
   /** Default `ETSI_BGF/2`. */
   readonly profile?: IqProfile;
-  /** Highest H.248 version we speak, default 2. */
+  /** Highest H.248 version we agree to, default 3; a gateway that offers less gets less. */
   readonly version?: 1 | 2 | 3;
   readonly style?: "pretty" | "compact";
   /**

@@ -27,6 +27,8 @@ const streamsOf = (view: TerminationView): readonly StreamDescriptor[] =>
     id: stream.stream,
     localControl: {
       mode: modeToken[stream.mode],
+      ...(stream.reservedValue === undefined ? {} : { reservedValue: stream.reservedValue }),
+      ...(stream.reservedGroup === undefined ? {} : { reservedGroup: stream.reservedGroup }),
       properties: Object.entries(stream.controls ?? {}).map(([name, value]) => property(name, value)),
     },
     local: writeSessionText(withoutKey(stream.local)),
@@ -62,9 +64,8 @@ const pickControl = (stream: StreamDescriptor, wanted: readonly AuditItem[]): Re
   const asked = (word: string): boolean => wanted.some((item) => is(item, word));
   const control = {
     ...(asked("mode") && localControl.mode !== undefined ? { mode: localControl.mode } : {}),
-    // H.248.1 7.1.5: alternatives are never reserved here.
-    ...(asked("reservedvalue") ? { reservedValue: false } : {}),
-    ...(asked("reservedgroup") ? { reservedGroup: false } : {}),
+    ...(asked("reservedvalue") ? { reservedValue: localControl.reservedValue ?? false } : {}),
+    ...(asked("reservedgroup") ? { reservedGroup: localControl.reservedGroup ?? false } : {}),
     properties: properties.value,
   };
   return ok(Object.keys(control).length === 1 && control.properties.length === 0 ? {} : { localControl: control });

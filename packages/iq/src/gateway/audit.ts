@@ -19,7 +19,8 @@ import type { ContextView, GatewayCapabilities, TerminationView } from "./types.
 
 /** What an audit may look at. */
 export interface Audited {
-  readonly contexts: readonly ContextView[];
+  /** All, or the one that is named. Asked only where an audit is about contexts: a heartbeat is not. */
+  readonly contexts: (only?: number) => readonly ContextView[];
   /** The agreed protocol version. */
   readonly version: number;
   readonly root: RootState;
@@ -73,6 +74,9 @@ const contextReply = (
   return ok(replies.length === 0 ? undefined : { context: context.context, commands: replies });
 };
 
+const viewsOf = (context: number | "*", { contexts }: Audited): readonly ContextView[] =>
+  context === "*" ? contexts() : contexts(context).filter((view) => view.context === context);
+
 /** One AuditValue or AuditCapability: the action replies it yields, or the error. */
 export const audit = (
   action: ActionRequest,
@@ -80,7 +84,6 @@ export const audit = (
   audited: Audited,
 ): Result<readonly ActionReply[], H248Error> => {
   const { context } = action;
-  const { contexts } = audited;
   if (context === "$") return refusal(421, `${command.command} in the CHOOSE context`);
   const early = judgeVersion(itemsOf(command), audited.version);
   if (early !== undefined) return fail(early);
@@ -89,20 +92,17 @@ export const audit = (
     const reply = rootReply(command, audited);
     if (!reply.ok) return reply;
     // ROOT of ALL contexts: the list of context identifiers, an action each; the null context stands for "none".
-    if (context === "*" && contexts.length > 0) {
-      return ok(contexts.map((view) => ({ context: view.context, commands: [reply.value] })));
-    }
+    const all = context === "*" ? audited.contexts() : [];
+    if (all.length > 0) return ok(all.map((view) => ({ context: view.context, commands: [reply.value] })));
     if (typeof context === "number") return refusal(430, "ROOT is in the null context");
     return ok([{ context: "-", commands: [reply.value] }]);
   }
   // Ephemeral terminations are never in the null context.
   if (context === "-") return fail(h248Error(wild ? 431 : 430, command.termination));
-  if (typeof context === "number" && !contexts.some((view) => view.context === context)) {
-    return refusal(411, String(context));
-  }
+  const views = viewsOf(context, audited);
+  if (typeof context === "number" && views.length === 0) return refusal(411, String(context));
   const replies: ActionReply[] = [];
-  for (const view of contexts) {
-    if (typeof context === "number" && view.context !== context) continue;
+  for (const view of views) {
     const reply = contextReply(view, command, audited);
     if (!reply.ok) return reply;
     if (reply.value !== undefined) replies.push(reply.value);
@@ -130,7 +130,7 @@ export const auditContext = (
   if (items.includes("Topology")) return refusal(444, "Topology");
   if (items.includes("IEPSCall") && audited.version < 3) return refusal(501, "IEPSCall before version 3");
   if (context === "$" || context === "-") return refusal(421, `ContextAudit in context ${context}`);
-  const views = audited.contexts.filter((view) => context === "*" || view.context === context);
+  const views = viewsOf(context, audited);
   if (views.length === 0) return refusal(411, String(context));
   return ok(views.map((view) => contextProperties(view, items, audited.version)));
 };

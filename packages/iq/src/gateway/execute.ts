@@ -32,7 +32,7 @@ export interface Execution {
 const auditedOf = (run: Execution): Audited => {
   const capabilities = run.handler.capabilities?.() ?? unlimited;
   return {
-    contexts: run.handler.contexts(),
+    contexts: (only) => run.handler.contexts(only),
     version: run.version,
     root: { watch: run.rootWatch?.() ?? noRootWatch, properties: rootProperties(capabilities) },
     capabilities,
@@ -196,8 +196,14 @@ const runAction = async (run: Execution, action: ActionRequest): Promise<ActionO
   if (action.topology !== undefined) return refuse(h248Error(444, "Topology"));
   const marks = marksOf(action);
   if (!marks.ok) return refuse(marks.error);
-  if (typeof action.context === "number" && Object.keys(marks.value).length > 0) {
-    run.handler.mark?.(action.context, marks.value);
+  const marked = Object.keys(marks.value).length > 0;
+  if (typeof action.context === "number" && marked && run.handler.mark?.(action.context, marks.value) === false) {
+    return refuse(h248Error(411, String(action.context)));
+  }
+  // H.248.1 8.1: properties alone are an action too; they need a context to be properties of.
+  if (action.commands.length === 0 && action.contextAudit === undefined) {
+    if (typeof action.context !== "number") return refuse(h248Error(421, `properties of context ${action.context}`));
+    return { replies: [{ context: action.context, ...marks.value, commands: [] }], failed: false };
   }
   if (action.contextAudit !== undefined) {
     const shown = auditContext(action, action.contextAudit, auditedOf(run));

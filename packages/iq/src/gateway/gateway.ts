@@ -66,8 +66,10 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
   let waiting: Timer | undefined;
   let keeping: Timer | undefined;
   let leaving: (() => void) | undefined;
-  /** ServiceChange Graceful was sent. */
-  let goingAway = false;
+  /** Leaving gracefully: until when, or 0 for until all contexts have gone. */
+  let leavingUntil: number | undefined;
+  /** H.248.1 11.3: what is offered to a controller that refused more (406), by its index. */
+  const offers = new Map<number, 1 | 2 | 3>();
   let rootWatch = noRootWatch;
   const silence = watchSilence(clock, {
     lost: () => lose("controller silent"),
@@ -130,8 +132,9 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     watchRoot: (watch) => {
       rootWatch = watch;
       listen();
+      options.onRootWatch?.();
     },
-    leaving: () => goingAway,
+    leaving: () => leavingUntil !== undefined,
   };
 
   const association = createAssociation({
@@ -191,8 +194,14 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     to: H248Peer,
     effect: Extract<RegistrationEffect, { kind: "register" }>,
   ): Promise<void> => {
-    const said = writeServiceChange(effect.method, effect.reason, { version, profile: rules.profile });
+    const with_ = registration.controller;
+    const offered = offers.get(with_) ?? version;
+    const said = writeServiceChange(effect.method, effect.reason, { version: offered, profile: rules.profile });
     const mine = (): boolean => peer?.id === to.id;
+    /** 406: it may take a lower version; after the lowest the highest again. */
+    const offerLess = (code: number | undefined): void => {
+      if (code === 406) offers.set(with_, offered === 3 ? 2 : offered === 2 ? 1 : version);
+    };
     try {
       // H.248.1 11.3: the first message has header version 1; the reply tells what to go on with.
       const replies = await association.request(
@@ -207,6 +216,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       const error = reply?.error ?? replies[0]?.error;
       if (!mine()) return;
       if (reply === undefined || error !== undefined) {
+        offerLess(error?.code);
         log.warn("iq registration refused", { code: error?.code ?? 0, text: error?.text ?? "no answer" });
         return feed({ kind: "failed", why: `refused with ${error?.code ?? "nothing"}`, jitter: jitter() });
       }
@@ -226,6 +236,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       if (effect.method === "Forced") return feed({ kind: "left" });
       if (!mine()) return;
       const code = error instanceof SallyportError ? error.h248Error : undefined;
+      offerLess(code);
       const why = error instanceof SallyportError ? error.code : "registration failed";
       log.warn("iq registration refused", { ...(code === undefined ? {} : { code }), why });
       feed({ kind: "failed", why, jitter: jitter() });
@@ -277,6 +288,8 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       case "contexts-owned":
         keeping?.cancel();
         listen();
+        // It takes us for one that stays: a leave outlives a connection.
+        if (leavingUntil !== undefined) void announceLeaving().catch(() => undefined);
         break;
       case "drop-contexts":
         rootWatch = noRootWatch;
@@ -313,6 +326,11 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     return replies[0]?.commands[0]?.error === undefined && replies[0]?.error === undefined;
   };
 
+  const announceLeaving = (): Promise<boolean> => {
+    const left = leavingUntil === undefined || leavingUntil === 0 ? 0 : Math.max(1, leavingUntil - clock.now());
+    return announce("Graceful", "905 Termination taken out of service", Math.ceil(left / 1000));
+  };
+
   feed({ kind: "start", jitter: jitter() });
 
   return {
@@ -327,11 +345,11 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       return true;
     },
     leave: async (delayMs) => {
-      goingAway = true;
-      return announce("Graceful", "905 Termination taken out of service", Math.ceil(delayMs / 1000));
+      leavingUntil = delayMs === 0 ? 0 : clock.now() + delayMs;
+      return announceLeaving();
     },
     stay: async () => {
-      goingAway = false;
+      leavingUntil = undefined;
       return announce("Restart", "918 Cancel Graceful");
     },
     close: async () => {

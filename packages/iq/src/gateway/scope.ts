@@ -16,6 +16,8 @@ export interface HandlerScope {
 export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
   /** Names of the terminations of each, lower case. */
   const own = new Map<number, Set<string>>();
+  /** Counts the times everything was let go. */
+  let life = 0;
   const unknown = (context: number) => refusal(411, String(context));
   const holds = (termination: string): boolean =>
     [...own.values()].some((names) => names.has(termination.toLowerCase()));
@@ -24,8 +26,14 @@ export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
     add: async (request) => {
       const { context } = request;
       if (context !== "new" && !own.has(context)) return unknown(context);
+      const born = life;
       const added = await shared.add(request);
       if (!added.ok) return added;
+      // Everything was let go meanwhile: what this made would belong to nobody.
+      if (life !== born) {
+        await shared.subtract({ context: added.value.context, termination: "*" });
+        return unknown(added.value.context);
+      }
       const names = own.get(added.value.context) ?? new Set();
       own.set(added.value.context, names.add(added.value.termination.toLowerCase()));
       return added;
@@ -46,8 +54,9 @@ export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
       if (names.size === 0) own.delete(request.context);
       return subtracted;
     },
-    contexts: () => shared.contexts().filter(({ context }) => own.has(context)),
+    contexts: (only) => shared.contexts(only).filter(({ context }) => own.has(context)),
     clear: async () => {
+      life += 1;
       const gone = [...own.keys()];
       own.clear();
       await Promise.all(gone.map((context) => shared.subtract({ context, termination: "*" })));
@@ -55,9 +64,7 @@ export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
     touched: (context, termination) => {
       if (own.has(context)) shared.touched?.(context, termination);
     },
-    mark: (context, marks) => {
-      if (own.has(context)) shared.mark?.(context, marks);
-    },
+    mark: (context, marks) => own.has(context) && shared.mark?.(context, marks) !== false,
   };
   return { handler, owns: (context) => own.has(context) };
 };

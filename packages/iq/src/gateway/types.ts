@@ -8,7 +8,9 @@ import type { SessionText } from "../profile/session-text.ts";
 import type { IqProfile, StreamMode } from "../types.ts";
 
 /** Local or Remote as it came: a description, or the order to give up what the old one reserved (H.248.1 7.1.6). */
-export type DescriptionOrder = { readonly kind: "describe"; readonly text: SessionText } | { readonly kind: "release" };
+export type DescriptionOrder =
+  /** `chosen`: of several groups it was this one, and the reply has to say so (H.248.1 7.1.8). */
+  { readonly kind: "describe"; readonly text: SessionText; readonly chosen?: true } | { readonly kind: "release" };
 
 /** `gm` (H.248.43): what is missing stays as it is. */
 export interface FilterOrder {
@@ -40,6 +42,9 @@ export interface PoliceOrder {
 export interface StreamOrder {
   readonly stream: number;
   readonly mode?: StreamMode;
+  /** `ReservedGroup`, `ReservedValue` (H.248.1 7.1.5). */
+  readonly reservedGroup?: boolean;
+  readonly reservedValue?: boolean;
   readonly local?: DescriptionOrder;
   readonly remote?: DescriptionOrder;
   /** `ipdc/realm` */
@@ -136,6 +141,8 @@ export interface TerminationView {
     readonly counts: StreamCounts;
     /** LocalControl properties in force, `package/item` to value. */
     readonly controls?: Readonly<Record<string, string>>;
+    readonly reservedGroup?: boolean;
+    readonly reservedValue?: boolean;
   }[];
 }
 
@@ -158,13 +165,14 @@ export interface IqGatewayHandler {
     readonly context: number;
     readonly termination: string;
   }): Promise<Result<readonly SubtractedTermination[], H248Error>>;
-  contexts(): readonly ContextView[];
+  /** All, or the one that is named; what is in them is looked up when it is read. */
+  contexts(only?: number): readonly ContextView[];
   /** Everything goes: we restart in the eyes of the controller. */
   clear(): Promise<void>;
   /** A command named this termination: it does not hang (H.248.36). */
   touched?(context: number, termination: string): void;
-  /** The context's own properties changed. */
-  mark?(context: number, marks: ContextMarks): void;
+  /** The context's own properties changed; false when there is no such context. */
+  mark?(context: number, marks: ContextMarks): boolean;
   /** What AuditCapability and the audit of ROOT tell. */
   capabilities?(): GatewayCapabilities;
 }
@@ -216,6 +224,8 @@ export interface IqGatewayOptions {
   readonly observe?: (event: IqWireEvent) => void;
   readonly handler: IqGatewayHandler;
   readonly onState?: (state: IqGatewayState) => void;
+  /** The controller has said what ROOT shall report: it knows nothing of what was reported before. */
+  readonly onRootWatch?: () => void;
 }
 
 export interface IqGatewayState {

@@ -97,7 +97,7 @@ interface Draft {
 }
 
 // A description that is echoed must hold nothing but what is one: payload types, or a word of another kind of media.
-const mediaName = /^[a-z][a-z0-9-]{0,15}$/i;
+const mediaName = /^(?:-|[a-z][a-z0-9-]{0,15})$/i;
 const formatName = /^(?:\d{1,3}|[-$*]|[a-z][a-z0-9-]{0,11})$/i;
 
 const readMediaLine = (draft: Draft, value: string): H248Error | undefined => {
