@@ -19,7 +19,7 @@ export type { CryptoRefusal, SkippedCrypto, UsableCrypto } from "./sdes/accept.t
 export { parse3ge2ae } from "./sdes/indication.ts";
 export type { Indication } from "./sdes/indication.ts";
 export { decide } from "./negotiation/decide.ts";
-export { canReOffer } from "./negotiation/reoffer.ts";
+export { canReOffer, sessionInForce } from "./negotiation/reoffer.ts";
 export { liveKeys } from "./negotiation/keys.ts";
 export { summarise } from "./negotiation/summary.ts";
 export { isBusy, openNegotiation } from "./negotiation/state.ts";

@@ -175,6 +175,43 @@ describe.each(calls)("TS 33.328 4.2.2: the gateway is lost in a call, %s", (dire
     await until(() => scenario.iq.open.size === 0, "nothing left");
   });
 
+  it("the gateway it moves to is lost before anybody could use it: it moves on to the next, with another key", async () => {
+    await establish();
+    lose();
+    const first = await alice.expect("INVITE");
+    lose();
+    // RFC 3261 14.1: no second offer before the first one is answered.
+    await settled();
+    expect(alice.requests.all.filter(({ request }) => request.method === "INVITE").at(-1)).toBe(first);
+    alice.respond(first, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+    await alice.acks.next();
+    const { ue, core } = await moved();
+    expect(keyIn(bodyOf(ue.request))).not.toBe(keyIn(bodyOf(first.request)));
+    expect([bodyOf(ue.request), bodyOf(core.request)].map((text) => /^m=audio (\d+)/m.exec(text)?.[1])).toEqual([
+      "20304",
+      "20306",
+    ]);
+    expect([...scenario.iq.open]).toEqual([3]);
+    expect(scenario.edge.calls()[0]).toMatchObject({ phase: "confirmed", gateway: { context: 3 } });
+  });
+
+  it("lost again while the far end is asked: all of it is offered again", async () => {
+    await establish();
+    lose();
+    const ue = await alice.expect("INVITE");
+    alice.respond(ue, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+    await alice.acks.next();
+    await settled();
+    scenario.clock.advance(210);
+    const core = await scenario.core.expect("INVITE");
+    lose();
+    scenario.core.respond(core, 200, { headers: [coreContact()], body: coreSdp({ version: 2 }) });
+    await scenario.core.acks.next();
+    const again = await moved();
+    expect(keyIn(bodyOf(again.ue.request))).not.toBe(keyIn(bodyOf(ue.request)));
+    expect([...scenario.iq.open]).toEqual([3]);
+  });
+
   it("a second loss later moves it again, with another key", async () => {
     await establish();
     lose();
@@ -249,13 +286,34 @@ describe("TS 33.328 4.2.2: the call can not be moved", () => {
     await until(() => scenario.iq.open.size === 0, "nothing left");
   });
 
-  it("the gateway it moves to is lost as well: the call ends", async () => {
+  it("the gateway it moves to is lost again and again: the call ends", async () => {
     await establishOriginating(scenario, alice);
     lose();
+    for (let again = 0; again < 4; again += 1) {
+      const asked = await alice.expect("INVITE");
+      lose();
+      alice.respond(asked, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+      await alice.acks.next();
+    }
     await alice.expect("INVITE");
     lose();
     await byes("ue", "core");
     await ended("gateway-lost");
+  });
+
+  it("it is lost while it gets the new keys: the call ends, no key goes to another gateway", async () => {
+    await establishOriginating(scenario, alice);
+    lose();
+    const asked = await alice.expect("INVITE");
+    scenario.iq.hold();
+    const commands = scenario.iq.commands.length;
+    alice.respond(asked, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
+    await until(() => scenario.iq.commands.length > commands, "the keys");
+    lose();
+    scenario.iq.release();
+    await byes("ue", "core");
+    await ended("gateway-lost");
+    expect(scenario.iq.commands.slice(commands).map(({ kind }) => kind)).toEqual(["modify"]);
   });
 
   it("BYE of the UE while it is asked: the call ends as usual", async () => {

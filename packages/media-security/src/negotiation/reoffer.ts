@@ -7,7 +7,7 @@ import { createOffer } from "../sdes/offer-answer.ts";
 import { decideAnswer } from "./answer.ts";
 import { close } from "./ending.ts";
 import type { NegotiationEvent, Side } from "./model.ts";
-import { request, type Outcome } from "./outcome.ts";
+import { baseOf, request, type Outcome } from "./outcome.ts";
 import { reservations } from "./plan.ts";
 import { accept, install, noteMedia, releaseIfIdle } from "./progress.ts";
 import type { AgreedLine, Bodies, Exchange, HeldDocument, Negotiation, OfferedLine, Session } from "./state.ts";
@@ -43,14 +43,40 @@ export const bodiesOf = (session: Session, offer: SdpDocument | undefined, answe
   return { branch: session.branch, access: packed(access), core: packed(core) };
 };
 
-/** Whether this edge can make an offer of its own now: a session with streams of ours in force, and nothing open. */
-export const canReOffer = (state: Negotiation): boolean =>
-  state.phase === "open" &&
-  state.pending === undefined &&
-  state.exchange === undefined &&
-  securedIn(state.agreed) &&
-  state.bodies !== undefined &&
-  state.bodies.branch === state.agreed?.branch;
+/** What an offer of the edge's own would say again, and the INVITE that is still open below it (RFC 3311 5.1). */
+interface Ground {
+  readonly session: Session;
+  readonly outer?: Exchange;
+}
+
+const groundOf = (state: Negotiation): Ground | undefined => {
+  const { exchange, agreed } = state;
+  // An offer of our own that lost its gateway as well is made anew, from where it began.
+  const invite = exchange?.own === undefined ? exchange : exchange.outer;
+  if (invite === undefined) return agreed === undefined ? undefined : { session: agreed };
+  // Several early dialogs have one context between them, and the others have an address of it that nobody could correct.
+  const [session, ...others] = invite.answers;
+  const single = session !== undefined && others.length === 0 && agreed === undefined && invite.outer === undefined;
+  return single ? { session, outer: invite } : undefined;
+};
+
+/** The session of the dialog, as far as it has come: in force, or answered early. */
+export const sessionInForce = (state: Negotiation): Session | undefined => groundOf(state)?.session;
+
+/**
+ * Whether this edge can make an offer of its own now: a session with streams of ours in force, or the only early answer of
+ * an open INVITE; nothing else is open.
+ */
+export const canReOffer = (state: Negotiation): boolean => {
+  const session = sessionInForce(state);
+  return (
+    state.phase === "open" &&
+    state.pending === undefined &&
+    securedIn(session) &&
+    state.bodies !== undefined &&
+    state.bodies.branch === session?.branch
+  );
+};
 
 const again = (line: AgreedLine, towards: Side, index: number, step: Step): OfferedLine => {
   if (line.kind === "off") return { fate: "off", media: line.media, profiles: line.profiles, reason: line.reason };
@@ -94,23 +120,34 @@ export const ask = (state: Negotiation, exchange: Exchange, held: HeldDocument, 
 };
 
 export const onReOffer = (state: Negotiation, event: ReOffer, step: Step): Outcome => {
-  const { agreed, bodies } = state;
-  if (!canReOffer(state) || agreed === undefined || bodies === undefined) {
+  const { bodies, exchange: before, ...rest } = state;
+  const ground = groundOf(state);
+  // Only a lost context takes back an offer that is still out.
+  const free = before?.own === undefined || event.gateway === "lost";
+  if (!canReOffer(state) || !free || ground === undefined || bodies === undefined) {
     return close(state, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
   }
   const { towards, gateway } = event;
+  const { session, outer } = ground;
+  const below = outer === undefined ? {} : { outer };
   const exchange: Exchange = {
     offerer: otherSide(towards),
-    carrier: "INVITE",
-    branch: agreed.branch,
-    lines: agreed.lines.map((line, index) => again(line, towards, index, step)),
+    carrier: outer === undefined ? "INVITE" : "UPDATE",
+    branch: session.branch,
+    lines: session.lines.map((line, index) => again(line, towards, index, step)),
     answers: [],
     own: gateway,
+    ...below,
   };
   const held = bodies[towards];
   if (gateway === "kept") return ask(state, exchange, held, step);
   const streams = reservations(exchange, []);
-  return request({ ...state, installed: [] }, { context: "new", streams, remove: [] }, { kind: "ask", exchange, held });
+  const open = outer === undefined ? {} : { exchange: outer };
+  return request(
+    { ...rest, bodies, ...open, installed: [] },
+    { context: "new", streams, remove: [] },
+    { kind: "ask", exchange, held },
+  );
 };
 
 /** The side that was asked has answered. Nobody is told of it: the other side did not ask. */
@@ -121,7 +158,7 @@ export const onOwnAnswer = (
   step: Step,
 ): Outcome => {
   const answer = { document: event.sdp, answerer: event.from, branch: exchange.branch };
-  const session = decideAnswer(exchange, state.agreed, answer, step);
+  const session = decideAnswer(exchange, baseOf(state, exchange), answer, step);
   if (session === undefined) {
     return close(state, { kind: "end-call", reason: "answer-invalid", coreStatus: 488, from: event.from });
   }

@@ -37,6 +37,8 @@ const routeSets = (
     : { down: all.slice(0, first).toReversed(), up: all.slice(last + 1) };
 };
 
+const allowsUpdate = (message: SipMessage): boolean => headerList(message, "allow").includes("UPDATE");
+
 /** What the dialogs of an initial INVITE will need of it. RFC 3261 12.1.2. */
 export const opening = (request: SipRequest, seq: number): NonNullable<Exchange["opens"]> => ({
   uri: request.uri,
@@ -46,12 +48,13 @@ export const opening = (request: SipRequest, seq: number): NonNullable<Exchange[
     routes: headerList(request, "record-route"),
     seq,
   },
+  updates: allowsUpdate(request),
 });
 
 /** The dialog a response to the initial INVITE creates or confirms; undefined without a To tag. */
 export const dialogFrom = (
   call: CallState,
-  { uri, caller }: NonNullable<Exchange["opens"]>,
+  { uri, caller, updates }: NonNullable<Exchange["opens"]>,
   response: SipResponse,
   known: CallDialog | undefined,
 ): CallDialog | undefined => {
@@ -63,9 +66,15 @@ export const dialogFrom = (
   // RFC 3261 13.2.2.4: the route set is recomputed from the 2xx.
   const down =
     headerList(response, "record-route").length > 0 || known === undefined ? routes.down : known.downstream.routes;
+  const early = {
+    upstreamUpdates: updates,
+    downstreamUpdates: known?.early?.downstreamUpdates === true || allowsUpdate(response),
+    answer: known?.early?.answer ?? "none",
+  } as const;
   return {
     tag,
     callId: call.callId,
+    ...(confirmed ? {} : { early }),
     upstream: known?.upstream ?? caller,
     downstream: { name: headerValue(response, "to") ?? "", target, routes: down, seq: known?.downstream.seq ?? 0 },
     state: confirmed || known?.state === "confirmed" ? "confirmed" : "early",
@@ -173,6 +182,7 @@ export const offerTowards = (
   dialog: CallDialog,
   towards: Side,
   sdp: Buffer,
+  method: "INVITE" | "UPDATE" = "INVITE",
 ): { readonly request: SipRequest; readonly seq: number; readonly dialog: CallDialog } => {
   const from = partyAt(call, dialog, otherSide(towards));
   const seq = nextNumber(from);
@@ -187,7 +197,7 @@ export const offerTowards = (
         ] as const);
   const more = [["Contact", `<${from.target}>`], ...timer, ["Content-Type", "application/sdp"]] as const;
   return {
-    request: inDialog(call, dialog, towards, { method: "INVITE", seq, more, body: sdp }),
+    request: inDialog(call, dialog, towards, { method, seq, more, body: sdp }),
     seq,
     dialog: withParty(call, dialog, otherSide(towards), used(from, seq)),
   };
@@ -197,9 +207,17 @@ export const offerTowards = (
 export const shiftOf = (call: CallState, dialog: CallDialog | undefined, from: Side): number =>
   dialog === undefined ? 0 : (partyAt(call, dialog, from).shift ?? 0);
 
+/** The number the other end knows an INVITE of `from` by, which may have passed before some of ours. */
+export const numberOf = (call: CallState, dialog: CallDialog | undefined, from: Side, seq: number): number => {
+  for (const exchange of call.exchanges.values())
+    if (exchange.method === "INVITE" && exchange.from === from && exchange.seq === seq && exchange.forwarded)
+      return seq + exchange.shift;
+  return seq + shiftOf(call, dialog, from);
+};
+
 /** Our own ACK for a 2xx of `towards` that nobody else will acknowledge. RFC 3261 13.2.2.4. */
 export const ackTowards = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>
-  ackNumbered(call, dialog, towards, seq + shiftOf(call, dialog, otherSide(towards)));
+  ackNumbered(call, dialog, towards, numberOf(call, dialog, otherSide(towards), seq));
 
 /** The same, `seq` being the number `towards` knows the INVITE by. */
 export const ackNumbered = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>

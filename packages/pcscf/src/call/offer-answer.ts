@@ -12,7 +12,8 @@ export type SdpRole =
   /** Neither: what it says about keys means nothing, and is taken out. */
   | { readonly kind: "neither" };
 
-const isReliable = (response: SipResponse): boolean =>
+/** RFC 3262 3 and RFC 3261 13.3.1.4: it is repeated until it is acknowledged. */
+export const isReliable = (response: SipResponse): boolean =>
   response.status >= 200 ||
   (headerValue(response, "rseq") !== undefined &&
     headerList(response, "require").some((tag) => tag.toLowerCase() === "100rel"));

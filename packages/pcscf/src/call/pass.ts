@@ -1,7 +1,7 @@
 // Sends a message of the leg on to the other side and notes what that means for the leg. Pure. RFC 3261 16.6, 16.7, 13.3.
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "./body.ts";
-import { dialogOf, otherSide, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
+import { dialogOf, numberOf, otherSide, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
 import { heardMark } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";
@@ -19,13 +19,19 @@ const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | u
  * The message with the number its receiver knows the sender's requests by: requests of ours in the sender's name have used
  * some (RFC 3261 12.2.2), and PRACK names an INVITE by its number (RFC 3262 7.2).
  */
-const numbered = <M extends SipRequest | SipResponse>(message: M, by: number): M => {
+const numbered = <M extends SipRequest | SipResponse>(
+  message: M,
+  by: number,
+  inviteNumber: (seq: number) => number = (seq) => seq,
+): M => {
   const cseq = by === 0 ? undefined : parseCSeq(headerValue(message, "cseq") ?? "");
   if (cseq === undefined) return message;
   const shifted = setHeader(message, "cseq", `${cseq.seq + by} ${cseq.method}`);
   const [, rseq, invite, method] =
     /^\s*(\d{1,10})\s+(\d{1,10})\s+(\S+)\s*$/.exec(headerValue(message, "rack") ?? "") ?? [];
-  return invite === undefined ? shifted : setHeader(shifted, "rack", `${rseq} ${Number(invite) + by} ${method}`);
+  return invite === undefined
+    ? shifted
+    : setHeader(shifted, "rack", `${rseq} ${inviteNumber(Number(invite))} ${method}`);
 };
 
 /** Forwards a request; `sdp` replaces its SDP body. */
@@ -34,12 +40,14 @@ export const passRequest = (work: Work, id: number, request: SipRequest, sdp: Bu
   if (exchange === undefined) return;
   const towards = otherSide(exchange.from);
   const dialog = exchange.initial ? undefined : dialogOf(work.call, exchange, exchange.from);
-  putExchange(work, { ...exchange, forwarded: true });
+  const shift = shiftOf(work.call, dialog, exchange.from);
+  putExchange(work, { ...exchange, forwarded: true, shift });
+  const inviteNumber = (seq: number): number => numberOf(work.call, dialog, exchange.from, seq);
   work.effects.push({
     kind: "forward",
     exchange: id,
     towards,
-    request: numbered(withSdp(request, sdp), shiftOf(work.call, dialog, exchange.from)),
+    request: numbered(withSdp(request, sdp), shift, inviteNumber),
     ...(dialog === undefined ? {} : { party: partyAt(work.call, dialog, towards) }),
   });
   if (exchange.method === "INVITE") work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });
@@ -70,7 +78,15 @@ export const finishIfIdle = (work: Work): void => {
   if (work.call.phase === "confirmed") finish(work, "bye", "", open.length > 0);
 };
 
+/** RFC 3311 5.1: from now on the early dialog takes an UPDATE with an offer. */
+const noteAcknowledged = (work: Work, exchange: Exchange): void => {
+  const dialog = dialogOf(work.call, exchange, exchange.from);
+  if (dialog?.early?.answer === "reliable")
+    putDialog(work, { ...dialog, early: { ...dialog.early, answer: "acknowledged" } });
+};
+
 const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  if (exchange.method === "PRACK") noteAcknowledged(work, exchange);
   if (exchange.method === "INVITE") {
     work.effects.push({ kind: "disarm", timer: "setup" });
     if (work.call.phase === "setup") work.call.phase = "confirmed";
@@ -126,13 +142,13 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
   const dialog = dialogOf(work.call, tagsOf(request), from);
   if (dialog === undefined) return;
   const towards = otherSide(from);
+  const seq = seqOf(request);
   work.effects.push({
     kind: "acknowledge",
     towards,
-    request: numbered(withSdp(request, sdp), shiftOf(work.call, dialog, from)),
+    request: numbered(withSdp(request, sdp), numberOf(work.call, dialog, from, seq) - seq),
     party: partyAt(work.call, dialog, towards),
   });
-  const seq = seqOf(request);
   if (dialog.unacknowledged !== seq) {
     const known = [...work.call.exchanges.values()].some((each) => each.method === "INVITE" && each.seq === seq);
     if (!known) putDecided(work, heardMark(dialog.tag, seq), { received: "", sent: "" });

@@ -1,20 +1,23 @@
-// Offers of the edge's own in a running call: its context moves to another gateway, or a key is nearly used up. Speaks in
-// the name of the far end, as a BYE of the network does, and keeps the numbers of both ends apart afterwards. Pure.
-// RFC 3261 12.2, 14.1 and 13.2.2.4; RFC 4028 7.4; TS 33.328 4.2.2 (the gateway stays in the path), 6.2.1.3.
-import { canReOffer, type Side } from "@sallyport/media-security";
+// Offers of the edge's own, in a running call or before its answer: its context moves to another gateway, or a key is nearly
+// used up. Speaks in the name of the far end, as a BYE of the network does, and keeps the numbers of both ends apart. Pure.
+// RFC 3261 12.2, 14.1 and 13.2.2.4; RFC 3311 5; RFC 4028 7.4; TS 33.328 4.2.2 (the gateway stays in the path), 6.2.1.3.
+import { canReOffer, sessionInForce, type Side } from "@sallyport/media-security";
 import { parseSdp } from "@sallyport/sdp";
-import { headerValue, type SipResponse } from "@sallyport/sip";
+import { headerValue, parseCSeq, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf } from "./body.ts";
 import { decideNext } from "./decide.ts";
 import { ackNumbered, offerTowards, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { endCall } from "./ending.ts";
+import { readiness } from "./quiet.ts";
 import type { CallDialog, OwnOffer } from "./types.ts";
-import { putDialog, type Work } from "./work.ts";
+import { putDecided, putDialog, type Work } from "./work.ts";
 
 /** How often, and how soon again, an offer waits for others to end, or is made again after 491. */
 const maxTries = 40;
 const postponedMs = 250;
 const maxRefused = 5;
+/** Gateways that may be lost while one call is on its way to the next. */
+const maxLosses = 4;
 /** A UE or a far end that does not answer leaves the call without media: it is not waited for long. */
 const patienceMs = 12_000;
 /** Where both ends of a call lost their gateway at once, two offers would meet: the called side's edge lets the other go first. */
@@ -27,19 +30,6 @@ const done = (work: Work): void => {
   work.effects.push({ kind: "disarm", timer: "re-offer" });
 };
 
-/** The one confirmed dialog, when nothing is under way in it that an offer of ours would cross. RFC 3261 14.1, RFC 3264 4. */
-const quietDialog = ({ call }: Work): CallDialog | undefined => {
-  const confirmed = [...call.dialogs.values()].filter(({ state }) => state === "confirmed");
-  const [dialog, ...others] = confirmed;
-  const open = [...call.exchanges.values()].some(
-    ({ method, final }) => final === "none" && (method === "INVITE" || method === "UPDATE"),
-  );
-  if (dialog === undefined || others.length > 0 || open || dialog.unacknowledged !== undefined) return undefined;
-  const { offer, carried, negotiation } = call;
-  const busy = offer !== undefined || carried !== undefined || negotiation.exchange !== undefined;
-  return busy || negotiation.pending !== undefined ? undefined : dialog;
-};
-
 /** It can not be done: without media the call ends, with an old key it goes on. */
 const giveUp = (work: Work, own: Pick<OwnOffer, "why">, detail: string, silent?: Side): void => {
   done(work);
@@ -50,30 +40,69 @@ const giveUp = (work: Work, own: Pick<OwnOffer, "why">, detail: string, silent?:
 };
 
 const start = (work: Work, own: OwnOffer): void => {
-  const dialog = quietDialog(work);
-  if (dialog === undefined) {
-    if (work.call.phase !== "confirmed" || own.tries >= maxTries) return giveUp(work, own, own.detail);
+  const ready = readiness(work.call, own);
+  if (ready.kind === "over") return done(work);
+  if (ready.kind === "never" || (ready.kind === "busy" && own.tries >= maxTries)) return giveUp(work, own, own.detail);
+  if (ready.kind === "busy") {
     work.call.own = { ...own, tries: own.tries + 1 };
     return arm(work, postponedMs);
   }
   const { towards } = own;
+  const { negotiation } = work.call;
   // The far end knows the new address already: an offer of its own, or one of the UE, has crossed since.
-  if (towards === "core" && work.call.negotiation.agreed !== own.base) return done(work);
-  if (!canReOffer(work.call.negotiation)) return giveUp(work, own, own.detail);
-  work.call.own = { ...own, tag: dialog.tag, stage: "deciding" };
+  if (towards === "core" && sessionInForce(negotiation) !== own.base) return done(work);
+  if (!canReOffer(negotiation)) return giveUp(work, own, own.detail);
+  const { dialog, invite } = ready;
+  work.call.own = { ...own, tag: dialog.tag, method: invite === undefined ? "INVITE" : "UPDATE", stage: "deciding" };
+  if (invite !== undefined) {
+    work.call.moved = dialog.tag;
+    // What repeats the early answer is written anew from now on.
+    putDecided(work, `response/${invite}/${dialog.tag}/18x`, { received: "", sent: "" });
+  }
   const gateway = own.why === "gateway-lost" && towards === "access" ? "lost" : "kept";
   return decideNext(work, { kind: "re-offer", towards, gateway });
 };
+
+const fresh = (why: OwnOffer["why"], detail: string, losses: number): OwnOffer => ({
+  why,
+  detail,
+  stage: "postponed",
+  towards: "access",
+  method: "INVITE",
+  losses,
+  void: false,
+  tag: "",
+  seq: 0,
+  sdp: undefined,
+  base: undefined,
+  tries: 0,
+  refused: 0,
+});
+
+/** What is out was made for a gateway that is lost by now: whatever becomes of it, all begins again with the next gateway. */
+const startAgain = (work: Work, own: OwnOffer): void => {
+  const next = fresh(own.why, own.detail, own.losses);
+  if (!canReOffer(work.call.negotiation)) return giveUp(work, own, own.detail);
+  work.call.own = { ...next, tag: own.tag, method: own.method, stage: "deciding" };
+  return decideNext(work, { kind: "re-offer", towards: "access", gateway: "lost" });
+};
+
+const onLostAgain = (work: Work, own: OwnOffer, detail: string): void => {
+  const losses = own.losses + 1;
+  if (own.stage === "deciding" || losses > maxLosses) return giveUp(work, own, `${detail}, while moving`);
+  const lost = { ...own, detail, losses, why: "gateway-lost", void: true } as const;
+  // RFC 3261 14.1: no second offer before the first one is answered.
+  if (own.stage === "asked") work.call.own = lost;
+  else startAgain(work, lost);
+};
+
+/** Whether the INVITE's answer has to wait: RFC 3311 5.1, an offer of ours is out or about to be. */
+export const isMoving = ({ call: { own } }: Work): boolean => own?.method === "UPDATE" && own.stage !== "postponed";
 
 export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): void => {
   const { call } = work;
   if (call.phase === "ending") return;
   const { own } = call;
-  // Lost while it was being moved: no second start from the middle.
-  if (own !== undefined && own.stage !== "postponed") {
-    if (why === "gateway-lost") giveUp(work, { why }, `${detail}, while moving`);
-    return;
-  }
   if (why === "gateway-lost") {
     const evidence = [
       {
@@ -87,27 +116,21 @@ export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): voi
     call.evidence = [...call.evidence, ...evidence].slice(0, work.env.limits.maxEvidence);
     work.effects.push({ kind: "evidence", evidence });
   }
-  const fresh: OwnOffer = {
-    why: own?.why === "gateway-lost" ? own.why : why,
-    detail,
-    stage: "postponed",
-    towards: "access",
-    tag: "",
-    seq: 0,
-    sdp: undefined,
-    base: undefined,
-    tries: 0,
-    refused: 0,
-  };
-  start(work, fresh);
+  if (own === undefined) return start(work, fresh(why, detail, 0));
+  // The keys of a call that is offered again are new ones anyhow.
+  if (why === "key-expiring") return;
+  if (own.stage !== "postponed") return onLostAgain(work, own, detail);
+  if (own.losses >= maxLosses) return giveUp(work, { why }, `${detail}, while moving`);
+  start(work, fresh(why, detail, own.losses + 1));
 };
 
 /** Sends the offer the negotiation made, or makes again. */
 export const sendAsk = (work: Work, towards: Side, sdp: Buffer): void => {
   const { own } = work.call;
   const dialog = own === undefined ? undefined : work.call.dialogs.get(own.tag);
-  if (own === undefined || dialog?.state !== "confirmed") return endCall(work, "gateway-lost", 503, "no dialog");
-  const made = offerTowards(work.call, dialog, towards, sdp);
+  const open = dialog?.state === "confirmed" || (dialog?.state === "early" && own?.method === "UPDATE");
+  if (own === undefined || dialog === undefined || !open) return endCall(work, "gateway-lost", 503, "no dialog");
+  const made = offerTowards(work.call, dialog, towards, sdp, own.method);
   putDialog(work, made.dialog);
   work.call.own = { ...own, stage: "asked", towards, seq: made.seq, sdp };
   const party = partyAt(work.call, dialog, towards);
@@ -138,7 +161,8 @@ const acknowledge = (work: Work, dialog: CallDialog, towards: Side, seq: number)
 const onSuccess = (work: Work, own: OwnOffer, dialog: CallDialog, response: SipResponse): void => {
   const { towards } = own;
   putDialog(work, refreshed(work.call, dialog, towards, response));
-  acknowledge(work, dialog, towards, own.seq);
+  if (own.method === "INVITE") acknowledge(work, dialog, towards, own.seq);
+  if (own.void) return startAgain(work, own);
   work.call.own = { ...own, stage: "deciding", sdp: undefined };
   work.effects.push({ kind: "disarm", timer: "re-offer" });
   const body = sdpBodyOf(response);
@@ -150,13 +174,14 @@ const onSuccess = (work: Work, own: OwnOffer, dialog: CallDialog, response: SipR
 
 const onFailure = (work: Work, own: OwnOffer, response: SipResponse): void => {
   const { status } = response;
+  if (own.void && status !== 481 && status !== 408) return startAgain(work, own);
   // RFC 3261 14.1 and 14.2: an offer of the other end was on its way.
   const glare = status === 491 || (status === 500 && headerValue(response, "retry-after") !== undefined);
   if (glare && own.refused < maxRefused) {
     // Towards the far end nothing has changed at the gateway: the offer is taken back, so that the other one can be answered.
     if (own.towards === "core") {
       decideNext(work, { kind: "exchange-failed" });
-      const base = work.call.negotiation.agreed;
+      const base = sessionInForce(work.call.negotiation);
       work.call.own = { ...own, stage: "postponed", refused: own.refused + 1, sdp: undefined, base };
       return arm(work, pauseMs(work, own.towards));
     }
@@ -176,7 +201,8 @@ export const onOwnResponse = (work: Work, towards: Side, seq: number, response: 
   if (own?.stage !== "asked" || own.seq !== seq || own.towards !== towards) {
     // RFC 3261 13.2.2.4: the ACK was lost, or the 2xx crossed the end of the call.
     const dialog = [...work.call.dialogs.values()].find(({ state }) => state !== "early");
-    if (success && dialog !== undefined) acknowledge(work, dialog, towards, seq);
+    const invite = success && parseCSeq(headerValue(response, "cseq") ?? "")?.method === "INVITE";
+    if (invite && dialog !== undefined) acknowledge(work, dialog, towards, seq);
     return;
   }
   if (response === undefined) return giveUp(work, own, `no answer from ${towards}`, towards);
@@ -196,7 +222,7 @@ export const onAgreed = (work: Work, towards: Side): void => {
       ...own,
       stage: "postponed",
       towards: "core",
-      base: work.call.negotiation.agreed,
+      base: sessionInForce(work.call.negotiation),
       tries: 0,
     };
     if (work.call.direction === "originating") return start(work, next);

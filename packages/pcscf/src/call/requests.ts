@@ -82,6 +82,7 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
     cancelled: false,
     final: "none",
     offered: false,
+    shift: 0,
   };
   const open = [...work.call.exchanges.values()].filter((each) => each.final === "none").length;
   putExchange(work, exchange);

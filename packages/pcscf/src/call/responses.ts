@@ -6,8 +6,9 @@ import { decideNext, pass, putOff } from "./decide.ts";
 import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
-import { answeredMark, heardMark, responseRole } from "./offer-answer.ts";
+import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
+import { isMoving } from "./reoffer.ts";
 import { isCopy, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
 import { putDecided, putDialog, type Work } from "./work.ts";
@@ -73,6 +74,13 @@ const settle = (work: Work, exchange: Exchange, response: SipResponse, branch: s
   return false;
 };
 
+/** RFC 3262: SDP in a response that will be acknowledged. */
+const noteReliable = (work: Work, exchange: Exchange, response: SipResponse, branch: string): void => {
+  const dialog = work.call.dialogs.get(branch);
+  if (!exchange.initial || response.status >= 200 || dialog?.early?.answer !== "none" || !isReliable(response)) return;
+  putDialog(work, { ...dialog, early: { ...dialog.early, answer: "reliable" } });
+};
+
 const requestWord = (method: string): "INVITE" | "UPDATE" | "PRACK" =>
   method === "UPDATE" || method === "PRACK" ? method : "INVITE";
 
@@ -86,6 +94,7 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
     return passResponse(work, exchange.id, response, undefined);
   }
   const role = responseRole(work.call, exchange, response);
+  if (role.kind === "answer" || role.kind === "offer") noteReliable(work, exchange, response, branch);
   const key = `response/${exchange.id}/${branch}/${response.status < 200 ? "18x" : "2xx"}`;
   const carried: Carried = { kind: "response", key, exchange: exchange.id, response };
   const known = work.call.decided.get(key);
@@ -132,6 +141,16 @@ const passFailure = (work: Work, exchange: Exchange, response: SipResponse): voi
   passResponse(work, exchange.id, message, undefined);
 };
 
+/** After an early dialog has moved: the other forks have an address of the lost gateway, and no way to be told another. */
+const isOfAnotherFork = ({ call }: Work, response: SipResponse): boolean =>
+  call.moved !== undefined && (tagOf(response, "to") ?? call.moved) !== call.moved;
+
+const onOtherFork = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  if (!isSuccess(response)) return;
+  noteDialog(work, exchange, response);
+  endCall(work, "gateway-lost", 503, "another fork answered after the call had moved");
+};
+
 export const onResponse = (work: Work, id: number, response: SipResponse): void => {
   const exchange = work.call.exchanges.get(id);
   // RFC 3261 16.7 step 3: 100 is for one hop.
@@ -139,6 +158,11 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
   if (work.call.phase === "ending" || exchange.final === "failure") return onStraggler(work, exchange, response);
   if (exchange.final === "success" && (exchange.method !== "INVITE" || !isSuccess(response))) return;
   if (response.status >= 300) return passFailure(work, exchange, response);
+  if (exchange.initial && exchange.final === "none") {
+    // Its context is on the way to another gateway: what comes now would name the lost one, or take the call from under us.
+    if (isMoving(work)) return putOff(work, { kind: "response", exchange: id, response });
+    if (isOfAnotherFork(work, response)) return onOtherFork(work, exchange, response);
+  }
   const dialog =
     exchange.method === "INVITE" || exchange.method === "UPDATE" ? noteDialog(work, exchange, response) : undefined;
   if (dialog?.state === "terminated") {

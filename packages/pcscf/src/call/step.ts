@@ -38,6 +38,7 @@ export const openCall = (facts: CallFacts): CallState => ({
   dialogs: noDialogs,
   offer: undefined,
   own: undefined,
+  moved: undefined,
   waiting: [],
   carried: undefined,
   queue: noInputs,
@@ -165,7 +166,15 @@ export const breakOff = (
   detail: string,
   env: CallEnvironment,
 ): { readonly state: CallState; readonly effects: readonly CallEffect[] } => {
-  const calm = { ...state, waiting: [], carried: undefined, own: undefined, queue: noInputs, deferred: noInputs };
+  const calm = {
+    ...state,
+    waiting: [],
+    carried: undefined,
+    offer: undefined,
+    own: undefined,
+    queue: noInputs,
+    deferred: noInputs,
+  };
   const work = openWork(calm, env);
   work.call.released = true;
   decideNext(work, { kind: "ended", now: true });

@@ -33,6 +33,11 @@ export interface OwnOffer {
   /** Waits for quiet; with the negotiation or the gateway; on its way; refused with 491 and waiting to go again. */
   readonly stage: "postponed" | "deciding" | "asked" | "refused";
   readonly towards: Side;
+  /** UPDATE while the INVITE is open (RFC 3311 5.1). */
+  readonly method: "INVITE" | "UPDATE";
+  /** The gateway it moves to is lost as well: how often so far, and whether the offer that is out is void. */
+  readonly losses: number;
+  readonly void: boolean;
   /** The dialog, by its tag. */
   readonly tag: string;
   /** Its CSeq number on the wire. */
@@ -45,6 +50,15 @@ export interface OwnOffer {
   readonly refused: number;
 }
 
+/** What decides whether an offer can be made in a dialog before the INVITE is answered. RFC 3311 5.1. */
+export interface EarlyFacts {
+  /** Whether each end allows UPDATE. */
+  readonly upstreamUpdates: boolean;
+  readonly downstreamUpdates: boolean;
+  /** Offer and answer have passed in reliable messages; `acknowledged`: and their PRACK was answered. */
+  readonly answer: "none" | "reliable" | "acknowledged";
+}
+
 /** One dialog of the leg: forking gives several, told apart by the tag of the called side. */
 export interface CallDialog {
   readonly tag: string;
@@ -52,6 +66,8 @@ export interface CallDialog {
   readonly upstream: Party;
   readonly downstream: Party;
   readonly state: "early" | "confirmed" | "terminated";
+  /** While it is early. */
+  readonly early?: EarlyFacts;
   readonly session?: SessionTimer;
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   readonly unacknowledged: number | undefined;
@@ -66,7 +82,7 @@ export interface Exchange {
   readonly fromTag: string | undefined;
   readonly toTag: string | undefined;
   /** Of the initial INVITE alone: its Request-URI, and its sender as the dialogs it makes see it. */
-  readonly opens: { readonly uri: string; readonly caller: Party } | undefined;
+  readonly opens: { readonly uri: string; readonly caller: Party; readonly updates: boolean } | undefined;
   readonly initial: boolean;
   readonly forwarded: boolean;
   readonly cancelled: boolean;
@@ -74,6 +90,8 @@ export interface Exchange {
   readonly final: "none" | "success" | "failure";
   /** It carried an offer. */
   readonly offered: boolean;
+  /** What was added to its CSeq number on the way. */
+  readonly shift: number;
 }
 
 /** An offer that waits for its answer. RFC 3264 4, RFC 6337 2. */
@@ -133,6 +151,8 @@ export interface CallState {
   readonly dialogs: ReadonlyMap<string, CallDialog>;
   readonly offer: OpenOffer | undefined;
   readonly own: OwnOffer | undefined;
+  /** The early dialog whose context has moved: no other can answer the INVITE any more. */
+  readonly moved: string | undefined;
   /** Gateway requests under way, and the message that waits for them. */
   readonly waiting: readonly number[];
   readonly carried: Carried | undefined;

@@ -40,6 +40,7 @@ export const openWork = (state: CallState, env: CallEnvironment): Work => ({
     dialogs: state.dialogs,
     offer: state.offer,
     own: state.own,
+    moved: state.moved,
     waiting: state.waiting,
     carried: state.carried,
     queue: state.queue,
