@@ -1,11 +1,15 @@
 // What a call costs the gateway's control path: reserve, configure with both keys, release, as a controller would ask for it.
-// Iq goes through memory, media ports are real (or not, with `--no-sockets`). `node bench/control.mjs [calls] [--no-sockets]`
-// after a build; prints microseconds of processor time a call.
+// Iq goes through memory, media ports are real: those of the portable engine, of the native one with `--native`, or none with
+// `--no-sockets`. `node bench/control.mjs [calls] [--native|--no-sockets]` after a build; prints microseconds of processor time
+// a call, of all threads.
 import { silentLog, systemClock, systemDatagrams, systemRandom } from "@sallyport/kit";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
+import { createMediaPlane } from "@sallyport/media-plane";
 
 const calls = Number(process.argv[2] ?? 2000);
 const sockets = !process.argv.includes("--no-sockets");
+const native = process.argv.includes("--native");
+const ports = { first: 30_000, last: 60_000 };
 const controller = { address: "127.0.0.1", port: 2944 };
 const nothing = Promise.resolve();
 
@@ -76,11 +80,19 @@ const gateway = await createGateway(
     id: "gw-a.example",
     controllers: [{ ...controller, protocol: "udp" }],
     interfaces: { access: { address: "127.0.0.1" }, core: { address: "127.0.0.1" } },
-    ports: { first: 30_000, last: 60_000 },
+    ports,
     lab: true,
     style: "compact",
   }),
-  { clock: systemClock, random: systemRandom, log: silentLog, openDatagram },
+  {
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    openDatagram,
+    ...(native
+      ? { plane: createMediaPlane({ clock: systemClock, log: silentLog, portRange: ports, engine: "socket" }).plane }
+      : {}),
+  },
 );
 while (!gateway.registration().registered) await new Promise((resolve) => setTimeout(resolve, 5));
 

@@ -18,7 +18,8 @@ const noting = {
       `export const writeH248 = (message: H248Message, style: H248Style): Buffer => {`,
       `  const octets = writeUnnoted(message, style);`,
       `  const text = octets.toString("latin1").replaceAll(/\\d{5,}/g, "N");`,
-      `  if (noted.has(text) || noted.size > 2000) return octets;`,
+      // Lists of thousands of contexts say nothing that short ones do not.
+      `  if (noted.has(text) || noted.size > 2000 || octets.length > 8192) return octets;`,
       `  noted.add(text);`,
       `  appendFileSync(process.env["H248_CORPUS"] ?? "/dev/null", octets.toString("hex") + "\\n");`,
       `  return octets;`,
