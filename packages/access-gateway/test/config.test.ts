@@ -35,6 +35,8 @@ describe("configuration", () => {
     ["ports.last", { ...good, ports: { first: 40_000, last: 40_000 } }],
     ["id", { ...good, id: "gw a" }],
     ["", { ...good, surprise: true }],
+    ["media.interfaces", { ...good, media: { engine: "xdp" } }],
+    ["media.interfaces.0", { ...good, media: { interfaces: ["eth0:1"] } }],
     ["controllers.0.port", { ...good, controllers: [{ address: "127.0.0.1", port: 70_000, tls }] }],
   ])("a wrong value is refused at its place: %s", (path, value) => {
     expect(problems(value)).toEqual([path]);

@@ -71,6 +71,14 @@ interface FarWord {
   readonly error?: string;
   readonly flowed?: number;
   readonly heard?: number;
+  readonly text?: string;
+}
+
+/** A socket of the far end, which can send more than a test could say one by one. */
+export interface FarUdp extends Udp {
+  readonly id: number;
+  /** Sends `count` datagrams, `each` of them a millisecond; gives how many the socket `echo` has heard in all. */
+  flow(octets: Uint8Array, port: number, to: string, count: number, each: number, echo: number): Promise<number>;
 }
 
 /** The process in the other namespace. */
@@ -96,15 +104,7 @@ export class FarEnd {
     this.#child.stdin?.write(`${JSON.stringify({ ask, ...values })}\n`);
   }
 
-  async open(
-    address: string,
-    heard: (octets: Buffer) => void,
-  ): Promise<
-    Udp & {
-      flow(octets: Uint8Array, port: number, to: string, count: number, each: number, echo: number): Promise<number>;
-      readonly id: number;
-    }
-  > {
+  async open(address: string, heard: (octets: Buffer) => void): Promise<FarUdp> {
     const id = ++this.#lastId;
     let answered: ((word: FarWord) => void) | undefined;
     const answer = (): Promise<FarWord> =>
@@ -135,6 +135,18 @@ export class FarEnd {
         this.#listeners.delete(id);
       },
     };
+  }
+
+  /** What a TCP server says. */
+  async dial(to: string, port: number): Promise<string> {
+    const id = ++this.#lastId;
+    const said = new Promise<FarWord>((resolve) => {
+      this.#listeners.set(id, resolve);
+    });
+    this.#say("dial", { id, to, port });
+    const { text = "", error } = await said;
+    this.#listeners.delete(id);
+    return error ?? text;
   }
 
   end(): void {

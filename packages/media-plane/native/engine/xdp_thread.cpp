@@ -31,7 +31,11 @@ XdpThread::XdpThread(ThreadSettings const& settings, ThreadStats& stats, KeyPool
     : EpollThread(settings, stats, pool), names_(std::move(interfaces)) {}
 
 bool XdpThread::prepare(std::string& why) {
-  if (!EpollThread::prepare(why) || !steer_.open(portsInMap, why) || !attach(why)) return false;
+  if (!EpollThread::prepare(why)) return false;
+  // Before anything is attached.
+  const xdp::Handle probe(socket(xdp::familyXdp, SOCK_RAW | SOCK_CLOEXEC, 0));
+  if (probe.get() < 0) return why = xdp::socketsRefused(errno), false;
+  if (!steer_.open(portsInMap, why) || !attach(why)) return false;
   const bool native = std::all_of(interfaces_.begin(), interfaces_.end(), [](Interface const& one) { return one.attachment.native; });
   // All share the memory, so all are of one kind.
   if (!native || !openSockets(xdp::bindZeroCopy | xdp::bindNeedWakeup, why)) {

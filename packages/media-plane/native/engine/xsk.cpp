@@ -38,6 +38,10 @@ void unmap(SharedRing<Item>& ring) {
 
 }  // namespace
 
+std::string socketsRefused(int error) {
+  return std::string("AF_XDP sockets are refused: ") + std::strerror(error) + helpFor(error);
+}
+
 Socket::~Socket() {
   unmap(rx);
   unmap(tx);
@@ -53,7 +57,10 @@ int Socket::open(Umem& umem, Socket const* first, std::string& why) {
     return error;
   };
   fd_ = socket(familyXdp, SOCK_RAW | SOCK_CLOEXEC, 0);
-  if (fd_ < 0) return refused("AF_XDP sockets are refused");
+  if (fd_ < 0) {
+    const int error = errno;
+    return why = socketsRefused(error), error;
+  }
   if (first == nullptr) {
     UmemRegistration memory{};
     memory.address = reinterpret_cast<uint64_t>(umem.memory());

@@ -35,6 +35,9 @@ struct SharedRing {
   bool needsWakeup() const { return (__atomic_load_n(flags, __ATOMIC_RELAXED) & ringNeedsWakeup) != 0; }
 };
 
+/** Why there is no socket of this kind, and what would help. */
+std::string socketsRefused(int error);
+
 class Socket {
  public:
   Socket() = default;

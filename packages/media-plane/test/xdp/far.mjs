@@ -1,6 +1,7 @@
 // The far end of a link: UDP sockets in the network namespace this process was started in, opened, used and closed by lines of JSON on
-// standard input; what they hear goes out the same way. `raw` frames and bursts are for tests that need more than a socket.
+// standard input; what they hear goes out the same way.
 import { createSocket } from "node:dgram";
+import { connect } from "node:net";
 import { createInterface } from "node:readline";
 
 const sockets = new Map();
@@ -34,6 +35,14 @@ const asked = {
       clearInterval(timer);
       setTimeout(() => say({ id, flowed: sent, heard: sockets.get(echo).heard.count }), 300);
     }, 1);
+  },
+  // What a TCP server says.
+  dial: ({ id, to, port }) => {
+    const socket = connect(port, to);
+    let text = "";
+    socket.on("data", (octets) => (text += octets));
+    socket.on("error", (error) => say({ id, error: String(error) }));
+    socket.on("end", () => say({ id, text }));
   },
   quiet: ({ id }) => {
     sockets.get(id).heard.quiet = true;

@@ -1,5 +1,6 @@
 // Test fixture: two network namespaces with a link between them, one for the media plane, one for its peers; gone with the test.
 import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import type { Ground } from "../ground.ts";
 
 export const ip = (...args: readonly string[]): string => {
@@ -13,8 +14,21 @@ const allowed = (): string | undefined => {
   if (spawnSync("ip", ["-V"]).status !== 0) return "to run: install iproute2";
   const probe = `sallyport-probe-${process.pid}`;
   if (spawnSync("ip", ["netns", "add", probe]).status !== 0) return "to run: let root make network namespaces";
+  const within = [
+    "netns",
+    "exec",
+    probe,
+    process.execPath,
+    fileURLToPath(new URL("holder.mjs", import.meta.url)),
+    "lo",
+  ];
+  const { stdout = "" } = spawnSync("ip", within, { encoding: "utf8" });
   spawnSync("ip", ["netns", "del", probe]);
-  return undefined;
+  // What the machine refuses outright is no fault of ours; all else is.
+  const refused =
+    /refused: (Address family not supported|Operation not permitted|Function not implemented).*(?=","manner|"\})/;
+  const why = refused.exec(stdout)?.[0];
+  return why === undefined ? undefined : `to run: ${why}`;
 };
 
 /** Why there can be no namespaces here, or undefined. */
