@@ -44,7 +44,9 @@ struct Call {
   Call(napi_env env, napi_callback_info info) {
     size_t count = 6;
     napi_value values[6];
+    // What was not given is `undefined`; the count is of what was given, however much that is.
     napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+    if (count > 6) count = 6;
     void* found = nullptr;
     napi_get_value_external(env, values[0], &found);
     door = static_cast<Door*>(found);
@@ -53,6 +55,9 @@ struct Call {
   Door* door = nullptr;
   int32_t arguments[5] = {};
 };
+
+/** Goes up, here and in src/native/addon.ts, whenever a call of the door or the layout of a record changes. */
+constexpr int32_t contract = 1;
 
 /** Refusals leave as negative numbers: their code, less one thousand; errno stays above. */
 int32_t refused(Refusal refusal) { return -1000 - static_cast<int32_t>(refusal); }
@@ -288,5 +293,6 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, one.name, function);
   }
   napi_set_named_property(env, exports, "counterNames", names(env));
+  napi_set_named_property(env, exports, "contract", number(env, contract));
   return exports;
 }

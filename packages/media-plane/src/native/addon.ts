@@ -27,6 +27,8 @@ type NativeStart =
 
 /** Numbers below 0: -errno, or from -1000 downwards a refusal. */
 export interface NativeAddon {
+  /** See `contract` below. */
+  readonly contract?: number;
   readonly counterNames: readonly string[];
   create(
     onClosed: () => void,
@@ -52,6 +54,9 @@ export interface NativeAddon {
   shutdown(door: NativeDoor): void;
 }
 
+/** Goes up, here and in native/door/door.cpp, whenever a call of the door or the layout of a record changes. */
+const contract = 1;
+
 const built = fileURLToPath(new URL("../../native/build/sallyport-media.node", import.meta.url));
 const require = createRequire(import.meta.url);
 
@@ -64,7 +69,7 @@ export const loadAddon = (place = built): NativeAddon | string => {
   try {
     const addon = require(place) as NativeAddon;
     const names: readonly string[] | undefined = addon.counterNames;
-    if (names?.join(" ") === counterNames.join(" ")) return addon;
+    if (addon.contract === contract && names?.join(" ") === counterNames.join(" ")) return addon;
     return "the native engine was built from other sources: run `npm run setup`";
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
