@@ -1,12 +1,12 @@
 // Owns the step from what was ordered of a stream's source filter, policing and code point to what the plane shall do. Pure.
 // H.248.43 (`gm`), H.248.53 (`tman`), H.248.52 (`ds`). Orders add up: what a command leaves out stays as it was.
-import { isIPv6 } from "node:net";
 import type { H248Error } from "@sallyport/h248";
 import type { FilterOrder, PoliceOrder, StreamOrder } from "@sallyport/iq";
 import { refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { LegPlan, LegRemote, Policing, SourceFilter } from "@sallyport/media-plane";
+import { isIpv6Literal } from "./stream-family.ts";
 
 /** What is in force for one stream; nothing where nothing was ever ordered. */
 export interface Rules {
@@ -17,7 +17,7 @@ export interface Rules {
 
 export type RulePlans = Pick<LegPlan, "sourceFilter" | "policing" | "dscp">;
 
-const whole = (address: string): number => (isIPv6(address) ? 128 : 32);
+const whole = (address: string): number => (isIpv6Literal(address) ? 128 : 32);
 const one = (port: number) => ({ first: port, last: port });
 
 /** What `saf` and `spf` ask for without a mask or a range is taken from Remote; without Remote there is nothing to ask for yet. */
@@ -76,7 +76,7 @@ export const planRules = (
     return refusal(445, `ds/dscp=${dscp.toString(16).padStart(2, "0").toUpperCase()}`);
   }
   const mask = filter?.mask?.literal;
-  if (mask !== undefined && isIPv6(mask) !== isIPv6(home)) return refusal(449, `gm/sam=${mask}`);
+  if (mask !== undefined && isIpv6Literal(mask) !== isIpv6Literal(home)) return refusal(449, `gm/sam=${mask}`);
   const policing = policingOf(police);
   if (!policing.ok) return policing;
   const sourceFilter = filterOf(filter, remote);

@@ -1,6 +1,5 @@
 // Owns one stream of a termination as a value, and the pure step from an order to what the plane shall do.
 // Knows no socket. H.248.1 7.1.5 to 7.1.8, TS 29.334 5.17.1 (449 with the value), RFC 3605, RFC 5761.
-import { isIPv6 } from "node:net";
 import type { H248Error } from "@sallyport/h248";
 import type { InactivityOrder, SessionText, StreamMode, StreamOrder } from "@sallyport/iq";
 import { refusal } from "@sallyport/iq";
@@ -12,6 +11,7 @@ import type { CryptoAttribute } from "@sallyport/sdp";
 import type { Cryptos } from "./protection.ts";
 import { isSecure, protectionOf } from "./protection.ts";
 import type { Rules } from "./rules.ts";
+import { isIpv6Literal } from "./stream-family.ts";
 import { mergeRules, planRules, showRules } from "./rules.ts";
 
 /** One side of the gateway: where it binds and which realm that is. */
@@ -75,7 +75,7 @@ export interface Side {
 /** The address family a description asks for: of what it gives, or of the `$` it leaves to us. */
 const familyOf = (order: StreamOrder): boolean | undefined => {
   const remote = order.remote?.kind === "describe" ? order.remote.text.address : undefined;
-  if (remote?.kind === "given") return isIPv6(remote.value);
+  if (remote?.kind === "given") return isIpv6Literal(remote.value);
   const local = order.local?.kind === "describe" ? order.local.text.address : undefined;
   // `IN IP4 $` is what controllers write who do not care.
   return local?.kind === "choose" && local.family === "IP6" ? true : undefined;
@@ -91,7 +91,7 @@ const faceFor = (side: Side, held: HeldStream | undefined, order: StreamOrder): 
   const [first] = faces;
   if (first === undefined) return refusal(449, `ipdc/realm=${realm}`);
   const family = familyOf(order);
-  const face = faces.find((one) => family === undefined || isIPv6(one.address) === family);
+  const face = faces.find((one) => family === undefined || isIpv6Literal(one.address) === family);
   // A Remote of the other family is refused where it is read.
   if (face === undefined && order.remote?.kind !== "describe") return refusal(449, "Local c=IN IP6 $");
   return ok(face ?? first);
@@ -124,7 +124,7 @@ const remoteOf = (
   const port = text.port.value;
   // RFC 3264 8.2: port 0 is a stream that is not used.
   if (port === 0) return ok(undefined);
-  if (isIPv6(address) !== isIPv6(home)) return refusal(449, `Remote c= ${address}`);
+  if (isIpv6Literal(address) !== isIpv6Literal(home)) return refusal(449, `Remote c= ${address}`);
   if (text.rtcp?.address !== undefined && text.rtcp.address !== address) {
     return refusal(449, `Remote a=rtcp address ${text.rtcp.address}`);
   }

@@ -86,10 +86,11 @@ describe("H.248.1 D.1.1: at most once", () => {
     const end = alone();
     for (let id = 1; id <= 20_000; id++) end.come(request(id));
     await settle();
-    const started = performance.now();
+    const before = process.cpuUsage();
     // 3000 ranges over 20,000 answers would be 60 million steps.
     end.come(`!/2 <b.example> K{${"1-4294967295,".repeat(3000)}1-4294967295}`);
-    expect(performance.now() - started).toBeLessThan(1000);
+    // Of our own time: what else the machine does is not counted.
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(2000);
     end.taken();
     end.come(request(25));
     expect(end.taken()).toEqual([]);

@@ -65,6 +65,7 @@ export class Incoming {
   readonly #senders = new Map<string, Sender>();
   /** Entries whose answer is stored, oldest first. */
   readonly #stored = new Set<Remembered>();
+  readonly #rulesKnown: ReceiverRules[] = [];
   #remembered = 0;
   #octets = 0;
   #dropped = 0;
@@ -145,16 +146,7 @@ export class Incoming {
       this.#dropped++;
       return undefined;
     }
-    const { provisionalMs, pendingLimit, longTimerMs, maxDelayMs, firstRetryMs, maxRetryMs } = this.#timers;
-    const rules: ReceiverRules = {
-      reliable: peer.protocol !== "udp",
-      provisionalMs,
-      pendingLimit,
-      mayPend: !opensAssociation(request),
-      keepMs: longTimerMs + 3 * maxDelayMs,
-      firstRetryMs,
-      maxRetryMs,
-    };
+    const rules = this.#rules(peer.protocol !== "udp", !opensAssociation(request));
     const entry: Remembered = {
       id: request.id,
       senderKey,
@@ -168,6 +160,24 @@ export class Incoming {
     this.#senders.set(senderKey, sender.set(request.id, entry));
     this.#remembered++;
     return entry;
+  }
+
+  /** There are four of them. */
+  #rules(reliable: boolean, mayPend: boolean): ReceiverRules {
+    const key = (reliable ? 2 : 0) + (mayPend ? 1 : 0);
+    const known = this.#rulesKnown[key];
+    if (known !== undefined) return known;
+    const { provisionalMs, pendingLimit, longTimerMs, maxDelayMs, firstRetryMs, maxRetryMs } = this.#timers;
+    const keepMs = longTimerMs + 3 * maxDelayMs;
+    return (this.#rulesKnown[key] = {
+      reliable,
+      provisionalMs,
+      pendingLimit,
+      mayPend,
+      keepMs,
+      firstRetryMs,
+      maxRetryMs,
+    });
   }
 
   async #execute(entry: Remembered, { request, mid, version, peer, after }: Arrival): Promise<void> {

@@ -45,6 +45,15 @@ export const createH248Transport = (options: H248TransportOptions): H248Transpor
   const sockets = new Map<string, Datagram>();
   const listening: H248Listening[] = [];
   let closed = false;
+  /** The peer a datagram came from last: nearly always the next one's too. */
+  let latest: H248Peer | undefined;
+
+  const peerOf = (local: Endpoint, from: Endpoint): H248Peer => {
+    const { remote, local: ours } = latest ?? { remote: undefined, local: undefined };
+    const same = ours === local && remote?.port === from.port && remote.address === from.address;
+    if (latest === undefined || !same) latest = datagramPeer(local, from);
+    return latest;
+  };
 
   const deliver = (octets: Buffer, peer: H248Peer): void => {
     if (closed) return;
@@ -66,7 +75,7 @@ export const createH248Transport = (options: H248TransportOptions): H248Transpor
     const socket = await (options.openDatagram ?? systemDatagrams)(
       { address, port },
       {
-        onMessage: (octets, from) => deliver(octets, datagramPeer(bound.local, from)),
+        onMessage: (octets, from) => deliver(octets, peerOf(bound.local, from)),
         onError: (error) => log.debug("h248 datagram error", { reason: error.message }),
       },
     );

@@ -65,12 +65,16 @@ const undone = { properties: 445, events: 512, signals: 513, statistics: 453 } a
 
 export type ItemKind = keyof typeof unknown;
 
+/** `kind package/item` of what is done on terminations: nearly everything that is asked for. */
+const done = new Set<string>();
+
 /** Undefined when `package/item` is carried out, on ROOT or on a termination; else the error to answer. */
 export const judgeItem = (
   kind: ItemKind,
   name: string,
   on: "root" | "termination" = "termination",
 ): H248Error | undefined => {
+  if (on === "termination" && done.has(`${kind} ${name}`)) return undefined;
   const lower = name.toLowerCase();
   const [group, item, ...more] = lower.split("/");
   const entry = group === undefined || !Object.hasOwn(packages, group) ? undefined : packages[group];
@@ -92,3 +96,6 @@ export const itemsDone = (kind: ItemKind): readonly string[] =>
   Object.entries(packages).flatMap(([group, entry]) =>
     (entry[kind] ?? []).map((item) => `${group}/${item}`).filter((name) => judgeItem(kind, name) === undefined),
   );
+
+for (const kind of ["properties", "events", "signals", "statistics"] as const)
+  for (const name of itemsDone(kind)) done.add(`${kind} ${name}`);

@@ -27,6 +27,7 @@ export const terminationName = (pattern: NamePattern, id: number): string =>
 /** `*` alone, or a pattern whose last part is `*`. */
 export const matchesName = (pattern: string, name: string): boolean => {
   if (pattern === "*" || pattern === name) return true;
+  if (!pattern.includes("*")) return pattern.toLowerCase() === name.toLowerCase();
   const wanted = pattern.toLowerCase().split("/");
   const has = name.toLowerCase().split("/");
   return wanted.length === has.length && wanted.every((part, index) => part === "*" || part === has[index]);
