@@ -9,6 +9,9 @@ namespace sallyport {
 namespace {
 
 constexpr size_t mostQueues = 16;
+constexpr uint32_t framesAhead = 8;
+/** Frames that wait for datagrams: what a queue can bring while this thread is kept from its core for a while. */
+constexpr uint32_t receiveEntriesOf(size_t queues) { return queues <= 2 ? 8192 : queues <= 4 ? 4096 : 2048; }
 constexpr uint32_t portsInMap = 131072;
 /** A way in use is asked for again this often; one not used for longer is let go. */
 constexpr uint64_t refreshNs = 5'000'000'000, unusedNs = 60'000'000'000, lookEveryNs = 100'000'000;
@@ -76,14 +79,17 @@ bool XdpThread::openSockets(uint16_t flags, std::string& why) {
   total = std::max(std::min(total, mostQueues), interfaces_.size());
   // 256 octets stay free in front of a frame, and behind it there is room for what SRTP adds.
   const uint32_t frameSize = longest + frame::ethernetOctets + maxGrowth + 256 <= 2048 ? 2048 : 4096;
-  if (umem_.frames() == 0 && !umem_.open(static_cast<uint32_t>(total) * xdp::framesEachQueue, frameSize, why)) return false;
+  // All that the rings can hold, so that no queue starves where another does not move.
+  const uint32_t entries = receiveEntriesOf(total);
+  const auto frames = static_cast<uint32_t>(total) * (entries + xdp::sendEntries);
+  if (umem_.frames() == 0 && !umem_.open(frames, frameSize, why)) return false;
   xdp::Socket const* first = nullptr;
   for (size_t at = 0; at < interfaces_.size(); ++at) {
     Interface& one = interfaces_[at];
     const size_t left = total - (interfaces_.size() - 1 - at);
     for (uint32_t queue = 0; queue < one.link.queues && queue < left; ++queue) {
       auto socket = std::make_unique<xdp::Socket>();
-      if (socket->open(umem_, first, why) != 0) return false;
+      if (socket->open(umem_, entries, first, why) != 0) return false;
       int error = socket->bind(one.link.index, queue, flags, first);
       // The kernel lets go of a queue some time after the socket that had it is closed.
       for (unsigned tries = 0; error == EBUSY && tries < busyTries; ++tries) {
@@ -275,14 +281,19 @@ void XdpThread::receiveFrom(Interface& interface, xdp::Socket& queue, uint32_t c
   while (count > 0) {
     const auto some = std::min<uint32_t>(count, atOnce);
     size_t good = 0;
+    const auto fetch = [&](uint32_t at) {
+      if (at < some) Contexts::warm(umem_.at(queue.rx.item(queue.rx.place + at).address), 4);
+    };
+    // Another core wrote them.
+    for (uint32_t at = 0; at < framesAhead; ++at) fetch(at);
     for (uint32_t at = 0; at < some; ++at) {
-      if (at + 4 < some) Contexts::warm(umem_.at(queue.rx.item(queue.rx.place + at + 4).address), 4);
+      fetch(at + framesAhead);
       const xdp::Descriptor descriptor = queue.rx.item(queue.rx.place + at);
       Arrival& arrival = arrivals[good];
       arrival.datagram = {};
       if (sound(interface, umem_.at(descriptor.address), descriptor.length, arrival.datagram) &&
           (arrival.port = ports_.find(arrival.datagram.local)) != nullptr) {
-        __builtin_prefetch(arrival.port);
+        Contexts::warm(&arrival.port->flow, 2);
         ++good;
       } else {
         ++unsound_;
@@ -304,12 +315,17 @@ void XdpThread::receiveFrom(Interface& interface, xdp::Socket& queue, uint32_t c
 
 /** Nothing of a thousand calls is in the cache any more when its turn comes: what the next packets need is fetched meanwhile. */
 void XdpThread::warm(Arrival const* arrivals, size_t at, size_t count) {
-  if (at + 3 < count) arrivals[at + 3].port->slot->warm();
-  if (at + 2 < count) arrivals[at + 2].port->slot->warmContexts();
-  if (at + 1 >= count) return;
-  Slot const& next = *arrivals[at + 1].port->slot;
+  if (at == 0) {
+    for (size_t first = 0; first < std::min<size_t>(count, 6); ++first) arrivals[first].port->slot->warm();
+  }
+  if (at + 6 < count) arrivals[at + 6].port->slot->warm();
+  if (at + 4 < count) arrivals[at + 4].port->slot->warmContexts();
+  if (at + 2 >= count) return;
+  Slot const& next = *arrivals[at + 2].port->slot;
   next.warmPeer();
-  if (Leg const* peer = next.peer()) Contexts::warm(&static_cast<Slot const*>(peer)->ports[0], 2);
+  Leg const* const peer = next.peer();
+  if (peer == nullptr) return;
+  Contexts::warm(&static_cast<Slot const*>(peer)->ports[static_cast<unsigned>(arrivals[at + 2].port->flow)].flow, 2);
 }
 
 void XdpThread::relay(Arrival const& arrival) {

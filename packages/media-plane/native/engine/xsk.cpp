@@ -10,16 +10,15 @@
 namespace sallyport::xdp {
 namespace {
 
-/** So many frames wait for datagrams before each queue. */
-constexpr uint32_t filledAtMost = ringEntries;
 /** Of what is being sent: each frame of a full ring is copied into an skb of some 768 octets. */
 constexpr int sendBuffer = 4 << 20;
 /** What the kernel takes at a time, unless told otherwise. */
 constexpr uint32_t framesEachCall = 32;
 
 template <typename Item>
-bool map(int fd, RingOffsets const& offsets, uint64_t page, SharedRing<Item>& ring) {
-  ring.octets = offsets.descriptors + ringEntries * sizeof(Item);
+bool map(int fd, RingOffsets const& offsets, uint64_t page, uint32_t entries, SharedRing<Item>& ring) {
+  ring.entries = entries;
+  ring.octets = offsets.descriptors + entries * sizeof(Item);
   void* const at = mmap(nullptr, ring.octets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, static_cast<off_t>(page));
   if (at == MAP_FAILED) return false;
   auto* const base = static_cast<uint8_t*>(at);
@@ -50,7 +49,7 @@ Socket::~Socket() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-int Socket::open(Umem& umem, Socket const* first, std::string& why) {
+int Socket::open(Umem& umem, uint32_t receiveEntries, Socket const* first, std::string& why) {
   const auto refused = [&why](char const* what) {
     const int error = errno;
     why = std::string(what) + ": " + std::strerror(error) + helpFor(error);
@@ -70,7 +69,7 @@ int Socket::open(Umem& umem, Socket const* first, std::string& why) {
   }
   // Before the rings: each needs its size first, and is mapped then.
   for (const int ring : {optionRx, optionTx, optionFill, optionCompletion}) {
-    const uint32_t entries = ringEntries;
+    const uint32_t entries = ring == optionRx || ring == optionFill ? receiveEntries : sendEntries;
     if (setsockopt(fd_, levelXdp, ring, &entries, sizeof entries) != 0) return refused("an AF_XDP ring is refused");
   }
   Offsets offsets{};
@@ -78,13 +77,14 @@ int Socket::open(Umem& umem, Socket const* first, std::string& why) {
   if (getsockopt(fd_, levelXdp, optionOffsets, &offsets, &length) != 0 || length != sizeof offsets) {
     return errno = EINVAL, refused("the AF_XDP rings are older than Linux 5.4");
   }
-  if (!map(fd_, offsets.rx, pageRx, rx) || !map(fd_, offsets.tx, pageTx, tx) || !map(fd_, offsets.fill, pageFill, fill_) ||
-      !map(fd_, offsets.completion, pageCompletion, completion_)) {
+  if (!map(fd_, offsets.rx, pageRx, receiveEntries, rx) || !map(fd_, offsets.tx, pageTx, sendEntries, tx) ||
+      !map(fd_, offsets.fill, pageFill, receiveEntries, fill_) ||
+      !map(fd_, offsets.completion, pageCompletion, sendEntries, completion_)) {
     return refused("an AF_XDP ring cannot be mapped");
   }
   setsockopt(fd_, SOL_SOCKET, SO_SNDBUFFORCE, &sendBuffer, sizeof sendBuffer);
   // Newer kernels only: else a call sends 32 frames.
-  const uint32_t budget = ringEntries / 2;
+  const uint32_t budget = sendEntries / 2;
   setsockopt(fd_, levelXdp, optionTxBudget, &budget, sizeof budget);
   return 0;
 }
@@ -103,7 +103,7 @@ int Socket::bind(uint32_t interface, uint32_t queue, uint16_t flags, Socket cons
 void Socket::fill(Umem& umem) {
   uint64_t frame;
   bool more = false;
-  while (filled_ < filledAtMost && fill_.room() > 0 && umem.take(frame)) {
+  while (filled_ < fill_.entries && fill_.room() > 0 && umem.take(frame)) {
     fill_.item(fill_.place) = frame;
     ++fill_.place;
     ++filled_;

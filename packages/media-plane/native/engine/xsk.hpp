@@ -10,9 +10,8 @@
 
 namespace sallyport::xdp {
 
-inline constexpr uint32_t ringEntries = 2048;
-/** Of one queue: all that its rings can hold, so that none starves where another does not move. */
-inline constexpr uint32_t framesEachQueue = 2 * ringEntries;
+/** Of TX and completion; the other two have as many as they are given. */
+inline constexpr uint32_t sendEntries = 2048;
 
 /** One ring shared with the kernel. We produce (fill, TX) or consume (RX, completion). */
 template <typename Item>
@@ -23,12 +22,14 @@ struct SharedRing {
   Item* items = nullptr;
   void* mapping = nullptr;
   size_t octets = 0;
+  /** A power of two. */
+  uint32_t entries = 0;
   /** Our own place, told to the other side by `publish` or `release`. */
   uint32_t place = 0;
 
-  Item& item(uint32_t at) { return items[at & (ringEntries - 1)]; }
+  Item& item(uint32_t at) { return items[at & (entries - 1)]; }
   uint32_t theirs(uint32_t const* at) const { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
-  uint32_t room() const { return ringEntries - (place - theirs(consumer)); }
+  uint32_t room() const { return entries - (place - theirs(consumer)); }
   uint32_t waiting() const { return theirs(producer) - place; }
   void publish() { __atomic_store_n(producer, place, __ATOMIC_RELEASE); }
   void release() { __atomic_store_n(consumer, place, __ATOMIC_RELEASE); }
@@ -45,8 +46,8 @@ class Socket {
   Socket(Socket const&) = delete;
   Socket& operator=(Socket const&) = delete;
 
-  /** `first` has registered the memory, null for the first one itself. 0, or the error and `why`. */
-  int open(Umem& umem, Socket const* first, std::string& why);
+  /** So many frames wait for datagrams; `first` has registered the memory, null for the first one itself. 0, or the error and `why`. */
+  int open(Umem& umem, uint32_t receiveEntries, Socket const* first, std::string& why);
   /** Zero-copy or copy as the flags say; those of the first hold for all. 0, or the error. */
   int bind(uint32_t interface, uint32_t queue, uint16_t flags, Socket const* first);
 
