@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { ChildProcess } from "node:child_process";
 import { createIqController } from "@sallyport/iq";
 import { Secret, silentLog, systemClock, systemRandom } from "@sallyport/kit";
+import { createMediaPlane } from "@sallyport/media-plane";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import { createSrtpSender, suites } from "@sallyport/srtp";
 import { createAuthority } from "@sallyport/test-authority";
@@ -84,10 +85,19 @@ const collect = async (child: ChildProcess): Promise<void> => {
   await once(child, "message");
 };
 
+/** Whether this machine lets the native engine start, asked of one that ends at once. */
+const isBuilt = async (): Promise<boolean> => {
+  const portRange = { first: 19_200, last: 19_299 };
+  const { native, plane } = createMediaPlane({ clock: systemClock, log: silentLog, engine: "auto", portRange });
+  await plane.shutdown();
+  return native !== undefined;
+};
+const engines = (await isBuilt()) ? (["portable", "socket"] as const) : (["portable"] as const);
+
 describe("invariant 7: the memory of a gateway", () => {
-  it.skipIf(!existsSync("/proc/self/maps") || !readable())(
-    "invariant 7: after the context is released neither the master keys planted over Iq nor what was derived of them is left",
-    async () => {
+  it.skipIf(!existsSync("/proc/self/maps") || !readable()).each(engines)(
+    "invariant 7: %s: after the context is released neither the master keys planted over Iq nor what was derived of them is left",
+    async (engine) => {
       const authority = await createAuthority();
       const issue = (name: string) => authority.issue([{ type: "dns", value: name }]);
       const [edge, own] = [await issue("edge-a.example"), await issue("gw-a.example")];
@@ -121,6 +131,7 @@ describe("invariant 7: the memory of a gateway", () => {
           ],
           interfaces: { access: { address: "127.0.0.1" }, core: { address: "127.0.0.1" } },
           ports: { first: 19_000, last: 19_199 },
+          media: { engine },
         }),
       );
       const [ue, far] = [await mediaSocket(), await mediaSocket()];
@@ -150,10 +161,11 @@ describe("invariant 7: the memory of a gateway", () => {
           if (sealed.ok) ue.send(sealed.packet, must(access[0]).port);
         }
         await until("media", () => far.received.length >= 10, 10_000);
-        // The search finds what is there: both masters, and the session keys of the direction that was used.
+        // The search finds what is there: both masters, and the session keys of the direction that was used. The native engine
+        // keeps of the authentication key only the hash states it leads to (RFC 2104 4).
         const during = findIn(pid, needles);
         expect(during.slice(0, 2).every((count) => count > 0)).toBe(true);
-        expect(during.slice(4, 6).every((count) => count > 0)).toBe(true);
+        expect(during.slice(4, engine === "portable" ? 6 : 5).every((count) => count > 0)).toBe(true);
 
         await controller.subtract(context);
         // node:crypto zeroises what it copied when the key objects are collected.
@@ -173,6 +185,6 @@ describe("invariant 7: the memory of a gateway", () => {
         await rm(folder, { recursive: true });
       }
     },
-    60_000,
+    180_000,
   );
 });

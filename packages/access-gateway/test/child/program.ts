@@ -1,4 +1,4 @@
-// Compiles the gateway with a child program into a throw-away directory, and starts it as a process of its own.
+// Compiles the gateway with the child programs into a throw-away directory, and starts them as processes of their own.
 import { spawnSync, fork, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ export const compileProgram = (): Program => {
     },
     include: [
       ...packages.map((name) => join(root, "packages", name, "src/**/*.ts")),
-      join(root, "packages/access-gateway/test/child/gateway.ts"),
+      ...["gateway", "controller"].map((name) => join(root, `packages/access-gateway/test/child/${name}.ts`)),
     ],
   };
   writeFileSync(join(out, "tsconfig.json"), JSON.stringify(project));
@@ -44,6 +44,8 @@ export const compileProgram = (): Program => {
     writeFileSync(join(out, name, "package.json"), JSON.stringify(exported));
     symlinkSync(join(out, name), join(out, "node_modules/@sallyport", name));
   }
+  // The native media engine, where it was built.
+  symlinkSync(join(root, "packages/media-plane/native"), join(out, "media-plane/native"));
   symlinkSync(join(root, "node_modules/zod"), join(out, "node_modules/zod"));
   return {
     start: (name, argument) =>
