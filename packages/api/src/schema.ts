@@ -74,6 +74,11 @@ const registrationSchema = z.object({
     .describe("The four indications of TS 33.328 7.1."),
   dialect: z.string().describe("How the UE announced: 3gpp, draft or none."),
   policy: z.string().describe("What the policy says of e2ae for this registration."),
+  mode: z.string().optional().describe("What may protect its calls up to the gateway: e2ae, sdes-phone or none."),
+  offersSdes: z
+    .boolean()
+    .optional()
+    .describe("A phone in the SDES phone mode that has shown SRTP: it is offered that."),
   reason: z.string().optional().describe("Why e2ae is not available; absent when it is."),
   accessNetwork: z.string().optional(),
   registeredAt: time("Registered"),
@@ -123,10 +128,12 @@ const callRow = {
   callId: z.string().describe("The Call-ID; a call between two UEs of this edge crosses twice."),
   direction: z.string().describe("originating or terminating, seen from the UE."),
   aor: z.string().describe("The registration of the UE on the access side."),
+  otherParty: z.string().optional().describe("The party at the other end, as the dialog names it."),
   phase: z.string().describe("setup, confirmed or ended."),
   startedAt: time("INVITE"),
   answeredAt: time("Answer").optional(),
   endedAt: time("End").optional(),
+  durationMs: z.number().optional().describe("From the answer to the end; absent before the end, 0 without an answer."),
   ended: z.object({ reason: z.string(), detail: z.string() }).optional(),
   security: z.string().describe("e2ae, e2e, none or mixed."),
   reason: z.string().describe("The one reason code."),
@@ -151,6 +158,7 @@ const evidenceSchema = z.object({
   origin: z.string().describe("Who sent what was looked at."),
   found: z.string(),
   changed: z.array(z.string()),
+  at: time("Found").optional(),
   stream: z.int().optional(),
   reason: z.string().optional(),
   mode: z.string().optional(),

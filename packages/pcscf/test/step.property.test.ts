@@ -10,6 +10,7 @@ import { coreSdp, crypto, keys, sdp, ueAnswer, ueOffer } from "./support/sdp.ts"
 
 const env = {
   random: seededRandom("walk"),
+  now: () => 1_800_000_000_000,
   limits: { maxQueuedPerCall: 32, maxEvidence: 256, setupMs: 1, acknowledgeMs: 1, flowLostMs: 1 },
 };
 
@@ -49,6 +50,9 @@ const move = fc.record({
     "timer",
     "flow",
     "unanswered",
+    "lost",
+    "asked",
+    "asked",
   ),
   status: fc.constantFrom(100, 180, 183, 183, 200, 200, 200, 302, 408, 481, 486, 488),
   body: fc.nat({ max: 5 }),
@@ -56,7 +60,13 @@ const move = fc.record({
   from: fc.constantFrom<Side>("access", "core"),
   pick: fc.nat({ max: 7 }),
   fail: fc.integer({ min: 0, max: 4 }).map((value) => value === 0),
-  timer: fc.constantFrom("setup" as const, "acknowledge" as const, "session" as const, "flow" as const),
+  timer: fc.constantFrom(
+    "setup" as const,
+    "acknowledge" as const,
+    "session" as const,
+    "flow" as const,
+    "re-offer" as const,
+  ),
   method: fc.constantFrom("INVITE", "UPDATE", "INFO", "PRACK"),
 });
 type Move = typeof move extends fc.Arbitrary<infer T> ? T : never;
@@ -69,6 +79,12 @@ interface World {
   readonly requests: Map<number, { readonly from: Side; readonly request: SipRequest; readonly forwarded: boolean }>;
   finished: boolean;
   seq: number;
+  /** The gateway has lost the context, and how often. */
+  lost: boolean;
+  losses: number;
+  /** What the edge asked last in its own name. */
+  ask: { readonly towards: Side; readonly seq: number; readonly request: SipRequest } | undefined;
+  asks: number;
 }
 
 const request = (
@@ -91,6 +107,7 @@ const request = (
       ["Call-ID", "walk"],
       ["CSeq", `${seq} ${method}`],
       ["Contact", `<sip:${from}@10.0.0.1>`],
+      ["Allow", "INVITE, ACK, UPDATE, PRACK"],
       ...(body === "" ? [] : ([["Content-Type", "application/sdp"]] as const)),
     ],
     body: Buffer.from(body, "latin1"),
@@ -137,7 +154,18 @@ const judge = (world: World, effect: CallEffect): void => {
     case "gateway":
       world.pending.push(effect);
       return;
+    case "ask": {
+      const text = effect.request.body.toString("latin1");
+      if (effect.towards === "core") expect(text, "invariant 1").not.toMatch(hidden(world));
+      else judgeTold(text);
+      expect(world.pending.length, "invariant 6: nothing is offered before the gateway has it").toBe(0);
+      world.ask = effect;
+      world.asks += 1;
+      return;
+    }
     case "release-gateway":
+      // The leg knows that there is nothing to give back.
+      if (world.lost) return;
       expect(world.contexts, "released once").toBe(1);
       world.contexts = 0;
       return;
@@ -197,7 +225,10 @@ const answerGateway = (world: World, refuse: boolean): void => {
   const [first] = world.pending.splice(0, 1);
   if (first === undefined) return;
   if (refuse) return feed(world, { kind: "gateway-refused", request: first.request, status: 503 });
-  if (first.plan.context === "new") world.contexts += 1;
+  // What an earlier order made in the place of a lost context goes back when the call moves.
+  if (first.plan.context === "new" && world.losses === 0) world.contexts += 1;
+  else if (first.plan.context === "new" || world.lost) world.contexts = 1;
+  world.lost = false;
   expect(world.contexts, "one context").toBe(1);
   const ends = (side: Side) =>
     first.plan.streams.flatMap((stream) =>
@@ -229,6 +260,13 @@ const play = (world: World, direction: Direction, play: Move): void => {
           ...(play.status === 100 ? {} : { toTag: play.tag }),
           headers: [
             ["Contact", "<sip:peer@10.0.0.2>"],
+            ["Allow", "INVITE, ACK, UPDATE, PRACK"],
+            ...(play.status > 100 && play.status < 200 && play.pick % 2 === 0
+              ? ([
+                  ["Require", "100rel"],
+                  ["RSeq", "1"],
+                ] as const)
+              : []),
             ["Content-Type", "application/sdp"],
           ],
           body: Buffer.from(bodies[other][play.body] ?? "", "latin1"),
@@ -257,6 +295,21 @@ const play = (world: World, direction: Direction, play: Move): void => {
         : feed(world, { kind: "unanswered", exchange: id, status: 408 });
     case "timer":
       return play.pick > 1 ? undefined : feed(world, { kind: "timer", timer: play.timer });
+    case "lost":
+      if (world.contexts === 0 || world.pending.length > 0) return;
+      world.contexts = 0;
+      world.lost = true;
+      world.losses += 1;
+      return feed(world, { kind: "re-offer", why: "gateway-lost", detail: "silence" });
+    case "asked": {
+      const { ask } = world;
+      if (ask === undefined) return;
+      const response = createResponse(ask.request, play.status === 302 ? 491 : play.status, undefined, {
+        headers: [["Content-Type", "application/sdp"]],
+        body: Buffer.from(bodies[ask.towards][play.body] ?? "", "latin1"),
+      });
+      return feed(world, { kind: "own-response", towards: ask.towards, seq: ask.seq, response });
+    }
     case "flow":
       return feed(world, { kind: play.fail ? "flow-lost" : "flow-back" });
     default: {
@@ -277,7 +330,42 @@ const play = (world: World, direction: Direction, play: Move): void => {
   }
 };
 
-const walk = (direction: Direction, first: number, moves: readonly Move[]): World => {
+type Beginning = "invite" | "early" | "confirmed";
+
+/** The usual way to a secured early dialog with offer and answer complete, or to a confirmed one. */
+const begin = (world: World, direction: Direction, beginning: Beginning, invite: SipRequest): void => {
+  if (beginning === "invite") return;
+  const upstream: Side = direction === "originating" ? "access" : "core";
+  const downstream: Side = upstream === "access" ? "core" : "access";
+  const early = beginning === "early";
+  answerGateway(world, false);
+  const answer = createResponse(invite, early ? 183 : 200, undefined, {
+    toTag: "one",
+    headers: [
+      ["Contact", "<sip:peer@10.0.0.2>"],
+      ["Allow", "INVITE, ACK, UPDATE, PRACK"],
+      ...(early
+        ? ([
+            ["Require", "100rel"],
+            ["RSeq", "1"],
+          ] as const)
+        : []),
+      ["Content-Type", "application/sdp"],
+    ],
+    body: Buffer.from(downstream === "access" ? ueAnswer() : coreSdp(), "latin1"),
+  });
+  feed(world, { kind: "response", exchange: 1, response: answer });
+  answerGateway(world, false);
+  if (!early)
+    return feed(world, { kind: "ack", from: upstream, request: request(direction, upstream, "ACK", 1, "one", "") });
+  world.seq = 2;
+  const prack = request(direction, upstream, "PRACK", 2, "one", "");
+  world.requests.set(2, { from: upstream, request: prack, forwarded: false });
+  feed(world, { kind: "request", exchange: 2, from: upstream, request: prack });
+  feed(world, { kind: "response", exchange: 2, response: createResponse(prack, 200) });
+};
+
+const walk = (direction: Direction, first: number, beginning: Beginning, moves: readonly Move[]): World => {
   const upstream: Side = direction === "originating" ? "access" : "core";
   const world: World = {
     state: openCall({
@@ -299,10 +387,16 @@ const walk = (direction: Direction, first: number, moves: readonly Move[]): Worl
     requests: new Map(),
     finished: false,
     seq: 1,
+    lost: false,
+    losses: 0,
+    ask: undefined,
+    asks: 0,
   };
-  const invite = request(direction, upstream, "INVITE", 1, undefined, bodies[upstream][first] ?? "");
+  const body = bodies[upstream][beginning === "invite" ? first : 0] ?? "";
+  const invite = request(direction, upstream, "INVITE", 1, undefined, body);
   world.requests.set(1, { from: upstream, request: invite, forwarded: false });
   feed(world, { kind: "request", exchange: 1, from: upstream, request: invite });
+  begin(world, direction, beginning, invite);
   for (const each of moves) play(world, direction, each);
   // However far it came, the end comes, and the gateway answers what it was asked.
   feed(world, { kind: "end", reason: "closing", status: 503, detail: "end of the walk" });
@@ -311,13 +405,16 @@ const walk = (direction: Direction, first: number, moves: readonly Move[]): Worl
   return world;
 };
 
+const beginnings = fc.constantFrom<Beginning>("invite", "early", "confirmed");
+
 describe("invariants 1, 2, 6 and 10 on every path", () => {
   for (const direction of ["originating", "terminating"] as const) {
     it(`TS 33.328 ${direction === "originating" ? "7.2.1" : "7.3.1"}: random walks of a leg (${direction}) end with nothing left`, () => {
       const seen = new Map<string, number>();
+      let asks = 0;
       fc.assert(
-        fc.property(fc.nat({ max: 5 }), fc.array(move, { maxLength: 25 }), (first, moves) => {
-          const world = walk(direction, first, moves);
+        fc.property(fc.nat({ max: 5 }), beginnings, fc.array(move, { maxLength: 25 }), (first, beginning, moves) => {
+          const world = walk(direction, first, beginning, moves);
           expect(world.contexts, "invariant 10").toBe(0);
           expect([world.state.phase, world.finished, world.state.waiting]).toEqual(["ending", true, []]);
           for (const [
@@ -329,13 +426,15 @@ describe("invariants 1, 2, 6 and 10 on every path", () => {
             expect(world.finals.get(id) ?? 0, `${method} ${headers.length} answered`).toBeGreaterThan(0);
             if (method !== "INVITE") expect(world.finals.get(id), `${method} answered once`).toBe(1);
           }
+          asks += world.asks;
           const reason = world.state.ended?.reason ?? "none";
           seen.set(reason, (seen.get(reason) ?? 0) + 1);
         }),
-        { seed: 11, numRuns: 400 },
+        { seed: 11, numRuns: 500 },
       );
       // The walks are worth something: they reached many different ends.
       expect(seen.size).toBeGreaterThan(5);
+      expect(asks, "offers of the edge's own").toBeGreaterThan(20);
     });
   }
 });

@@ -12,7 +12,7 @@ import type {
 import { tint, toneOf, type Paper } from "../screen/paper.ts";
 import { clean, hang, plural } from "../screen/text.ts";
 import type { Lines } from "./screens.ts";
-import { ending, place, removal, title, who } from "./words.ts";
+import { after, ending, moment, place, removal, title, who } from "./words.ts";
 
 const between = (blocks: readonly Lines[]): Lines =>
   blocks.flatMap((block, index) => (index === 0 ? block : ["", ...block]));
@@ -65,6 +65,8 @@ const callBlock = (call: CallAnswer, now: number, paper: Paper): Lines => {
   return [
     ...hang("", clean(title(call, now)), paper.columns),
     ...row("Call-ID", call.callId),
+    ...(call.otherParty === undefined ? [] : row("with", call.otherParty)),
+    ...row("started", moment(call.startedAt)),
     ...row("security", `${call.security} (${call.reason})`),
     ...(meaning === undefined || call.security === "e2ae" ? [] : row("", meaning.means)),
     ...(call.gateway === undefined ? [] : row("gateway", `${call.gateway.gateway}, context ${call.gateway.context}`)),
@@ -81,14 +83,15 @@ export const callDetail = ({ calls, now }: CallDetail, paper: Paper): Lines =>
 const numberWidth = 4;
 
 /** One decision: its place in the standard and whose words were looked at, then what was found, then what was changed. */
-export const decisionLines = (record: EvidenceAnswer, index: number, paper: Paper): Lines => {
+export const decisionLines = (record: EvidenceAnswer, index: number, paper: Paper, since?: number): Lines => {
   const label = `${String(index + 1).padStart(numberWidth - 1)} `;
   const indent = " ".repeat(numberWidth);
   const about = record.stream === undefined ? "" : `, stream ${record.stream}`;
   const reason = record.reason === undefined ? "" : `  [${record.reason}]`;
+  const when = record.at === undefined || since === undefined ? "" : `, ${after(record.at - since)}`;
   const quirk = record.quirk === undefined ? [] : [`quirk ${record.quirk} (${record.quirkMode ?? "met"})`];
   return [
-    ...hang(label, `${place(record)}, ${clean(who(record.origin))}${about}${reason}`, paper.columns),
+    ...hang(label, `${place(record)}, ${clean(who(record.origin))}${about}${when}${reason}`, paper.columns),
     ...hang(`${indent}found    `, clean(record.found), paper.columns),
     ...[...record.changed, ...quirk].flatMap((change, at) =>
       hang(`${indent}${at === 0 ? "changed  " : "         "}`, clean(change), paper.columns),
@@ -98,6 +101,8 @@ export const decisionLines = (record: EvidenceAnswer, index: number, paper: Pape
 
 const explanationBlock = (call: Explanation, now: number, paper: Paper): Lines => [
   ...hang("", clean(title(call, now)), paper.columns),
+  ...(call.otherParty === undefined ? [] : hang("with     ", clean(call.otherParty), paper.columns)),
+  `started  ${moment(call.startedAt)}`,
   ...hang("", clean(call.verdict), paper.columns).map((line) => tint(paper, toneOf(call.security), line)),
   `reason   ${clean(call.reason)}`,
   ...(call.advice === undefined ? [] : hang("advice   ", clean(call.advice), paper.columns)),
@@ -107,7 +112,7 @@ const explanationBlock = (call: Explanation, now: number, paper: Paper): Lines =
   ...mediaLines(call.media, paper),
   "",
   call.decisions.length === 0 ? "no decisions: no SDP was seen" : plural(call.decisions.length, "decision"),
-  ...call.decisions.flatMap((record, index) => decisionLines(record, index, paper)),
+  ...call.decisions.flatMap((record, index) => decisionLines(record, index, paper, call.startedAt)),
   "",
   ...(call.removed.length === 0
     ? ["nothing was removed"]

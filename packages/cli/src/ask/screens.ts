@@ -101,6 +101,9 @@ export const registrationDetail = ({ registrations, now }: Registrations, paper:
       ),
       ...row("dialect", each.dialect),
       ...row("policy", each.policy),
+      ...(each.mode === "sdes-phone"
+        ? row("phone mode", each.offersSdes === true ? "has shown SRTP and is offered it" : "has not shown SRTP yet")
+        : []),
       ...row("protection", reason === undefined ? "e2ae is available" : `no e2ae: ${reason}`),
       ...(meaning === undefined ? [] : row("", [meaning.means, meaning.advice ?? ""].join(" ").trim())),
     ];

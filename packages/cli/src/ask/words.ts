@@ -23,6 +23,12 @@ export const ending = ({ reason, detail }: NonNullable<CallRow["ended"]>): strin
 export const lasting = (call: CallRow, now: number): string =>
   duration((call.endedAt ?? now) - (call.answeredAt ?? call.startedAt));
 
+/** `2026-11-23 10:05:33.120`, UTC. */
+export const moment = (ms: number): string => new Date(ms).toISOString().replace("T", " ").replace("Z", " UTC");
+
+/** How long after the start: `+0.120 s`. */
+export const after = (ms: number): string => `+${(Math.max(0, ms) / 1000).toFixed(3)} s`;
+
 export const sign = (is: boolean): string => (is ? "+" : "-");
 
 export const title = (call: CallRow, now: number): string =>

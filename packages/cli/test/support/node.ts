@@ -30,8 +30,10 @@ const secured: CallView = {
       towardsUe: "9c:01",
     },
   ],
+  otherParty: "sip:carol@far.example",
   evidence: [
     {
+      at: now - 74_880,
       clause: "7.2.1",
       step: "1",
       found: "audio RTP/SAVP, 2 crypto attributes, e2ae-security requested by UE",

@@ -56,7 +56,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
   /** The last calls that ended, newest last; the oldest of them go in one swoop. */
   const ended: CallView[] = [];
   const { limits } = ctx.config;
-  const env: CallEnvironment = { random: ctx.random, limits };
+  const env: CallEnvironment = { random: ctx.random, limits, now: () => ctx.clock.now() };
 
   const finished = (leg: Leg, view: CallView): void => {
     legs.delete(leg.id);
@@ -158,7 +158,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
             // RFC 5031: an emergency call is never refused for lack of media security.
             ...(isEmergencyUri(arrived.uri) || binding.emergency === true ? { emergency: true } : {}),
           },
-          evidence,
+          evidence: evidence.map((entry) => ({ ...entry, at: ctx.clock.now() })),
         },
         keep: memory?.keep,
         env,

@@ -7,7 +7,7 @@ import { dropDialog, endCall, finish } from "./ending.ts";
 import { finishIfIdle, passAck, passRequest, passResponse } from "./pass.ts";
 import { onAgreed, sendAsk } from "./reoffer.ts";
 import type { CallInput, Carried } from "./types.ts";
-import { putDecided, refuse, type Work } from "./work.ts";
+import { putDecided, putEvidence, refuse, type Work } from "./work.ts";
 
 const takeCarried = (work: Work): Carried | undefined => {
   const { carried } = work.call;
@@ -113,10 +113,6 @@ export const decideNext = (work: Work, event: NegotiationEvent, carried?: Carrie
   const { state, effects, evidence } = decide(call.negotiation, event, work.env.random);
   call.negotiation = state;
   if (carried !== undefined) call.carried = carried;
-  if (evidence.length > 0) {
-    const room = Math.max(0, work.env.limits.maxEvidence - call.evidence.length);
-    if (room > 0) call.evidence = [...call.evidence, ...evidence.slice(0, room)];
-    work.effects.push({ kind: "evidence", evidence });
-  }
+  putEvidence(work, evidence);
   for (const effect of effects) carryOut(work, effect);
 };

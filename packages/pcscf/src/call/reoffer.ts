@@ -10,7 +10,7 @@ import { ackNumbered, offerTowards, otherSide, partyAt, refreshed, upstreamOf } 
 import { endCall } from "./ending.ts";
 import { readiness } from "./quiet.ts";
 import type { CallDialog, OwnOffer } from "./types.ts";
-import { putDecided, putDialog, type Work } from "./work.ts";
+import { putDecided, putDialog, putEvidence, type Work } from "./work.ts";
 
 /** How often, and how soon again, an offer waits for others to end, or is made again after 491. */
 const maxTries = 40;
@@ -104,17 +104,8 @@ export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): voi
   if (call.phase === "ending") return;
   const { own } = call;
   if (why === "gateway-lost") {
-    const evidence = [
-      {
-        clause: "4.2.2",
-        step: "",
-        found: `gateway lost (${detail})`,
-        changed: ["another is sought"],
-        origin: "gateway",
-      },
-    ] as const;
-    call.evidence = [...call.evidence, ...evidence].slice(0, work.env.limits.maxEvidence);
-    work.effects.push({ kind: "evidence", evidence });
+    const found = `gateway lost (${detail})`;
+    putEvidence(work, [{ clause: "4.2.2", step: "", found, changed: ["another is sought"], origin: "gateway" }]);
   }
   if (own === undefined) return start(work, fresh(why, detail, 0));
   // The keys of a call that is offered again are new ones anyhow.

@@ -1,12 +1,12 @@
 // One step of a call leg: an input in, the next state and the effects out. Pure. Owns the queue in which SIP events wait
 // while the gateway works, so that nothing overtakes (invariant 6). TS 33.328 7.2.1 and 7.3.1.
-import { liveKeys, openNegotiation, type Evidence, type NegotiationFacts } from "@sallyport/media-security";
+import { liveKeys, openNegotiation, type NegotiationFacts } from "@sallyport/media-security";
 import { decideNext, pass } from "./decide.ts";
 import { endCall } from "./ending.ts";
 import { onAck, onCancel, onRequest, onUnanswered } from "./requests.ts";
 import { onOwnResponse, onReOffer, onReOfferTimer } from "./reoffer.ts";
 import { onResponse, onStray } from "./responses.ts";
-import type { CallEffect, CallInput, CallState, CallTimer } from "./types.ts";
+import type { CallEffect, CallEvidence, CallInput, CallState, CallTimer } from "./types.ts";
 import { offerFailed } from "./requests.ts";
 import { noInputs, openWork, refuse, type CallEnvironment, type Work } from "./work.ts";
 
@@ -18,7 +18,7 @@ export interface CallFacts {
   readonly bindingId: string;
   readonly media: NegotiationFacts;
   /** What was decided before the first message. */
-  readonly evidence?: readonly Evidence[];
+  readonly evidence?: readonly CallEvidence[];
 }
 
 // Shared by all: a step that writes to a table copies it first.

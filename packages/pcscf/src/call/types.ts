@@ -137,6 +137,11 @@ export type EndReason =
   | "internal-error"
   | "closing";
 
+/** What was found or done, and when: ms since the epoch. Absent in what an earlier release has kept. */
+export interface CallEvidence extends Evidence {
+  readonly at?: number;
+}
+
 /** Every property is always there, so that all legs have one shape. */
 export interface CallState {
   readonly id: string;
@@ -160,7 +165,7 @@ export interface CallState {
   /** Responses the negotiation put off: handed in again after the next input. */
   readonly deferred: readonly CallInput[];
   readonly decided: ReadonlyMap<string, DecidedBody>;
-  readonly evidence: readonly Evidence[];
+  readonly evidence: readonly CallEvidence[];
   readonly ended: { readonly reason: EndReason; readonly detail: string } | undefined;
   /** `decide` was told that all is over. */
   readonly released: boolean;

@@ -1,8 +1,9 @@
 // What people and programs may see of a call leg. Never a key: fingerprints at most.
 import type { IqContext } from "@sallyport/iq";
+import { parseNameAddr } from "@sallyport/sip";
 import { summarise, type Evidence, type NegotiationSummary, type ReasonCode } from "@sallyport/media-security";
 import type { MediaCounts } from "./media-counts.ts";
-import type { CallState, EndReason } from "./types.ts";
+import type { CallEvidence, CallState, EndReason, Exchange } from "./types.ts";
 
 export interface CallView {
   /** Names this crossing of the edge; a Call-ID may cross twice. */
@@ -11,6 +12,8 @@ export interface CallView {
   readonly direction: "originating" | "terminating";
   /** The registration of the UE on the access side. */
   readonly aor: string;
+  /** The URI of the party at the other end, as the dialog names it (From or To; RFC 3323 may have made it anonymous). */
+  readonly otherParty?: string;
   readonly phase: "setup" | "confirmed" | "ended";
   readonly startedAt: number;
   readonly answeredAt?: number;
@@ -19,7 +22,7 @@ export interface CallView {
   readonly security: NegotiationSummary["security"];
   readonly reason: ReasonCode;
   readonly streams: NegotiationSummary["streams"];
-  readonly evidence: readonly Evidence[];
+  readonly evidence: readonly CallEvidence[];
   /** What evidence says was taken out, in its words. */
   readonly removed: readonly string[];
   readonly gateway?: Pick<IqContext, "gateway" | "context">;
@@ -48,6 +51,16 @@ const removedIn = (evidence: readonly Evidence[]): readonly string[] => {
   return removed;
 };
 
+const otherPartyOf = ({ direction, dialogs, exchanges }: CallState): string | undefined => {
+  const [first] = dialogs.values();
+  const dialog = [...dialogs.values()].find(({ state }) => state !== "early") ?? first;
+  let opens: NonNullable<Exchange["opens"]> | undefined;
+  for (const exchange of exchanges.values()) opens ??= exchange.opens;
+  const called = direction === "originating";
+  const named = (called ? dialog?.downstream : (dialog?.upstream ?? opens?.caller))?.name;
+  return (named === undefined ? undefined : parseNameAddr(named)?.uri) ?? (called ? opens?.uri : undefined);
+};
+
 /** A leg as it is now. Times are ms since the epoch. */
 export const viewOf = (
   state: CallState,
@@ -62,11 +75,13 @@ export const viewOf = (
 ): CallView => {
   const { security, reason, streams } = summarise(state.negotiation);
   const { aor, startedAt, answeredAt, endedAt, context, counted } = about;
+  const otherParty = otherPartyOf(state);
   return {
     id: state.id,
     callId: state.callId,
     direction: state.direction,
     aor,
+    ...(otherParty === undefined ? {} : { otherParty }),
     phase: state.phase === "ending" ? "ended" : state.phase,
     startedAt,
     ...(answeredAt === undefined ? {} : { answeredAt }),
@@ -87,6 +102,7 @@ export const recordOf = (view: CallView): Readonly<Record<string, unknown>> => (
   call: view.id,
   callId: view.callId,
   aor: view.aor,
+  otherParty: view.otherParty,
   direction: view.direction,
   security: view.security,
   reason: view.reason,

@@ -2,10 +2,13 @@
 // The copy is the step's own and is changed in place; what the state before holds is never touched.
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
+import type { Evidence } from "@sallyport/media-security";
 import type { CallDialog, CallEffect, CallInput, CallState, DecidedBody, Exchange } from "./types.ts";
 
 export interface CallEnvironment {
   readonly random: Random;
+  /** Milliseconds since the epoch: when something was found, for the evidence. */
+  readonly now: () => number;
   readonly limits: Pick<
     EdgeConfig["limits"],
     "maxQueuedPerCall" | "maxEvidence" | "setupMs" | "acknowledgeMs" | "flowLostMs"
@@ -79,6 +82,18 @@ export const putDecided = (work: Work, key: string, body: DecidedBody): void => 
   if (work.decided.size <= maxDecided) return;
   const oldest = work.decided.keys().next();
   if (oldest.done !== true) work.decided.delete(oldest.value);
+};
+
+/** Keeps what was found and done, with its time, as far as there is room. */
+export const putEvidence = (work: Work, evidence: readonly Evidence[]): void => {
+  if (evidence.length === 0) return;
+  const { call, env } = work;
+  const room = Math.max(0, env.limits.maxEvidence - call.evidence.length);
+  if (room > 0) {
+    const at = env.now();
+    call.evidence = [...call.evidence, ...evidence.slice(0, room).map((entry) => ({ ...entry, at }))];
+  }
+  work.effects.push({ kind: "evidence", evidence });
 };
 
 /** Answers an exchange ourselves, once. */

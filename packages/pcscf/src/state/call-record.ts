@@ -6,12 +6,11 @@ import {
   freezeNegotiation,
   isBusy,
   thawNegotiation,
-  type Evidence,
   type NamedSecret,
   type Negotiation,
 } from "@sallyport/media-security";
 import type { StateValue } from "@sallyport/store";
-import type { CallDialog, CallState, Party } from "../call/types.ts";
+import type { CallDialog, CallEvidence, CallState, Party } from "../call/types.ts";
 import { bindingFrom, type Binding } from "../registration/binding.ts";
 
 /** What a leg knows beside its state. Times are ms since the epoch. */
@@ -30,7 +29,7 @@ export interface CallRecord extends CallSurroundings {
   readonly direction: CallState["direction"];
   readonly callId: string;
   readonly dialogs: readonly Omit<CallDialog, "unacknowledged">[];
-  readonly evidence: readonly Evidence[];
+  readonly evidence: readonly CallEvidence[];
   readonly negotiation: StateValue;
   /** Sealed secrets by the names the negotiation uses. */
   readonly sealed: Readonly<Record<string, string>>;
@@ -42,7 +41,7 @@ export interface ThawedCall extends CallSurroundings {
   readonly direction: CallState["direction"];
   readonly callId: string;
   readonly dialogs: ReadonlyMap<string, CallDialog>;
-  readonly evidence: readonly Evidence[];
+  readonly evidence: readonly CallEvidence[];
   readonly negotiation: Negotiation;
 }
 
