@@ -3,6 +3,8 @@
 import { refusal } from "../profile/error-text.ts";
 import type { IqGatewayHandler } from "./types.ts";
 
+type Refused = ReturnType<typeof refusal>;
+
 export interface HandlerScope {
   readonly handler: IqGatewayHandler;
   /** Whether this virtual gateway's controller made the context. */
@@ -21,6 +23,9 @@ export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
   const unknown = (context: number) => refusal(411, String(context));
   const holds = (termination: string): boolean =>
     [...own.values()].some((names) => names.has(termination.toLowerCase()));
+  /** 435, in another context, would tell of somebody else's termination: for this controller there is none. */
+  const discreet = (refused: Refused, termination: string): Refused =>
+    refused.error.code === 435 && !holds(termination) ? refusal(430, termination) : refused;
   const handler: IqGatewayHandler = {
     ...shared,
     add: async (request) => {
@@ -41,15 +46,13 @@ export const scopeHandler = (shared: IqGatewayHandler): HandlerScope => {
     modify: async (request) => {
       if (!own.has(request.context)) return unknown(request.context);
       const modified = await shared.modify(request);
-      // 435, in another context, would tell of somebody else's termination: for this controller there is none.
-      const foreign = !modified.ok && modified.error.code === 435 && !holds(request.termination);
-      return foreign ? refusal(430, request.termination) : modified;
+      return modified.ok ? modified : discreet(modified, request.termination);
     },
     subtract: async (request) => {
       const names = own.get(request.context);
       if (names === undefined) return unknown(request.context);
       const subtracted = await shared.subtract(request);
-      if (!subtracted.ok) return subtracted;
+      if (!subtracted.ok) return discreet(subtracted, request.termination);
       for (const { termination } of subtracted.value) names.delete(termination.toLowerCase());
       if (names.size === 0) own.delete(request.context);
       return subtracted;
