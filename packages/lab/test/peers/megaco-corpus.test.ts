@@ -62,7 +62,7 @@ describe("what our writer emits (Debian packages erlang-base, erlang-megaco)", (
         await promisify(execFile)(process.execPath, [vitest, "run", "--root", root, "--config", config, ...tests], {
           cwd: root,
           env: { ...process.env, H248_CORPUS: file, VITEST_POOL_ID: undefined },
-          timeout: 75_000,
+          timeout: 240_000,
           maxBuffer: 1 << 26,
         })
           // Whether those tests pass is theirs to say.
@@ -77,11 +77,12 @@ describe("what our writer emits (Debian packages erlang-base, erlang-megaco)", (
         await folder.remove();
       }
     },
-    120_000,
+    300_000,
   );
 
   it.skipIf(!haveDecoder)(
     "H.248.1 annex B: megaco reads what edge and gateway of the lab write through calls",
+    { timeout: 120_000 },
     async () => {
       const lab = await openLab();
       try {
