@@ -8,15 +8,10 @@
 namespace sallyport {
 namespace {
 
-constexpr size_t mostQueues = 16;
 constexpr uint32_t framesAhead = 8;
-/** Frames that wait for datagrams: what a queue can bring while this thread is kept from its core for a while. */
-constexpr uint32_t receiveEntriesOf(size_t queues) { return queues <= 2 ? 8192 : queues <= 4 ? 4096 : 2048; }
 constexpr uint32_t portsInMap = 131072;
 /** A way in use is asked for again this often; one not used for longer is let go. */
 constexpr uint64_t refreshNs = 5'000'000'000, unusedNs = 60'000'000'000, lookEveryNs = 100'000'000;
-constexpr unsigned busyTries = 200;
-constexpr long busyPauseNs = 10'000'000;
 /** Where a datagram that came by a socket is put into a frame. */
 constexpr size_t frontOctets = 64;
 
@@ -35,97 +30,14 @@ XdpThread::XdpThread(ThreadSettings const& settings, ThreadStats& stats, KeyPool
 
 bool XdpThread::prepare(std::string& why) {
   if (!EpollThread::prepare(why)) return false;
-  // Before anything is attached.
-  const xdp::Handle probe(socket(xdp::familyXdp, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (probe.get() < 0) return why = xdp::socketsRefused(errno), false;
-  if (!steer_.open(portsInMap, why) || !attach(why)) return false;
-  const bool native = std::all_of(interfaces_.begin(), interfaces_.end(), [](Interface const& one) { return one.attachment.native; });
-  // All share the memory, so all are of one kind.
-  if (!native || !openSockets(xdp::bindZeroCopy | xdp::bindNeedWakeup, why)) {
-    if (!openSockets(xdp::bindCopy | xdp::bindNeedWakeup, why)) return false;
-    describe(xdp::bindCopy);
-  } else {
-    describe(xdp::bindZeroCopy);
-  }
+  if (!steer_.open(portsInMap, why) || !xdp::open(names_, steer_, umem_, interfaces_, manner_, why)) return false;
   std::vector<uint32_t> indices;
-  for (Interface const& one : interfaces_) indices.push_back(one.link.index);
+  for (xdp::Interface const& one : interfaces_) indices.push_back(one.link.index);
   resolver_ = std::make_unique<xdp::Resolver>(std::move(indices));
   if (!resolver_->start(why)) return false;
   takeNews();
   keepUp();
   return true;
-}
-
-bool XdpThread::attach(std::string& why) {
-  for (std::string const& name : names_) {
-    Interface one;
-    if (!xdp::describe(name, one.link, why)) return false;
-    // Between the two ends of a pair no octet goes wrong, and none of the kernels has finished the checksum.
-    one.unfinished = one.link.driver == "veth";
-    if (!steer_.attach(name, one.link.index, one.link.mac, one.link.queues, one.attachment, why)) return false;
-    interfaces_.push_back(std::move(one));
-  }
-  return true;
-}
-
-bool XdpThread::openSockets(uint16_t flags, std::string& why) {
-  for (Interface& one : interfaces_) one.queues.clear();
-  size_t total = 0;
-  uint32_t longest = 0;
-  for (Interface const& one : interfaces_) {
-    total += std::min<size_t>(one.link.queues, mostQueues);
-    longest = std::max(longest, one.link.mtu);
-  }
-  total = std::max(std::min(total, mostQueues), interfaces_.size());
-  // 256 octets stay free in front of a frame, and behind it there is room for what SRTP adds.
-  const uint32_t frameSize = longest + frame::ethernetOctets + maxGrowth + 256 <= 2048 ? 2048 : 4096;
-  // All that the rings can hold, so that no queue starves where another does not move.
-  const uint32_t entries = receiveEntriesOf(total);
-  const auto frames = static_cast<uint32_t>(total) * (entries + xdp::sendEntries);
-  if (umem_.frames() == 0 && !umem_.open(frames, frameSize, why)) return false;
-  xdp::Socket const* first = nullptr;
-  for (size_t at = 0; at < interfaces_.size(); ++at) {
-    Interface& one = interfaces_[at];
-    const size_t left = total - (interfaces_.size() - 1 - at);
-    for (uint32_t queue = 0; queue < one.link.queues && queue < left; ++queue) {
-      auto socket = std::make_unique<xdp::Socket>();
-      if (socket->open(umem_, entries, first, why) != 0) return false;
-      int error = socket->bind(one.link.index, queue, flags, first);
-      // The kernel lets go of a queue some time after the socket that had it is closed.
-      for (unsigned tries = 0; error == EBUSY && tries < busyTries; ++tries) {
-        const timespec pause{0, busyPauseNs};
-        nanosleep(&pause, nullptr);
-        error = socket->bind(one.link.index, queue, flags, first);
-      }
-      if (error != 0) {
-        // The driver told of more queues than there are.
-        if (error == EINVAL && queue > 0) break;
-        why = one.link.name + ", queue " + std::to_string(queue) + ": " +
-              (error == EBUSY ? "another AF_XDP socket has it: end the process that does" : std::strerror(error) + xdp::helpFor(error));
-        return false;
-      }
-      if (first == nullptr) first = socket.get();
-      one.queues.push_back(std::move(socket));
-    }
-    total -= one.queues.size();
-  }
-  for (Interface& one : interfaces_) {
-    for (uint32_t queue = 0; queue < one.queues.size(); ++queue) {
-      if (!steer_.serve(one.attachment, queue, one.queues[queue]->fd(), why)) return false;
-    }
-  }
-  return true;
-}
-
-void XdpThread::describe(uint16_t flags) {
-  for (Interface const& one : interfaces_) {
-    if (!manner_.empty()) manner_ += ", ";
-    manner_ += one.link.name + " (" + (one.attachment.native ? "native, " : "generic, ") +
-               (flags == xdp::bindZeroCopy ? "zero-copy, " : "copy, ") + std::to_string(one.queues.size()) +
-               (one.queues.size() == 1 ? " queue" : " queues");
-    if (one.queues.size() < one.link.queues) manner_ += " of " + std::to_string(one.link.queues);
-    manner_ += ")";
-  }
 }
 
 void XdpThread::listen(Wire& wire) {
@@ -148,7 +60,7 @@ bool XdpThread::leave(Wire& wire) {
 }
 
 bool XdpThread::unsent() const {
-  return std::any_of(interfaces_.begin(), interfaces_.end(), [](Interface const& one) {
+  return std::any_of(interfaces_.begin(), interfaces_.end(), [](xdp::Interface const& one) {
     return std::any_of(one.queues.begin(), one.queues.end(), [](auto const& queue) { return queue->unsent(); });
   });
 }
@@ -160,10 +72,10 @@ void XdpThread::wait() {
     const timespec pause{0, static_cast<long>(batch) * 1000};
     nanosleep(&pause, nullptr);
   } else if (mayFallAsleep()) {
-    pollfd waits[1 + mostQueues * 2];
+    pollfd waits[1 + xdp::mostQueues * 2];
     nfds_t count = 0;
     waits[count++] = {descriptor(), POLLIN, 0};
-    for (Interface const& one : interfaces_) {
+    for (xdp::Interface const& one : interfaces_) {
       for (auto const& queue : one.queues) {
         if (count < sizeof waits / sizeof waits[0]) waits[count++] = {queue->fd(), POLLIN, 0};
       }
@@ -179,7 +91,7 @@ void XdpThread::run() {
     awake();
     // What came before the commands were looked at is worked off after them: a change holds for every later packet.
     waiting_.clear();
-    for (Interface const& one : interfaces_) {
+    for (xdp::Interface const& one : interfaces_) {
       for (auto const& queue : one.queues) waiting_.push_back(queue->rx.waiting());
     }
     takeCommands();
@@ -187,7 +99,7 @@ void XdpThread::run() {
     nowNs_ = nowNs();
     workOff();
     size_t at = 0;
-    for (Interface& one : interfaces_) {
+    for (xdp::Interface& one : interfaces_) {
       for (auto& queue : one.queues) receiveFrom(one, *queue, waiting_[at++]);
     }
     keepUp();
@@ -199,13 +111,13 @@ void XdpThread::run() {
 
 /** Sends what is queued and takes back what was sent: after each round every frame is with the kernel or free. */
 void XdpThread::keepUp() {
-  for (Interface& one : interfaces_) {
+  for (xdp::Interface& one : interfaces_) {
     for (auto& queue : one.queues) {
       queue->send();
       queue->reap(umem_);
     }
   }
-  for (Interface& one : interfaces_) {
+  for (xdp::Interface& one : interfaces_) {
     for (auto& queue : one.queues) queue->fill(umem_);
   }
   if (asked_) resolver_->wake();
@@ -217,7 +129,7 @@ void XdpThread::keepUp() {
   stats_.unsound.add(unsound_);
   directIn_ = directOut_ = unsound_ = 0;
   uint64_t drops = 0, held = 0;
-  for (Interface const& one : interfaces_) {
+  for (xdp::Interface const& one : interfaces_) {
     for (auto const& queue : one.queues) {
       drops += queue->drops();
       held += queue->held();
@@ -260,7 +172,7 @@ void XdpThread::takeNews() {
 }
 
 void XdpThread::takeLink(xdp::ResolverNews const& news) {
-  Interface& one = interfaces_[static_cast<size_t>(news.interface)];
+  xdp::Interface& one = interfaces_[static_cast<size_t>(news.interface)];
   one.up = news.up;
   if (news.mtu != 0) one.link.mtu = news.mtu;
   if (news.mac == one.link.mac || news.mac == xdp::Mac{}) return;
@@ -268,7 +180,7 @@ void XdpThread::takeLink(xdp::ResolverNews const& news) {
   if (steer_.readdress(one.attachment, news.mac)) one.link.mac = news.mac;
 }
 
-bool XdpThread::sound(Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const {
+bool XdpThread::sound(xdp::Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const {
   if (!frame::read(octets, length, interface.unfinished, datagram)) return false;
   Address& source = datagram.source;
   if (own_ != nullptr && std::binary_search(own_->begin(), own_->end(), source, xdp::hostBefore)) return false;
@@ -276,7 +188,7 @@ bool XdpThread::sound(Interface const& interface, uint8_t* octets, size_t length
   return true;
 }
 
-void XdpThread::receiveFrom(Interface& interface, xdp::Socket& queue, uint32_t count) {
+void XdpThread::receiveFrom(xdp::Interface& interface, xdp::Socket& queue, uint32_t count) {
   Arrival arrivals[atOnce];
   while (count > 0) {
     const auto some = std::min<uint32_t>(count, atOnce);
@@ -389,7 +301,7 @@ xdp::Hop* XdpThread::wayTo(Port& port, Address const& to) {
 bool XdpThread::sendDirect(Port& through, Outgoing const& out, uint8_t* payload) {
   xdp::Hop const* hop = wayTo(through, out.to);
   if (hop == nullptr) return false;
-  Interface& interface = interfaces_[static_cast<size_t>(hop->interface)];
+  xdp::Interface& interface = interfaces_[static_cast<size_t>(hop->interface)];
   const size_t headers = frame::headersOf(out.to);
   const uint32_t mtu = hop->mtu != 0 ? std::min(hop->mtu, interface.link.mtu) : interface.link.mtu;
   if (!interface.up || headers - frame::ethernetOctets + out.length > mtu) return false;

@@ -8,12 +8,9 @@
 #include "epoll_thread.hpp"
 #include "frame.hpp"
 #include "hops.hpp"
-#include "links.hpp"
+#include "interfaces.hpp"
 #include "port_table.hpp"
 #include "resolver.hpp"
-#include "steer.hpp"
-#include "umem.hpp"
-#include "xsk.hpp"
 
 namespace sallyport {
 
@@ -25,14 +22,6 @@ class XdpThread final : public EpollThread {
   std::string const& manner() const { return manner_; }
 
  private:
-  struct Interface {
-    xdp::Link link;
-    xdp::Attachment attachment;
-    std::vector<std::unique_ptr<xdp::Socket>> queues;
-    bool up = true;
-    /** Checksums of what comes may stop short of the payload. */
-    bool unfinished = false;
-  };
   /** A datagram on its way, in a frame. */
   struct Arrival {
     Port* port;
@@ -46,17 +35,14 @@ class XdpThread final : public EpollThread {
   bool leave(Wire& wire) override;
   void sendOut(Port& through, Outgoing const& out, uint8_t* datagram) override;
 
-  bool attach(std::string& why);
-  bool openSockets(uint16_t flags, std::string& why);
-  void describe(uint16_t flags);
   void wait();
   bool unsent() const;
   void takeNews();
   void takeLink(xdp::ResolverNews const& news);
-  void receiveFrom(Interface& interface, xdp::Socket& queue, uint32_t count);
+  void receiveFrom(xdp::Interface& interface, xdp::Socket& queue, uint32_t count);
   void warm(Arrival const* arrivals, size_t at, size_t count);
   void relay(Arrival const& arrival);
-  bool sound(Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const;
+  bool sound(xdp::Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const;
   xdp::Hop* wayTo(Port& port, Address const& to);
   bool sendDirect(Port& through, Outgoing const& out, uint8_t* payload);
   void keepUp();
@@ -65,7 +51,7 @@ class XdpThread final : public EpollThread {
   std::string manner_;
   xdp::Umem umem_;
   xdp::Steer steer_;
-  std::vector<Interface> interfaces_;
+  std::vector<xdp::Interface> interfaces_;
   std::unique_ptr<xdp::Resolver> resolver_;
   xdp::Hops hops_;
   xdp::PortTable ports_;

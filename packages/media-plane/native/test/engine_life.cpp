@@ -1,6 +1,9 @@
 // The engine as a whole, for the sanitizers: one thread asks for legs, changes, joins across packet threads and ends, while packets
-// flow over real sockets on loopback. Arguments: io_uring|epoll, threads, rounds.
+// flow over real sockets on loopback. Arguments: io_uring|epoll, threads, rounds. Or xdp, 1, rounds, interface, the plane's address, the
+// peers' address and their network namespace.
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
@@ -22,13 +25,26 @@ namespace {
   std::exit(1);
 }
 
-Address loopback(uint16_t port) {
-  Address address;
-  address.family = 4;
-  address.octets[0] = 127;
-  address.octets[3] = 1;
+Address hosts[2];
+
+/** Of the plane, or of its peers. */
+Address place(unsigned side, uint16_t port) {
+  Address address = hosts[side];
   address.port = port;
   return address;
+}
+
+Address hostOf(const char* text) {
+  uint8_t octets[record::textSize] = {};
+  std::strncpy(reinterpret_cast<char*>(octets), text, sizeof octets - 1);
+  Address address;
+  if (!readAddress(octets, address) || address.family != 4) fail("no address");
+  return address;
+}
+
+/** Sockets stay in the namespace they were made in. */
+void enter(int space) {
+  if (setns(space, CLONE_NEWNET) != 0) fail("no namespace");
 }
 
 struct Peer {
@@ -38,7 +54,7 @@ struct Peer {
 
 Peer openPeer() {
   SocketAddress address;
-  socklen_t length = toSystem(loopback(0), address);
+  socklen_t length = toSystem(place(1, 0), address);
   Peer peer;
   peer.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
   if (bind(peer.fd, &address.any, length) != 0 || getsockname(peer.fd, &address.any, &length) != 0) fail("no peer");
@@ -50,8 +66,8 @@ LegChange planTo(uint16_t port) {
   LegChange change;
   change.fields = allFields;
   change.mode = Mode::sendReceive;
-  change.remote.rtp = loopback(port);
-  change.remote.rtcp = loopback(static_cast<uint16_t>(port + 1));
+  change.remote.rtp = place(1, port);
+  change.remote.rtcp = place(1, static_cast<uint16_t>(port + 1));
   change.protection.kind = Protection::clear;
   return change;
 }
@@ -75,6 +91,10 @@ int main(int count, char** arguments) {
   if (count < 4) fail("arguments: io_uring|epoll threads rounds");
   EngineOptions options;
   options.io = std::strcmp(arguments[1], "epoll") == 0 ? Io::epoll : Io::ioUring;
+  const bool xdp = count > 7;
+  hosts[0] = hostOf(xdp ? arguments[5] : "127.0.0.1");
+  hosts[1] = hostOf(xdp ? arguments[6] : "127.0.0.1");
+  if (xdp) options.interfaces = {arguments[4]};
   options.threads = static_cast<unsigned>(std::atoi(arguments[2]));
   options.keys = 2048;
   options.thread.buffers = 256;
@@ -90,7 +110,10 @@ int main(int count, char** arguments) {
 
   std::mt19937 random(7);
   std::vector<Peer> peers;
-  for (unsigned at = 0; at < 8; ++at) peers.push_back(openPeer());
+  const int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (xdp) enter(open(arguments[7], O_RDONLY | O_CLOEXEC));
+  for (unsigned peer = 0; peer < 8; ++peer) peers.push_back(openPeer());
+  if (xdp) enter(here);
   struct Open {
     int index;
     uint16_t port;
@@ -113,7 +136,7 @@ int main(int count, char** arguments) {
       int done = -1;
       for (unsigned tries = 0; done != 0 && tries < 200; ++tries) {
         port = port >= 29'900 ? 29'000 : static_cast<uint16_t>(port + 2);
-        done = engine->bind(index, loopback(port));
+        done = engine->bind(index, place(0, port));
       }
       if (done != 0) fail("cannot bind");
       legs.push_back({index, port});
@@ -138,7 +161,7 @@ int main(int count, char** arguments) {
         packet[2] = static_cast<uint8_t>(++sequence >> 8);
         packet[3] = static_cast<uint8_t>(sequence);
         SocketAddress to;
-        const socklen_t length = toSystem(loopback(legs[random() % legs.size()].port), to);
+        const socklen_t length = toSystem(place(0, legs[random() % legs.size()].port), to);
         sendto(peers[random() % peers.size()].fd, packet, sizeof packet, 0, &to.any, length);
       }
     }
@@ -163,6 +186,7 @@ int main(int count, char** arguments) {
   }
   if (closed != opened) fail("legs left");
   if (heard == 0) fail("nothing came through");
+  if (xdp && stats[0].directOut.get() == 0) fail("nothing went past the sockets");
   engine.reset();
   for (Peer const& peer : peers) close(peer.fd);
   std::printf("ok engine\n");
