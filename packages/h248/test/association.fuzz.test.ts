@@ -41,7 +41,7 @@ describe("an association that hears anything", () => {
           if (answer === "broken") throw new Error("with a secret in it");
           return audited;
         },
-        limits: { maxRemembered: 20, maxRememberedPerSender: 8 },
+        limits: { maxRemembered: 20, maxRememberedPerPeer: 8 },
       });
       for (const [text, from, ms] of came) {
         on.come(text, peerAt(`192.0.2.${10 + from}`));

@@ -100,13 +100,21 @@ describe("H.248.1 D.1.1: at most once", () => {
     let executions = 0;
     const end = alone({
       onRequest: () => Promise.resolve((executions++, audited)),
-      limits: { maxRemembered: 10, maxRememberedPerSender: 6 },
+      limits: { maxRemembered: 10, maxRememberedPerPeer: 6 },
     });
     for (let id = 1; id <= 8; id++) end.come(request(id));
+    // Another name is no other peer: it takes nobody else's room.
     for (let id = 1; id <= 8; id++) end.come(request(id, "<c.example>"));
     await settle();
+    expect(executions).toBe(6);
+    for (let id = 1; id <= 8; id++) end.come(request(id), peerAt("192.0.2.3"));
+    await settle();
     expect(executions).toBe(10);
-    expect(end.association.counts()).toMatchObject({ remembered: 10, dropped: 6 });
+    expect(end.association.counts()).toMatchObject({ remembered: 10, dropped: 14 });
+    end.clock.advance(120_000);
+    for (let id = 11; id <= 18; id++) end.come(request(id));
+    await settle();
+    expect(executions).toBe(16);
   });
 
   it("bounds the octets of stored answers: the oldest are freed, their ids are remembered", async () => {

@@ -8,9 +8,12 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since the Unix epoch; never goes back. */
   now(): number;
-  /** Runs `run` once, `ms` milliseconds from now. Does not keep the process alive. */
+  /** Runs `run` once, `ms` milliseconds from now, by the system's clock 24 days at most. Does not keep the process alive. */
   after(ms: number, run: () => void): Timer;
 }
+
+/** Some 24 days: setTimeout fires at once when it is asked to wait longer. */
+const longestMs = 2 ** 31 - 1;
 
 const origin = Date.now() - performance.now();
 
@@ -18,7 +21,7 @@ const origin = Date.now() - performance.now();
 export const systemClock: Clock = {
   now: () => origin + performance.now(),
   after: (ms, run) => {
-    const handle = setTimeout(run, ms);
+    const handle = setTimeout(run, Math.min(ms, longestMs));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },

@@ -18,6 +18,7 @@ type Sender = Map<number, Remembered>;
 interface Remembered {
   readonly id: number;
   readonly senderKey: string;
+  readonly scope: string;
   readonly version: H248Version;
   readonly rules: ReceiverRules;
   state: ReceiverState;
@@ -63,6 +64,8 @@ export class Incoming {
   readonly #timers: AssociationTimers;
   readonly #limits: AssociationLimits;
   readonly #senders = new Map<string, Sender>();
+  /** How many of a peer's transactions are remembered, whatever message identifiers it uses. */
+  readonly #ofPeer = new Map<string, number>();
   /** Entries whose answer is stored, oldest first. */
   readonly #stored = new Set<Remembered>();
   readonly #rulesKnown: ReceiverRules[] = [];
@@ -134,6 +137,7 @@ export class Incoming {
     this.#closed = true;
     for (const sender of this.#senders.values()) for (const entry of sender.values()) entry.timer?.cancel();
     this.#senders.clear();
+    this.#ofPeer.clear();
     this.#stored.clear();
     this.#remembered = 0;
     this.#octets = 0;
@@ -141,8 +145,10 @@ export class Incoming {
 
   #remember({ request, peer, version }: Arrival, senderKey: string): Remembered | undefined {
     const sender: Sender = this.#senders.get(senderKey) ?? new Map<number, Remembered>();
-    const { maxRemembered, maxRememberedPerSender } = this.#limits;
-    if (this.#remembered >= maxRemembered || sender.size >= maxRememberedPerSender) {
+    const { maxRemembered, maxRememberedPerPeer } = this.#limits;
+    const scope = scopeOf(peer);
+    const ofPeer = this.#ofPeer.get(scope) ?? 0;
+    if (this.#remembered >= maxRemembered || ofPeer >= maxRememberedPerPeer) {
       this.#dropped++;
       return undefined;
     }
@@ -150,6 +156,7 @@ export class Incoming {
     const entry: Remembered = {
       id: request.id,
       senderKey,
+      scope,
       version,
       rules,
       state: { kind: "new" },
@@ -158,6 +165,7 @@ export class Incoming {
       answer: undefined,
     };
     this.#senders.set(senderKey, sender.set(request.id, entry));
+    this.#ofPeer.set(scope, ofPeer + 1);
     this.#remembered++;
     return entry;
   }
@@ -268,8 +276,12 @@ export class Incoming {
     this.#free(entry);
     entry.timer?.cancel();
     const sender = this.#senders.get(entry.senderKey);
-    if (sender?.delete(entry.id) === true) this.#remembered--;
-    if (sender?.size === 0) this.#senders.delete(entry.senderKey);
+    if (sender?.size === 1 && sender.has(entry.id)) this.#senders.delete(entry.senderKey);
+    if (sender?.delete(entry.id) !== true) return;
+    this.#remembered--;
+    const left = (this.#ofPeer.get(entry.scope) ?? 1) - 1;
+    if (left === 0) this.#ofPeer.delete(entry.scope);
+    else this.#ofPeer.set(entry.scope, left);
   }
 
   /** A reply that the text encoding or the transport cannot carry becomes segments (version 3) or error 500 or 533. */

@@ -40,9 +40,9 @@ export const defaultAssociationTimers: AssociationTimers = {
 export interface AssociationLimits {
   /** Requests of ours without an answer. */
   readonly maxOutstanding: number;
-  /** Transactions remembered in all and for one sender; further requests are dropped unanswered. */
+  /** Transactions remembered in all and for one peer, whatever message identifiers it uses; further requests are dropped unanswered. */
   readonly maxRemembered: number;
-  readonly maxRememberedPerSender: number;
+  readonly maxRememberedPerPeer: number;
   /** Octets of stored answers; the oldest are freed first, their ids stay remembered. */
   readonly maxAnswerOctets: number;
   readonly message?: Partial<H248Limits>;
@@ -51,7 +51,7 @@ export interface AssociationLimits {
 export const defaultAssociationLimits: AssociationLimits = {
   maxOutstanding: 8192,
   maxRemembered: 131_072,
-  maxRememberedPerSender: 65_536,
+  maxRememberedPerPeer: 65_536,
   maxAnswerOctets: 64 * 1024 * 1024,
 };
 

@@ -3,7 +3,7 @@
 import type { H248Error, LocalControl, MediaDescriptor, StreamDescriptor } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
-import { releaseCrypto } from "@sallyport/sdp";
+import { releaseCrypto, type CryptoAttribute } from "@sallyport/sdp";
 import { conceal, refusal } from "../profile/error-text.ts";
 import { readSessionText } from "../profile/session-text.ts";
 import type { SessionText } from "../profile/session-text.ts";
@@ -35,21 +35,39 @@ const readControl = (control: LocalControl): Result<Omit<StreamOrder, "stream">,
   return ok({ ...reserved, ...(mode === undefined ? {} : { mode }), ...properties.value });
 };
 
+const letGo = (text: SessionText): void => {
+  if (text.crypto !== undefined) releaseCrypto(text.crypto);
+};
+
+/** Every crypto attribute of these orders. */
+export const cryptoOf = (orders: readonly StreamOrder[]): readonly CryptoAttribute[] =>
+  orders.flatMap((order) =>
+    [order.local, order.remote].flatMap((description) =>
+      description?.kind === "describe" && description.text.crypto !== undefined ? [description.text.crypto] : [],
+    ),
+  );
+
+/** Zeroises the keys of orders nobody will carry out. */
+export const releaseStreams = (orders: readonly StreamOrder[]): void => {
+  for (const crypto of cryptoOf(orders)) releaseCrypto(crypto);
+};
+
 const readGroup = (text: string, where: "Local" | "Remote"): Result<SessionText, H248Error> => {
   const read = readSessionText(text);
   if (!read.ok) return read;
   const { protocol, address, port } = read.value;
-  if (!protocols.has(protocol.toUpperCase())) return refusal(449, `m= transport ${conceal(protocol)}`);
+  if (!protocols.has(protocol.toUpperCase())) {
+    letGo(read.value);
+    return refusal(449, `m= transport ${conceal(protocol)}`);
+  }
   // Nothing can be chosen for the far end.
-  if (where === "Remote" && (address.kind === "choose" || port.kind === "choose")) return refusal(449, "$ in Remote");
-  return read;
+  const chosen = where === "Remote" && (address.kind === "choose" || port.kind === "choose");
+  if (!chosen) return read;
+  letGo(read.value);
+  return refusal(449, "$ in Remote");
 };
 
 const maxGroups = 8;
-
-const letGo = (text: SessionText): void => {
-  if (text.crypto !== undefined) releaseCrypto(text.crypto);
-};
 
 /** H.248.1 7.1.8: of several groups the first that can be had; the others' keys are let go. */
 const readDescription = (
@@ -111,10 +129,11 @@ export const decodeMedia = (media: MediaDescriptor): Result<readonly StreamOrder
   const orders: StreamOrder[] = [];
   for (const descriptor of media.streams) {
     const order = readStream(descriptor);
-    if (!order.ok) return order;
-    if (orders.some((other) => other.stream === order.value.stream))
-      return refusal(448, `Stream ${order.value.stream}`);
-    orders.push(order.value);
+    const twice = order.ok && orders.some((other) => other.stream === order.value.stream);
+    if (order.ok) orders.push(order.value);
+    if (order.ok && !twice) continue;
+    releaseStreams(orders);
+    return order.ok ? refusal(448, `Stream ${order.value.stream}`) : order;
   }
   return ok(orders);
 };

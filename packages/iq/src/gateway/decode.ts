@@ -3,11 +3,9 @@
 import type { CommandRequest, H248Error, Signal, SignalsDescriptor } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
-import type { CryptoAttribute } from "@sallyport/sdp";
-import { releaseCrypto } from "@sallyport/sdp";
 import { refusal } from "../profile/error-text.ts";
 import { decodeEvents, parameter } from "./decode-events.ts";
-import { decodeMedia } from "./decode-media.ts";
+import { cryptoOf, decodeMedia, releaseStreams } from "./decode-media.ts";
 import { judgeItem } from "./packages.ts";
 import type { LatchOrder, TerminationOrder, WatchOrder } from "./types.ts";
 
@@ -32,57 +30,62 @@ const decodeSignals = (descriptor: SignalsDescriptor): Result<readonly LatchOrde
   return ok(orders.length === 0 ? [{ napt: "off" }] : orders);
 };
 
-/** Every crypto attribute of an order. */
-const cryptoOf = (order: TerminationOrder): readonly CryptoAttribute[] =>
-  order.streams.flatMap((stream) =>
-    [stream.local, stream.remote].flatMap((description) =>
-      description?.kind === "describe" && description.text.crypto !== undefined ? [description.text.crypto] : [],
-    ),
-  );
-
 /** Zeroises the keys of an order nobody will carry out. */
 export const releaseOrder = (order: TerminationOrder): void => {
-  for (const crypto of cryptoOf(order)) releaseCrypto(crypto);
+  releaseStreams(order.streams);
 };
 
-/** Reads the descriptors of one Add or Modify. `keysAllowed`: the association is protected, or declared to be. */
-export const decodeOrder = (command: CommandRequest, keysAllowed: boolean): Result<TerminationOrder, H248Error> => {
-  let streams: TerminationOrder["streams"] = [];
-  let latch: TerminationOrder["latch"] = [];
-  let watch: WatchOrder | undefined;
+interface Draft {
+  streams: TerminationOrder["streams"];
+  latch: TerminationOrder["latch"];
+  watch?: WatchOrder;
+}
+
+/** Fills the draft; what stands in its way, if anything does. */
+const readDescriptors = (command: CommandRequest, draft: Draft): H248Error | undefined => {
   for (const descriptor of command.descriptors) {
     switch (descriptor.kind) {
       case "media": {
         const read = decodeMedia(descriptor);
-        if (!read.ok) return read;
-        streams = read.value;
+        if (!read.ok) return read.error;
+        draft.streams = read.value;
         break;
       }
       case "events": {
         const read = decodeEvents(descriptor);
-        if (!read.ok) return read;
-        watch = read.value;
+        if (!read.ok) return read.error;
+        draft.watch = read.value;
         break;
       }
       case "signals": {
         const read = decodeSignals(descriptor);
-        if (!read.ok) return read;
-        latch = read.value;
+        if (!read.ok) return read.error;
+        draft.latch = read.value;
         break;
       }
       case "observedEvents":
       case "services":
       case "error":
       case "packages":
-        return refusal(447, `${descriptor.kind} in ${command.command}`);
+        return refusal(447, `${descriptor.kind} in ${command.command}`).error;
       // TS 29.334 5.7: not part of the profile.
       default:
-        return refusal(444, descriptor.kind);
+        return refusal(444, descriptor.kind).error;
     }
   }
-  const order: TerminationOrder = { streams, latch, ...(watch === undefined ? {} : { watch }) };
+  return undefined;
+};
+
+/** Reads the descriptors of one Add or Modify. `keysAllowed`: the association is protected, or declared to be. */
+export const decodeOrder = (command: CommandRequest, keysAllowed: boolean): Result<TerminationOrder, H248Error> => {
+  const order: Draft = { streams: [], latch: [] };
+  const error = readDescriptors(command, order);
+  if (error !== undefined) {
+    releaseOrder(order);
+    return { ok: false, error };
+  }
   // TS 33.328 6.2.1.3 note: keys on Iq must be confidential. What came in the clear is burnt.
-  if (!keysAllowed && cryptoOf(order).length > 0) {
+  if (!keysAllowed && cryptoOf(order.streams).length > 0) {
     releaseOrder(order);
     return refusal(449, "a=crypto over unprotected Iq");
   }

@@ -5,7 +5,7 @@ import type { H248Error } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { CryptoAttribute } from "@sallyport/sdp";
-import { formatCrypto, parseCrypto } from "@sallyport/sdp";
+import { formatCrypto, parseCrypto, releaseCrypto } from "@sallyport/sdp";
 import { conceal, refusal } from "./error-text.ts";
 
 /** `$`: the gateway chooses. `-`: not given. */
@@ -152,15 +152,7 @@ const readLine = (draft: Draft, line: string): H248Error | undefined => {
   }
 };
 
-/**
- * Reads Local or Remote of one stream. Errors: 474 bad syntax, 473 two a=crypto, 501 several descriptions or media lines.
- * Lines that do not concern the gateway are passed over.
- */
-export const readSessionText = (text: string): Result<SessionText, H248Error> => {
-  if (text.length > maxText) return refusal(474, "session description too long");
-  const lines = text.split(/\r\n|\r|\n/);
-  if (lines.length > maxLines) return refusal(474, "session description has too many lines");
-  const draft: Draft = { rtcpMux: false };
+const readLines = (draft: Draft, lines: readonly string[]): Result<SessionText, H248Error> => {
   let versions = 0;
   for (const [index, untrimmed] of lines.entries()) {
     const line = untrimmed.trim();
@@ -180,4 +172,18 @@ export const readSessionText = (text: string): Result<SessionText, H248Error> =>
     ...(draft.rtcp === undefined ? {} : { rtcp: draft.rtcp }),
     ...(draft.crypto === undefined ? {} : { crypto: draft.crypto }),
   });
+};
+
+/**
+ * Reads Local or Remote of one stream. Errors: 474 bad syntax, 473 two a=crypto, 501 several descriptions or media lines.
+ * Lines that do not concern the gateway are passed over.
+ */
+export const readSessionText = (text: string): Result<SessionText, H248Error> => {
+  if (text.length > maxText) return refusal(474, "session description too long");
+  const lines = text.split(/\r\n|\r|\n/);
+  if (lines.length > maxLines) return refusal(474, "session description has too many lines");
+  const draft: Draft = { rtcpMux: false };
+  const read = readLines(draft, lines);
+  if (!read.ok && draft.crypto !== undefined) releaseCrypto(draft.crypto);
+  return read;
 };
