@@ -151,6 +151,8 @@ void UringThread::listen(Wire& wire) {
 }
 
 bool UringThread::leave(Wire& wire) {
+  // Sends that name it by its number go before the number is anybody else's.
+  if (wire.file < 0 && ring_.queued() > 0) flush();
   if (wire.state == WireState::idle) {
     if (wire.waiting) again_.erase(std::find(again_.begin(), again_.end(), &wire));
     wire.waiting = false;
@@ -285,8 +287,11 @@ void UringThread::dropFile(Wire& wire) {
 }
 
 void UringThread::queueSend(Port& port, uint8_t* octets, size_t length, Address const& to) {
-  uring::Sqe& sqe = next();
   Wire& wire = wireFor(port, to);
+  // The kernel took less than it was given, for want of memory: what names there are are still its own.
+  if (!port.connected && nameCount_ == names_.size()) flush();
+  if (!port.connected && nameCount_ == names_.size()) return stats_.sendErrors.add(1);
+  uring::Sqe& sqe = next();
   sqe.opcode = uring::opSend;
   sqe.flags = uring::sqeSkipSuccess | (wire.file >= 0 ? uring::sqeFixedFile : 0);
   sqe.fd = wire.file >= 0 ? wire.file : wire.fd;
