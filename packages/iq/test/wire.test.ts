@@ -1,7 +1,7 @@
 // Controller and gateway over real sockets on loopback: registration, who may speak, keys, loss and what is left behind.
 import type { Clock, LogRecord, OpenDatagram } from "@sallyport/kit";
 import { SallyportError, memoryLog, seededRandom, systemClock, systemDatagrams } from "@sallyport/kit";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type {
   GatewayStatus,
   IqContextState,
@@ -354,6 +354,17 @@ describe("keys", () => {
     expect(error.message).toContain("449");
     expect(handler.adds).toHaveLength(0);
     expect(handler.held.size).toBe(0);
+  });
+
+  it("TS 33.328 6.2.1.3 (c): declared protected below and its address said, it is nobody else's name", async () => {
+    const entry = { id: "gw-a", mid: "<gw-a.example>", protectedBelow: true };
+    const at = await edge("udp", { gateways: [{ ...entry, address: "127.0.0.9" }] });
+    await gateway(at, "udp");
+    await vi.waitFor(() => expect(JSON.stringify(at.records)).toContain("iq peer refused"));
+    expect(status(at).state).toBe("down");
+    const open = await edge("udp", { gateways: [{ ...entry, address: "127.0.0.1" }] });
+    await gateway(open, "udp");
+    await up(open);
   });
 
   it("invariant 7: no key stands in a log or in an error, at any level", async () => {

@@ -18,6 +18,7 @@ const certificateNameOf = (entry: IqGatewayEntry): string => (entry.certificateN
 
 /** H.248.1 10: over TLS the certificate must carry the gateway's name; without TLS somebody must vouch for it. */
 export const mayBe = (entry: IqGatewayEntry, peer: H248Peer, lab: boolean): boolean => {
+  if (entry.address !== undefined && entry.address !== peer.remote.address) return false;
   if (peer.protected) return peer.peerNames.some((name) => name.toLowerCase() === certificateNameOf(entry));
   return entry.allowUnprotected === true || keysAllowed(peer, { protectedBelow: entry.protectedBelow, lab });
 };

@@ -26,6 +26,8 @@ export interface IqGatewayEntry {
   readonly mid: string;
   /** The DNS name its certificate must carry; without it the host of `mid`. */
   readonly certificateName?: string;
+  /** The address it comes from, literal; without it any. */
+  readonly address?: string;
   /** The operator vouches that Iq to this gateway is protected below (IPsec, TS 33.328 6.2.1.3). */
   readonly protectedBelow?: boolean;
   /** It may register without TLS and without any of that: then it gets no keys. For interoperability tests. */

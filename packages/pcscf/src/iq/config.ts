@@ -15,11 +15,15 @@ const gateway = z.strictObject({
     .max(253)
     .optional()
     .describe("Name its certificate must carry; the host of mid when left out."),
+  address: z
+    .union([z.ipv4(), z.ipv6()])
+    .optional()
+    .describe("Address it connects from; any when left out. Without TLS nothing else tells one gateway from another."),
   protectedBelow: z
     .boolean()
     .default(false)
     .describe(
-      "Iq to this gateway is protected by a lower layer (IPsec), so keys may pass without TLS (TS 33.328 6.2.1.3).",
+      "Iq to this gateway is protected by a lower layer (IPsec), so keys may pass without TLS (TS 33.328 6.2.1.3). Say its address too: who else reaches the port could take its name.",
     ),
   realms: z
     .array(realm)
