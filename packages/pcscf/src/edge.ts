@@ -44,6 +44,7 @@ import { createPoints, type ListeningPoint } from "./routing/points.ts";
 import { createRequests, type Requests } from "./routing/requests.ts";
 import { createTokens } from "./routing/token.ts";
 import { createCoreTrust } from "./routing/trust.ts";
+import { createDrained } from "./state/drained.ts";
 import { createKeptCalls, loadCalls } from "./state/kept-calls.ts";
 import { openState } from "./state/open.ts";
 import { tokenKey } from "./state/token-key.ts";
@@ -72,7 +73,10 @@ export interface Edge {
   registrations(): readonly RegistrationView[];
   calls(): readonly CallView[];
   gateways(): readonly GatewayStatus[];
-  /** No new calls at this gateway from now on, or again; its calls stay until they end. @throws SALLY_IQ_UNKNOWN_GATEWAY */
+  /**
+   * No new calls at this gateway from now on, or again, over a restart of the edge too; its calls stay until they end.
+   * @throws SALLY_IQ_UNKNOWN_GATEWAY
+   */
   drainGateway(id: string, on: boolean): GatewayStatus;
   /**
    * Sends a gateway to another edge, named by its message identifier; calls it still has are moved to others. Rejects
@@ -250,6 +254,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     const known = loaded.flatMap(({ context }) => context ?? []);
     const first = awaitFirstGateway(clock, known.length > 0);
     closing.push(() => first.close());
+    const drained = createDrained({ store, log, counters });
+    const wereDrained = await drained.load();
     const iq = await startController(
       config.iq,
       { ...deps, clock, log },
@@ -264,6 +270,10 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       },
     );
     closing.push(({ keepCalls }) => iq.close({ keepContexts: keepCalls }));
+    for (const gateway of wereDrained) {
+      if (config.iq.gateways.some(({ id }) => id === gateway)) iq.drain(gateway, true);
+      else drained.note(gateway, false);
+    }
     const nextHop = nextHopOf(config, core);
     const ctx: EdgeContext = {
       config,
@@ -328,7 +338,11 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       registrations: () => bindings.all().map((binding) => registrationView(binding, clock.now())),
       calls: () => calls.views(),
       gateways: () => iq.gateways(),
-      drainGateway: (id, on) => iq.drain(id, on),
+      drainGateway: (id, on) => {
+        const status = iq.drain(id, on);
+        drained.note(id, on);
+        return status;
+      },
       handOffGateway: (id, mgc) => iq.handOff(id, mgc),
       counters: () => ctx.counters.snapshot(),
       counts: () => ({

@@ -182,7 +182,7 @@ describe.each(calls)("TS 33.328 4.2.2: the gateway is lost in a call, %s", (dire
     lose();
     // RFC 3261 14.1: no second offer before the first one is answered.
     await settled();
-    expect(alice.requests.all.filter(({ request }) => request.method === "INVITE").at(-1)).toBe(first);
+    expect(alice.requests.all.findLast(({ request }) => request.method === "INVITE")).toBe(first);
     alice.respond(first, 200, { headers: [contactOf(alice)], body: ueAnswer(1) });
     await alice.acks.next();
     const { ue, core } = await moved();

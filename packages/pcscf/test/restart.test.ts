@@ -460,6 +460,39 @@ describe("a new call before the first gateway is back", () => {
   });
 });
 
+describe("a gateway that is to get no new calls", () => {
+  it("TS 23.334 8: gets none after a restart of the edge either, until the operator says so", async () => {
+    await open();
+    expect(scenario.edge.drainGateway("gw-a", true).draining).toBe(true);
+    await settled();
+    await scenario.restart();
+    expect(scenario.edge.gateways()[0]?.draining).toBe(true);
+    scenario.edge.drainGateway("gw-a", false);
+    await settled();
+    await scenario.restart();
+    expect(scenario.edge.gateways()[0]?.draining).toBe(false);
+    expect(await store.list("pcscf/drained")).toEqual([]);
+  });
+
+  it("that is not configured any more is forgotten", async () => {
+    await store.put("pcscf/drained", "gw-of-before", true);
+    await open();
+    await settled();
+    expect(await store.list("pcscf/drained")).toEqual([]);
+    expect(scenario.edge.gateways()[0]?.draining).toBe(false);
+  });
+
+  it("SALLY_STORE_FULL: is drained all the same, and the log says that a restart would not know it", async () => {
+    await open();
+    vi.spyOn(store, "put").mockRejectedValue(storeErrors("SALLY_STORE_FULL"));
+    expect(scenario.edge.drainGateway("gw-a", true).draining).toBe(true);
+    await settled();
+    expect(scenario.logs.some(({ level, event }) => level === "error" && event === "drain not kept")).toBe(true);
+    expect(scenario.edge.counters().find(({ name }) => name === "store_failures_total")?.value).toBe(1);
+    vi.restoreAllMocks();
+  });
+});
+
 describe("what is in the store", () => {
   it("a 200 to INVITE leaves when the store has the call, and nothing overtakes it", async () => {
     let letGo: () => void = () => undefined;

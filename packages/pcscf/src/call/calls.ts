@@ -158,7 +158,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
             // RFC 5031: an emergency call is never refused for lack of media security.
             ...(isEmergencyUri(arrived.uri) || binding.emergency === true ? { emergency: true } : {}),
           },
-          evidence: evidence.map((entry) => ({ ...entry, at: ctx.clock.now() })),
+          evidence: evidence.map((entry) => Object.assign({ at: ctx.clock.now() }, entry)),
         },
         keep: memory?.keep,
         env,

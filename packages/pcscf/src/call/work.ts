@@ -91,7 +91,9 @@ export const putEvidence = (work: Work, evidence: readonly Evidence[]): void => 
   const room = Math.max(0, env.limits.maxEvidence - call.evidence.length);
   if (room > 0) {
     const at = env.now();
-    call.evidence = [...call.evidence, ...evidence.slice(0, room).map((entry) => ({ ...entry, at }))];
+    const kept = [...call.evidence];
+    for (const entry of evidence.slice(0, room)) kept.push({ ...entry, at });
+    call.evidence = kept;
   }
   work.effects.push({ kind: "evidence", evidence });
 };

@@ -44,6 +44,7 @@ export const createFakeIq = (): FakeIq => {
   const known: (readonly number[])[] = [];
   const failing: { readonly kind: IqCommand["kind"]; readonly code: FailureCode }[] = [];
   let next = 1;
+  let draining = false;
   let held: Promise<void> | undefined;
   let letGo: () => void = () => undefined;
   let up: () => void = () => undefined;
@@ -89,7 +90,7 @@ export const createFakeIq = (): FakeIq => {
     state: "up",
     protected: true,
     contexts: open.size,
-    draining: false,
+    draining,
     health: "good",
     weight: 1,
   });
@@ -97,7 +98,10 @@ export const createFakeIq = (): FakeIq => {
   const controller: IqController = {
     listening: [{ protocol: "tls", address: "127.0.0.1", port: 2944 }],
     gateways: () => [status()],
-    drain: () => status(),
+    drain: (_gateway, on) => {
+      draining = on;
+      return status();
+    },
     handOff: async () => undefined,
     describe: (context) =>
       contexts.has(context.context)
@@ -133,6 +137,7 @@ export const createFakeIq = (): FakeIq => {
 
   return {
     create: async (options) => {
+      draining = false;
       tell = options.onNotify;
       up = () => controller.gateways().forEach(options.onGateway);
       known.push((options.known ?? []).map(({ context }) => context.context));
