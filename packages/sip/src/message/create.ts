@@ -49,6 +49,23 @@ export const withBody = <M extends SipMessage>(message: M, body: Uint8Array, con
   return body.length === 0 ? removeHeader(sized, "content-type") : sized;
 };
 
+/**
+ * The message with exactly one Content-Length, the right one (RFC 3261 18.3, 20.14); itself where it says so already. A
+ * datagram may come without, and whoever reads it from a stream would take its body for the next message.
+ */
+export const withLength = <M extends SipMessage>(message: M): M => {
+  const length = String(message.body.length);
+  let right = 0;
+  let all = 0;
+  for (const field of message.headers) {
+    if (field.name !== "content-length") continue;
+    all += 1;
+    // A folded one is right too, but not every reader of streams unfolds before it cuts.
+    if (field.value === length && !field.raw.includes("\n")) right += 1;
+  }
+  return all === 1 && right === 1 ? message : setHeader(message, "content-length", length);
+};
+
 /** @throws SALLY_SIP_START_LINE_INVALID when the URI has white space or control characters. */
 export const withUri = (request: SipRequest, uri: string): SipRequest => ({
   ...request,

@@ -35,7 +35,7 @@ export { parseCSeq, tagOf } from "./values.ts";
 export type { CSeq } from "./values.ts";
 export { formatSecurityMechanism, parseSecurityMechanism } from "./security-mechanism.ts";
 export type { SecurityMechanism } from "./security-mechanism.ts";
-export { createRequest, createResponse, withBody, withUri } from "./create.ts";
+export { createRequest, createResponse, withBody, withLength, withUri } from "./create.ts";
 export type { RequestParts, ResponseOptions } from "./create.ts";
 export { reasonPhrase } from "./reason.ts";
 export { unsupportedOptionTags, validateRequest, validateResponse } from "./validate.ts";

@@ -1,6 +1,6 @@
 // Owns what happens to octets that claim to be a SIP message: parse, stamp the Via, deliver, or answer and report
 // (RFC 3261 18.2.1, 18.3, 21.4.1). Must not know sockets: it gets a way to reply.
-import { createResponse, parseMessage } from "../message/index.ts";
+import { createResponse, parseMessage, withLength } from "../message/index.ts";
 import type { SipLimits, SipMessage, SipParseFailure, SipResponse } from "../message/index.ts";
 import type { Flow, MalformedInput } from "./flow.ts";
 import type { FramingCode } from "./framing.ts";
@@ -37,7 +37,8 @@ const answer = (
 export const receiveOctets = (octets: Buffer, flow: Flow, port: InboundPort, closing: boolean): boolean => {
   const parsed = parseMessage(octets, { limits: port.limits });
   if (parsed.ok) {
-    const { message } = parsed;
+    // RFC 3261 18.3: the datagram's end was the body's. Whoever gets the message next, maybe on a stream, has to be told.
+    const message = withLength(parsed.message);
     port.deliver(message.kind === "request" ? stampVia(message, flow.remote) : message, flow);
     return true;
   }

@@ -3,7 +3,7 @@
 import { systemDatagrams } from "@sallyport/kit";
 import type { Clock, Log, OpenDatagram } from "@sallyport/kit";
 import { reasonOf, sipErrors } from "../errors.ts";
-import { defaultSipLimits, writeMessage } from "../message/index.ts";
+import { defaultSipLimits, withLength, writeMessage } from "../message/index.ts";
 import type { SipLimits, SipMessage, SipResponse } from "../message/index.ts";
 import { createAdmission, openStreamPoint } from "./accept.ts";
 import type { StreamPoint } from "./accept.ts";
@@ -249,7 +249,8 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     },
     send: async (message, to) => {
       if (closed) throw sipErrors("SALLY_SIP_CLOSED");
-      const octets = writeMessage(message);
+      // RFC 3261 18.3: on a stream nothing else tells where the message ends.
+      const octets = writeMessage(to.protocol === "udp" ? message : withLength(message));
       if (!isFlow(to)) return toTarget(to, octets);
       return message.kind === "response" ? respond(message, octets, to) : toFlow(to, octets);
     },
