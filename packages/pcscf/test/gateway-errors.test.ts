@@ -15,8 +15,8 @@ import { openScenario, until, type Scenario, type TestUe } from "./support/scena
 import { ueOffer } from "./support/sdp.ts";
 
 interface Told {
-  /** The error of every command of that kind from now on. */
-  add: number | undefined;
+  /** The error of every command of that kind from now on; `silent`: it is not answered, `leave`: the gateway goes instead. */
+  add: number | "silent" | "leave" | undefined;
   modify: number | undefined;
   readonly held: Set<number>;
 }
@@ -31,6 +31,11 @@ const scripted = (script: Told): IqGatewayHandler => {
   let port = 30_000;
   return {
     add: async ({ context, name, streams }) => {
+      if (script.add === "silent") return new Promise(() => undefined);
+      if (script.add === "leave") {
+        void gateway.close();
+        return new Promise(() => undefined);
+      }
       if (script.add !== undefined) return refusal(script.add, "as told");
       const id = context === "new" ? ++last : context;
       script.held.add(id);
@@ -111,6 +116,49 @@ describe("H.248 errors as a SIP caller sees them", () => {
       expect(scenario.edge.counts().contexts).toBe(1);
     },
   );
+
+  /** The final answer, while time goes on. */
+  const answerOf = async (sent: ReturnType<TestUe["send"]>) => {
+    let status: number | undefined;
+    const final = sent.final();
+    void final.then((response) => (status = response.status));
+    await until(() => {
+      scenario.clock.advance(20);
+      return status !== undefined;
+    }, "an answer");
+    return final;
+  };
+  const invite = (callId: string) =>
+    alice.send(alice.request("INVITE", "sip:carol@far.example", { body: ueOffer(), callId }));
+
+  it("H.248.1 D.1.3: a gateway that does not answer: 503, Retry-After 5, and nothing is left when it is heard again", async () => {
+    told.add = "silent";
+    const refused = await answerOf(invite("unanswered"));
+    expect([refused.status, headerValue(refused, "retry-after")]).toEqual([503, "5"]);
+    expect(scenario.edge.counts()).toMatchObject({ contexts: 0 });
+    told.add = undefined;
+    scenario.clock.advance(600);
+    await establishOriginating(scenario, alice);
+  });
+
+  it("H.248.1 7.2.8: a gateway that leaves instead of an answer: 503; without any: 503, Retry-After 10", async () => {
+    told.add = "leave";
+    const lost = await answerOf(invite("left"));
+    expect(lost.status).toBe(503);
+    expect(headerValue(lost, "retry-after")).toMatch(/^(?:5|10)$/);
+    await until(() => scenario.edge.gateways()[0]?.state === "down", "the gateway to be gone");
+    const none = await answerOf(invite("none"));
+    expect([none.status, headerValue(none, "retry-after")]).toEqual([503, "10"]);
+    expect(scenario.core.requests.all.some(({ request }) => request.method === "INVITE")).toBe(false);
+    expect(scenario.edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+  });
+
+  it("every row of the table has been a caller's answer here, and none is left out", () => {
+    const shown = new Set(codes.map(({ code }) => refusalTable.find(({ h248 }) => h248.includes(code))?.code));
+    for (const code of ["SALLY_IQ_TIMEOUT", "SALLY_IQ_NO_GATEWAY"] as const) shown.add(code);
+    // SALLY_IQ_CLOSED is an edge that stops: it answers nobody any more.
+    expect(refusalTable.map(({ code }) => code).filter((code) => !shown.has(code))).toEqual(["SALLY_IQ_CLOSED"]);
+  });
 
   it("an error in no row is ours: 500", async () => {
     told.add = 501;
