@@ -19,7 +19,7 @@ std::atomic<uint64_t> serials{0};
 
 static_assert(sizeof(SHA_CTX) <= sizeof(KeySlot), "hash states fit a slot");
 
-constexpr unsigned blockLength = 64;
+constexpr unsigned hashBlockLength = 64;
 constexpr uint8_t zeroKey[32] = {};
 
 EVP_CIPHER const* counterCipher(unsigned at) {
@@ -34,13 +34,13 @@ void enter(SHA_CTX& sha, uint32_t const state[5]) noexcept {
   sha.h2 = state[2];
   sha.h3 = state[3];
   sha.h4 = state[4];
-  sha.Nl = blockLength * 8;
+  sha.Nl = hashBlockLength * 8;
   sha.Nh = 0;
   sha.num = 0;
 }
 
 void padded(SHA_CTX& sha, uint8_t const key[20], uint8_t pad, uint32_t state[5]) noexcept {
-  uint8_t block[blockLength];
+  uint8_t block[hashBlockLength];
   std::memset(block, pad, sizeof block);
   for (unsigned at = 0; at < 20; at++) block[at] ^= key[at];
   SHA1_Init(&sha);

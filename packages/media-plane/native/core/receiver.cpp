@@ -9,8 +9,6 @@
 namespace sallyport {
 namespace {
 
-constexpr uint32_t maxSources = 64;
-
 Failure failureOf(Seen seen) noexcept { return seen == Seen::replay ? Failure::replay : Failure::tooOld; }
 
 SessionKey* keyAt(Receiving& receiving, uint8_t const* mki) noexcept {

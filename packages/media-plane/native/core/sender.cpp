@@ -6,9 +6,6 @@
 namespace sallyport {
 namespace {
 
-// Bounds what strangers of the core can make us allocate.
-constexpr uint32_t maxSources = 64;
-
 Failure sourceFor(Sending& sending, uint32_t ssrc, SendSource*& source) noexcept {
   source = sending.sources.find(ssrc);
   if (source != nullptr) return Failure::none;

@@ -17,7 +17,7 @@ struct FreeContext {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
 };
 
-EVP_CIPHER const* counterCipher(unsigned keyLength) {
+EVP_CIPHER const* derivationCipher(unsigned keyLength) {
   return keyLength == 16 ? EVP_aes_128_ctr() : keyLength == 24 ? EVP_aes_192_ctr() : EVP_aes_256_ctr();
 }
 
@@ -42,7 +42,7 @@ bool keyStream(EVP_CIPHER_CTX* context, Suite const& suite, uint8_t const* maste
 bool deriveKeys(Suite const& suite, uint8_t const* master, unsigned protocol, DerivedKeys& keys) {
   std::unique_ptr<EVP_CIPHER_CTX, FreeContext> const context(EVP_CIPHER_CTX_new());
   if (!context) return false;
-  if (EVP_EncryptInit_ex(context.get(), counterCipher(suite.keyLength), nullptr, master, nullptr) != 1) return false;
+  if (EVP_EncryptInit_ex(context.get(), derivationCipher(suite.keyLength), nullptr, master, nullptr) != 1) return false;
   // RFC 3711 4.3.1 and 4.3.2: labels 0, 1, 2 for SRTP and 3, 4, 5 for SRTCP.
   auto const label = static_cast<uint8_t>(3 * protocol);
   std::memset(&keys, 0, sizeof keys);

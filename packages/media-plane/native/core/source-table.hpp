@@ -10,6 +10,9 @@
 
 namespace sallyport {
 
+/** SSRCs that have a context, a leg and direction: bounds what strangers can make us allocate. */
+inline constexpr uint32_t maxSources = 64;
+
 /** `T` has `uint32_t ssrc` and `bool taken`, false when made. Pointers to entries hold until the next `add`. */
 template <class T>
 class SourceTable {

@@ -8,7 +8,6 @@
 namespace sallyport {
 namespace {
 
-constexpr uint32_t maxSources = 64;
 constexpr uint32_t maxDropout = 3000;
 constexpr uint32_t maxMisorder = 100;
 constexpr uint32_t cycle = 65536;
@@ -120,7 +119,7 @@ namespace {
 
 constexpr uint8_t senderReport = 200;
 constexpr uint8_t receiverReport = 201;
-constexpr size_t blockLength = 24;
+constexpr size_t reportBlockLength = 24;
 
 /** Calls `visit` with each sender or receiver report of a compound; stops at lengths that do not fit. */
 template <class Visit>
@@ -152,7 +151,7 @@ void RoundTrip::came(uint8_t const* packet, size_t length, double nowMs) noexcep
   eachReport(packet, length, [&](uint8_t type, size_t at, size_t end) {
     unsigned const blocks = packet[at] & 0x1f;
     size_t block = at + (type == senderReport ? 28 : 8);
-    for (unsigned index = 0; index < blocks && block + blockLength <= end; index++, block += blockLength) {
+    for (unsigned index = 0; index < blocks && block + reportBlockLength <= end; index++, block += reportBlockLength) {
       measure(read32(packet + block + 16), read32(packet + block + 20), nowMs);
     }
   });

@@ -11,7 +11,7 @@ namespace sallyport {
 namespace {
 
 using Way = Ciphers::Way;
-constexpr size_t galoisTag = 16;
+constexpr size_t galoisTagLength = 16;
 
 /** XORs SSRC and 48-bit index, `high` over `low`, into ten octets. */
 void mix(uint8_t* at, uint32_t ssrc, uint32_t high, uint16_t low) noexcept {
@@ -61,7 +61,7 @@ bool sealRtp(Ciphers& ciphers, Suite const& suite, SessionKey const& key, uint8_
   if (suite.aead) {
     Nonce const nonce(half, ssrc, rollover, sequence);
     // RFC 7714 8.2: the tag follows the ciphertext, the MKI comes last.
-    std::memcpy(end + galoisTag, key.mki, key.mkiLength);
+    std::memcpy(end + galoisTagLength, key.mki, key.mkiLength);
     return ciphers.galoisSeal(half, suite.keyLength, nonce.octets, {packet, header}, {nullptr, 0}, packet + header,
                               length - header, end);
   }
@@ -104,7 +104,7 @@ bool sealRtcp(Ciphers& ciphers, Suite const& suite, SessionKey const& key, uint8
   if (suite.aead) {
     Nonce const nonce(half, ssrc, index >> 16, low);
     // RFC 7714 9.2 and 9.3: the SRTCP word is authenticated after the header, or after the whole packet when E is 0.
-    uint8_t* const at = end + galoisTag;
+    uint8_t* const at = end + galoisTagLength;
     write32(at, word);
     std::memcpy(at + 4, key.mki, key.mkiLength);
     size_t const clear = encrypted ? rtcpClearLength : length;
@@ -135,7 +135,7 @@ bool openRtcp(Ciphers& ciphers, Suite const& suite, SessionKey const& key, uint8
   if (suite.aead) {
     Nonce const nonce(half, ssrc, index >> 16, low);
     size_t const clear = encrypted ? rtcpClearLength : end;
-    return ciphers.galoisOpen(half, suite.keyLength, nonce.octets, {packet, clear}, {packet + end + galoisTag, 4},
+    return ciphers.galoisOpen(half, suite.keyLength, nonce.octets, {packet, clear}, {packet + end + galoisTagLength, 4},
                               packet + clear, end - clear, packet + end);
   }
   uint8_t tag[20];
