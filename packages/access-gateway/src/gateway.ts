@@ -51,6 +51,8 @@ export interface Gateway {
   registration(): IqGatewayState;
   contexts(): number;
   terminations(): number;
+  /** New contexts turned away so far: 412 and 510. */
+  refused(): number;
   counters(): readonly StreamView[];
   /** The engine, why it is this one, and its threads' load. */
   media(): MediaView;
@@ -212,6 +214,8 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     watched: () => contexts.watched(),
     notify: (event) => iq.notify(event),
     each: () => {
+      // Asked now and then, so that a loss is known of when it happens and not when the next call comes.
+      media.shortage();
       look();
       if (contexts.size === 0) emptied?.();
     },
@@ -222,6 +226,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     registration: () => iq.state(),
     contexts: () => contexts.size,
     terminations: () => contexts.terminations,
+    refused: () => contexts.refused,
     counters: () =>
       contexts.places().map(({ context, side, termination, stream }) => ({
         context,

@@ -11,6 +11,8 @@ export interface MediaView {
   readonly reason: string;
   /** It is less than the best, or goes without something: what would help. */
   readonly warning?: string;
+  /** Why new calls are turned away now; absent when they are not. */
+  readonly shortage?: string;
   /** Packet threads; none in an engine without threads of its own. */
   readonly threads: readonly ThreadLoad[];
 }
@@ -82,14 +84,20 @@ export const openMedia = (config: GatewayConfig, deps: MediaDeps): Media => {
   const { native, reason, warning } = chosen;
   log.info("media engine", { engine: chosen.plane.engine, reason });
   if (warning !== undefined) log.warn("media engine goes without", { what: warning });
+  const shortage =
+    native === undefined ? () => undefined : mediaGauge(clock, media.highestLoad, () => native.threads());
   return {
     plane: chosen.plane,
-    view: () => ({
-      engine: chosen.plane.engine,
-      reason,
-      ...(warning === undefined ? {} : { warning }),
-      threads: native?.threads() ?? [],
-    }),
-    shortage: native === undefined ? () => undefined : mediaGauge(clock, media.highestLoad, () => native.threads()),
+    view: () => {
+      const short = shortage();
+      return {
+        engine: chosen.plane.engine,
+        reason,
+        ...(warning === undefined ? {} : { warning }),
+        ...(short === undefined ? {} : { shortage: short }),
+        threads: native?.threads() ?? [],
+      };
+    },
+    shortage,
   };
 };

@@ -1,14 +1,11 @@
 // The questions and their answers as a hono application: paths, pages, errors as JSON. Opens no socket.
-import type { Log } from "@sallyport/kit";
-import { SallyportError } from "@sallyport/kit";
 import type { Edge } from "@sallyport/pcscf";
-import { Hono, type Context } from "hono";
+import type { Context, Hono } from "hono";
 import * as z from "zod";
-import { apiErrors } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { findCalls, findRegistrations, type Found } from "./find.ts";
 import { addGatewayCommands, isCommand } from "./gateway-commands.ts";
-import { knownHost } from "./guard.ts";
+import { answerTheRest, createGuarded, quoted, refuse, type Asked } from "./http.ts";
 import { metricsOf, prometheusText } from "./metrics.ts";
 import {
   apiSchemas,
@@ -16,13 +13,12 @@ import {
   type CallDetail,
   type Calls,
   type Counters,
-  type ErrorAnswer,
   type Explanations,
   type Gateways,
   type Registrations,
   type Status,
 } from "./schema.ts";
-import { statusOf, type StatusFacts } from "./status.ts";
+import { statusOf } from "./status.ts";
 import { callAnswer, callRow, gatewayAnswer, registrationAnswer, type CallView } from "./views.ts";
 
 /** What the interface needs of an edge: its views. */
@@ -41,74 +37,15 @@ export type AskedEdge = Pick<
   | "counts"
 >;
 
-export interface AppOptions {
-  readonly edge: AskedEdge;
-  readonly log: Log;
-  readonly hosts: readonly string[];
-  /** Undefined: nobody needs a token. */
-  readonly mayAsk: ((authorization: string | undefined) => boolean) | undefined;
-  readonly facts: () => StatusFacts & { readonly cpuSeconds: number };
-}
-
-type Refusal =
-  | "BODY"
-  | "GATEWAY"
-  | "HOST"
-  | "METHOD"
-  | "UNAUTHORIZED"
-  | "PATH"
-  | "QUERY"
-  | "NOT_FOUND"
-  | "AMBIGUOUS"
-  | "DEFECT";
-const statuses = {
-  BODY: 415,
-  GATEWAY: 502,
-  HOST: 403,
-  METHOD: 405,
-  UNAUTHORIZED: 401,
-  PATH: 404,
-  QUERY: 400,
-  NOT_FOUND: 404,
-  AMBIGUOUS: 409,
-  DEFECT: 500,
-} as const satisfies Record<Refusal, number>;
-
 const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(200),
   offset: z.coerce.number().int().min(0).default(0),
 });
 
-const refuse = (c: Context, why: Refusal, detail = ""): Response => {
-  const code = `SALLY_API_${why}` as const;
-  const { summary, action } = apiErrors.catalogue[code];
-  const message = detail === "" ? summary : `${summary} ${detail}`;
-  return c.json({ code, message, action } satisfies ErrorAnswer, statuses[why]);
-};
-
-/** What stood in a path, for a message: short, printable. */
-const quoted = (text: string): string => `"${text.slice(0, 80).replaceAll(/[^\x20-\x7e]/g, "?")}"`;
-
-export const createApp = ({ edge, log, hosts, mayAsk, facts }: AppOptions): Hono => {
-  const app = new Hono();
+export const createApp = (edge: AskedEdge, asked: Asked): Hono => {
+  const { facts, log } = asked;
+  const app = createGuarded(asked, isCommand);
   const now = (): number => facts().now;
-
-  app.use(async (c, next) => {
-    c.header("Cache-Control", "no-store");
-    c.header("X-Content-Type-Options", "nosniff");
-    if (!knownHost(c.req.header("host"), hosts)) return refuse(c, "HOST");
-    const command = isCommand(c.req.path);
-    if (command ? c.req.method !== "POST" : c.req.method !== "GET" && c.req.method !== "HEAD") {
-      c.header("Allow", command ? "POST" : "GET, HEAD");
-      return refuse(c, "METHOD");
-    }
-    if (mayAsk !== undefined && !mayAsk(c.req.header("authorization"))) {
-      c.header("WWW-Authenticate", "Bearer");
-      return refuse(c, "UNAUTHORIZED");
-    }
-    await next();
-    return undefined;
-  });
 
   const paged = <T>(
     c: Context,
@@ -212,13 +149,6 @@ export const createApp = ({ edge, log, hosts, mayAsk, facts }: AppOptions): Hono
     return c.body(prometheusText(metricsOf(edge, { version, startedAt, cpuSeconds, residentOctets: memory })));
   });
 
-  app.notFound((c) => refuse(c, "PATH", `${quoted(c.req.path)}.`));
-  app.onError((error, c) => {
-    log.error("question not answered", {
-      path: c.req.routePath,
-      error: error instanceof SallyportError ? error.code : (error.stack ?? error.message),
-    });
-    return refuse(c, "DEFECT");
-  });
+  answerTheRest(app, log);
   return app;
 };

@@ -2,9 +2,10 @@
 export { apiConfigSchema } from "./config.ts";
 export type { ApiConfig, ApiConfigInput } from "./config.ts";
 export { apiErrors } from "./errors.ts";
-export { createApi } from "./server.ts";
+export { createApi, createGatewayApi } from "./server.ts";
 export type { Api, ApiDeps } from "./server.ts";
 export type { AskedEdge } from "./app.ts";
+export type { AskedGateway } from "./gateway-app.ts";
 export { meaningOf, reasonMeanings } from "./reasons.ts";
 export type { ReasonMeaning } from "./reasons.ts";
 export {
@@ -16,6 +17,7 @@ export {
   explanationsSchema,
   gatewayAnswerSchema,
   gatewaysSchema,
+  mediaLoadSchema,
   registrationsSchema,
   statusSchema,
 } from "./schema.ts";
@@ -31,6 +33,7 @@ export type {
   GatewayAnswer,
   MediaAnswer,
   Gateways,
+  MediaLoad,
   OneGateway,
   RegistrationAnswer,
   Registrations,

@@ -77,22 +77,36 @@ export interface ProcessFacts {
   readonly residentOctets: number;
 }
 
+export const gauge = (name: string, text: string, samples: readonly Sample[]): Metric => ({
+  name,
+  type: "gauge",
+  help: text,
+  samples,
+});
+
+export const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
+
+/** What every element's process says of itself. */
+export const processMetrics = (facts: ProcessFacts): readonly Metric[] => [
+  gauge("sallyport_info", "Version of Sallyport.", [{ labels: { version: facts.version }, value: 1 }]),
+  gauge("process_start_time_seconds", "Start, seconds since 1970.", one(facts.startedAt / 1000)),
+  {
+    name: "process_cpu_seconds_total",
+    type: "counter",
+    help: "CPU time, user and system, seconds.",
+    samples: one(facts.cpuSeconds),
+  },
+  gauge("process_resident_memory_bytes", "Resident memory, octets.", one(facts.residentOctets)),
+];
+
 /** Every metric of an edge. Above 1,000 calls or registrations the labels of their gauges are `any`; the sum stays right. */
 export const metricsOf = (edge: MeasuredEdge, facts: ProcessFacts): readonly Metric[] => {
   const counts = edge.counts();
-  const gauge = (name: string, text: string, samples: readonly Sample[]): Metric => ({
-    name,
-    type: "gauge",
-    help: text,
-    samples,
-  });
-  const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
   const gateways = edge.gateways();
   const counters = new Map<string, Sample[]>();
   for (const { name, labels, value } of edge.counters())
     if (counters.get(name)?.push({ labels, value }) === undefined) counters.set(name, [{ labels, value }]);
   return [
-    gauge("sallyport_info", "Version of Sallyport.", [{ labels: { version: facts.version }, value: 1 }]),
     gauge(
       "sallyport_registrations",
       "Registered contacts, by whether e2ae was agreed.",
@@ -130,13 +144,6 @@ export const metricsOf = (edge: MeasuredEdge, facts: ProcessFacts): readonly Met
       help: help[name] ?? "Counted by the edge.",
       samples,
     })),
-    gauge("process_start_time_seconds", "Start, seconds since 1970.", one(facts.startedAt / 1000)),
-    {
-      name: "process_cpu_seconds_total",
-      type: "counter",
-      help: "CPU time, user and system, seconds.",
-      samples: one(facts.cpuSeconds),
-    },
-    gauge("process_resident_memory_bytes", "Resident memory, octets.", one(facts.residentOctets)),
+    ...processMetrics(facts),
   ];
 };

@@ -207,6 +207,39 @@ const countersSchema = z.object({
   counters: z.array(z.object({ name: z.string(), labels: z.record(z.string(), z.string()), value: z.number() })),
 });
 
+/** Of a gateway's own interface: what moves its media, and how that bears the load. */
+export const mediaLoadSchema = z.object({
+  ...envelope,
+  id: z.string().describe("The gateway's id."),
+  registered: z.boolean().describe("A controller has taken it."),
+  registration: z.string().describe("Why it is, or is not, registered."),
+  contexts: count("Calls it holds."),
+  terminations: count("Terminations it holds."),
+  refused: count("New calls it has turned away."),
+  engine: z.string().describe("portable, socket or xdp."),
+  reason: z.string().describe("Why this engine."),
+  warning: z.string().optional().describe("What the engine goes without, and what would help."),
+  shortage: z.string().optional().describe("Why new calls are turned away now; absent when they are not."),
+  threads: z
+    .array(
+      z.object({
+        packetsIn: count("Datagrams received."),
+        packetsOut: count("Datagrams sent."),
+        lost: count("Datagrams the kernel dropped because a receive buffer was full."),
+        load: z.number().min(0).describe("Share of the last tenths of a second it was at work."),
+        queueDepth: z.number().min(0).describe("Datagrams found waiting at once, a peak that decays within seconds."),
+        legs: count("Legs it has."),
+        sendErrors: count("Datagrams that could not be sent."),
+        buffersExhausted: count("Times receive buffers ran out."),
+        oversized: count("Datagrams longer than a receive buffer."),
+        wakes: count("Times it woke to work off packets."),
+        batchUs: z.number().min(0).describe("How long packets are gathered now, microseconds."),
+        cpuSeconds: z.number().min(0).describe("Its processor time."),
+      }),
+    )
+    .describe("Packet threads; none in an engine without threads of its own."),
+});
+
 export const errorSchema = z.object({
   code: z.string().describe("SALLY_*"),
   message: z.string().describe("What happened, and where."),
@@ -228,6 +261,7 @@ export const apiSchemas = {
   "/v1/counters": countersSchema,
 } as const;
 
+export type MediaLoad = z.output<typeof mediaLoadSchema>;
 export type Status = z.output<typeof statusSchema>;
 export type RegistrationAnswer = z.output<typeof registrationSchema>;
 export type Registrations = z.output<typeof registrationsSchema>;

@@ -2,10 +2,13 @@
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Clock, Log } from "@sallyport/kit";
+import type { Hono } from "hono";
 import { createApp, type AskedEdge } from "./app.ts";
 import { isLoopback, type ApiConfig } from "./config.ts";
 import { apiErrors } from "./errors.ts";
+import { createGatewayApp, type AskedGateway } from "./gateway-app.ts";
 import { tokenCheck } from "./guard.ts";
+import type { Asked } from "./http.ts";
 import { readToken } from "./token.ts";
 
 export interface Api {
@@ -44,19 +47,14 @@ const listen = (server: Server, { address, port }: ApiConfig["listen"]): Promise
     });
   });
 
-/**
- * Starts to answer questions about an edge. It reads views only, and never a key.
- * @throws SALLY_API_TOKEN, SALLY_API_LISTEN
- */
-export const createApi = async (config: ApiConfig, edge: AskedEdge, deps: ApiDeps): Promise<Api> => {
+const serve = async (config: ApiConfig, deps: ApiDeps, appOf: (asked: Asked) => Hono): Promise<Api> => {
   const { address } = config.listen;
   const log = deps.log.child({ room: "api" });
   if (config.token === undefined && !isLoopback(address))
     throw apiErrors("SALLY_API_TOKEN", "It is needed off loopback, and none is named.", { where: "api.token" });
   const token = config.token === undefined ? undefined : await readToken(config.token);
   const startedAt = deps.clock.now();
-  const app = createApp({
-    edge,
+  const app = appOf({
     log,
     hosts: config.hosts,
     mayAsk: token === undefined ? undefined : tokenCheck(token),
@@ -100,3 +98,14 @@ export const createApi = async (config: ApiConfig, edge: AskedEdge, deps: ApiDep
       }),
   };
 };
+
+/**
+ * Starts to answer questions about an edge. It reads views only, and never a key.
+ * @throws SALLY_API_TOKEN, SALLY_API_LISTEN
+ */
+export const createApi = (config: ApiConfig, edge: AskedEdge, deps: ApiDeps): Promise<Api> =>
+  serve(config, deps, (asked) => createApp(edge, asked));
+
+/** The same of a gateway: what it holds, and how its media engine bears it. @throws SALLY_API_TOKEN, SALLY_API_LISTEN */
+export const createGatewayApi = (config: ApiConfig, gateway: AskedGateway, deps: ApiDeps): Promise<Api> =>
+  serve(config, deps, (asked) => createGatewayApp(gateway, asked));

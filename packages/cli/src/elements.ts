@@ -1,6 +1,6 @@
 // What the command line knows of each element: its schema, how it starts, what it says when it is up.
 import { dirname, resolve } from "node:path";
-import { apiConfigSchema, createApi } from "@sallyport/api";
+import { apiConfigSchema, createApi, createGatewayApi } from "@sallyport/api";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { coreConfigSchema, createCore } from "@sallyport/ims-core";
 import { systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
@@ -61,6 +61,28 @@ const startEdge = async (file: string, log: Log): Promise<Running> => {
   }
 };
 
+/** The file of a gateway: its keys, and beside them the interface that answers questions about it. */
+export const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
+
+const startGateway = async (file: string, log: Log): Promise<Running> => {
+  const { api: apiConfig, ...config } = loadConfiguration(file, gatewayFileSchema);
+  const gateway = await createGateway(config, depsOf(log));
+  try {
+    const api = apiConfig && (await createGatewayApi(apiConfig, gateway, { clock: systemClock, log, version }));
+    return {
+      ready: `gateway ${gateway.id}: started${api === undefined ? "" : `; api ${api.url}`}`,
+      ended: never,
+      close: async () => {
+        await api?.close();
+        await gateway.close();
+      },
+    };
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+};
+
 export const elementKinds = {
   edge: {
     summary: "the P-CSCF (IMS-ALG): SIP edge and controller of the access gateways",
@@ -69,12 +91,8 @@ export const elementKinds = {
   },
   gateway: {
     summary: "the IMS Access Gateway: SRTP outside, RTP inside",
-    schema: gatewayConfigSchema,
-    start: async (file, log) => {
-      const config = loadConfiguration(file, gatewayConfigSchema);
-      const gateway = await createGateway(config, depsOf(log));
-      return { ready: `gateway ${gateway.id}: started`, ended: never, close: () => gateway.close() };
-    },
+    schema: gatewayFileSchema,
+    start: startGateway,
   },
   core: {
     summary: "a small registrar and S-CSCF for the lab",

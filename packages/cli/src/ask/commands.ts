@@ -5,6 +5,7 @@ import {
   callsSchema,
   explanationsSchema,
   gatewaysSchema,
+  mediaLoadSchema,
   registrationsSchema,
   statusSchema,
 } from "@sallyport/api";
@@ -16,6 +17,7 @@ import { asking, type AskContext, type AskOptions } from "./asking.ts";
 import { callDetail, explanation } from "./call-screens.ts";
 import { askNode } from "./client.ts";
 import { addGatewayVerbs } from "./gateway-verbs.ts";
+import { mediaScreen } from "./media-screen.ts";
 import { callList, gatewayList, registrationDetail, registrationList, statusScreen, type Lines } from "./screens.ts";
 
 const whole =
@@ -97,5 +99,10 @@ export const addAskCommands = (program: Command, { out, paper }: AskContext): vo
   asking(gw.command("list").description("gateways, their state and contexts")).action((options: AskOptions) =>
     show(options, "/v1/gateways", gatewaysSchema, gatewayList),
   );
+  asking(
+    gw
+      .command("media")
+      .description("what moves a gateway's media and how it bears the load; asks the gateway's own interface"),
+  ).action((options: AskOptions) => show(options, "/v1/media", mediaLoadSchema, mediaScreen));
   addGatewayVerbs(gw, { out, paper });
 };
