@@ -113,7 +113,7 @@ describe.each(["tcp", "tls"] as const)("connections over %s that break", (protoc
         calls.push({ callId, outwards, invite, sent: (outwards ? alice : scenario.core).send(invite), acked: false });
       } else if (kind === "answer") answer(status, pick);
       else if (kind === "ack" && call !== undefined) await acknowledge(call, "ACK");
-      else if (kind === "bye" && call?.acked === true) await acknowledge(call, "BYE");
+      else if (kind === "bye" && call?.acked) await acknowledge(call, "BYE");
       else if (kind === "cancel") call?.sent.cancel();
       else if (kind === "rest") rest();
       else if (kind === "reset-ue") alice.hangUp();
