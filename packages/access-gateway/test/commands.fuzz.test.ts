@@ -17,7 +17,9 @@ const corpus = readdirSync(folder).map((name) => readFileSync(new URL(name, fold
 const pieces = [
   "", "$", "-", "*", "0", "65536", "99999999999", "ON", "OFF", "IP6", "::1", "256.1.1.1", "RTP/AVP", "RTP/SAVP", "TCP/MSRP",
   "UDP/TLS/RTP/SAVPF", "a=crypto:", "a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:ERERERERERERERERERERERERERERERERERERERER\n",
-  "AES_CM_128_HMAC_SHA1_80", "F8_128_HMAC_SHA1_80", "inline:", "|2^99", "|1:1", "UNENCRYPTED_SRTP", "KDR=3", "v=0\n", "m=audio 0 RTP/AVP 0\n",
+  "ERERERERERERERERERERERERERERERERERERERER", "a=crypto:1 ERERERERERERERERERERERERERERERERERERERER X\n",
+  "m=audio ERERERERERERERERERERERERERERERERERERERER RTP/SAVP 0\n", "a=rtcp:ERERERERERERERERERERERERERERERERERERERER\n",
+  "c=IN IP4 ERERERERERERERERERERERERERERERERERERERER\n", "AES_CM_128_HMAC_SHA1_80", "F8_128_HMAC_SHA1_80", "inline:", "|2^99", "|1:1", "UNENCRYPTED_SRTP", "KDR=3", "v=0\n", "m=audio 0 RTP/AVP 0\n",
   "c=IN IP4 0.0.0.0\n", "a=rtcp:70000\n", "a=rtcp-mux\n", "Mode = LoopBack", "Stream = 2", "\r\n", "\\}", '"', "ÿ", "\t",
 ] as const; // prettier-ignore
 

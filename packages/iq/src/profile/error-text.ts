@@ -12,10 +12,13 @@ const transport = /^[A-Z0-9]{1,8}(\/[A-Z0-9]{1,8})+$/;
 export const conceal = (value: string): string =>
   value.slice(0, longest).replace(run, (found) => (transport.test(found) ? found : "<redacted>"));
 
+// A key of any suite, wherever a damaged message has put it; no name of a package's item is as long (37 at most).
+const keyRun = /[A-Za-z0-9+/]{38,}={0,2}/g;
+
 /** Makes text fit for a quoted string (H.248.1 annex B: no line break, no quote) with every key redacted. */
 export const errorText = (text: string): string => {
   let out = "";
-  for (const character of redactKeys(text.slice(0, 4 * longest))) {
+  for (const character of redactKeys(text.slice(0, 4 * longest)).replaceAll(keyRun, "<redacted>")) {
     out += character < " " || character > "~" || character === '"' ? " " : character;
     if (out.length === longest) break;
   }
