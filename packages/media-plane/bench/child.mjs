@@ -19,7 +19,7 @@ export const residentOctets = (pid) =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
 
 /** A machine that does other things too shall not decide what is measured; without the right to it nothing is lost. */
-const favour = (pid) => {
+export const favour = (pid) => {
   try {
     setPriority(pid, -15);
     writeFileSync(`/proc/${pid}/autogroup`, "-15");

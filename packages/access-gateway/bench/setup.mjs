@@ -1,0 +1,161 @@
+// Calls set up through Iq at a steady rate while running calls carry media: does a packet of those get lost, and how long does a
+// set-up take? A gateway as a process of its own, this one as its controller over TCP, the media benchmark's load generator as both
+// ends of the running calls. `node bench/setup.mjs [--calls 5000] [--rate 1000] [--running 50] [--packets 5000] [--json FILE]` after
+// a build; needs as many file descriptors as four a call (`ulimit -n`).
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { createIqController } from "@sallyport/iq";
+import { Secret, silentLog, systemClock, systemRandom } from "@sallyport/kit";
+import { suites } from "@sallyport/srtp";
+import { cpuSeconds, favour, startChild } from "../../media-plane/bench/child.mjs";
+import { buildGenerator, generator } from "../../media-plane/bench/generator.mjs";
+
+const { values: options } = parseArgs({
+  options: {
+    calls: { type: "string", default: "5000" },
+    rate: { type: "string", default: "1000" },
+    running: { type: "string", default: "50" },
+    packets: { type: "string", default: "5000" },
+    engine: { type: "string", default: "auto" },
+    json: { type: "string" },
+  },
+});
+const [calls, rate, running, packets] = ["calls", "rate", "running", "packets"].map((name) => Number(options[name]));
+const address = "127.0.0.1";
+const suite = suites.AES_CM_128_HMAC_SHA1_80;
+const ports = { ue: 10_000, core: 20_000 };
+const say = (text) => process.stderr.write(`${text}\n`);
+
+buildGenerator();
+const controller = await createIqController({
+  config: {
+    mid: "<edge-a.example>",
+    listen: [{ protocol: "tcp", address, port: 0 }],
+    gateways: [{ id: "gw-a", mid: "<gw-a.example>" }],
+    lab: true,
+    style: "compact",
+  },
+  clock: systemClock,
+  random: systemRandom,
+  log: silentLog,
+  onNotify: () => undefined,
+  onGateway: () => undefined,
+});
+favour(process.pid);
+const gateway = startChild(
+  process.execPath,
+  [
+    ...process.execArgv,
+    fileURLToPath(new URL("process.mjs", import.meta.url)),
+    JSON.stringify({
+      id: "gw-a.example",
+      controllers: [{ address, port: controller.listening[0].port, protocol: "tcp" }],
+      interfaces: { access: { address }, core: { address } },
+      ports: { first: 30_000, last: 59_999 },
+      media: { engine: options.engine },
+      retry: { firstMs: 20, longestMs: 100 },
+      lab: true,
+    }),
+  ],
+  { show: true },
+);
+while (controller.gateways()[0]?.state !== "up") await new Promise((resolve) => setTimeout(resolve, 10));
+
+const common = { media: "audio", formats: ["0"] };
+const cryptoOf = (master) => ({
+  tag: 1,
+  suite: suite.name,
+  keys: [{ master: Secret.copyOf(master) }],
+  sessionParams: [],
+});
+
+/** Reserve, then configure with both keys, as an edge does for an INVITE and its answer. */
+const setUp = async (at) => {
+  const [fromUe, towardsUe] = [systemRandom.bytes(30), systemRandom.bytes(30)].map((octets) => Buffer.from(octets));
+  const plan = (mode, keys) => [
+    {
+      stream: 1,
+      access: { ...common, protocol: "RTP/SAVP", mode, remote: { address, port: ports.ue + 2 * at }, ...keys },
+      core: { ...common, protocol: "RTP/AVP", mode, remote: { address, port: ports.core + 2 * at } },
+    },
+  ];
+  const added = await controller.add(undefined, plan("inactive", {}));
+  const keys = { localCrypto: cryptoOf(towardsUe), remoteCrypto: cryptoOf(fromUe) };
+  await controller.modify(added.context, plan("send-receive", keys));
+  return { access: added.access[0].port, core: added.core[0].port, fromUe: fromUe.toString("hex") };
+};
+
+const opened = [];
+for (let at = 0; at < running; at++) opened.push(await setUp(at));
+
+const warmMs = 2000;
+const measureMs = Math.ceil((calls / rate) * 1000) + 4000;
+const load = startChild(generator, [address, address, "0", packets, warmMs, measureMs, "-1", "160"].map(String), {
+  show: true,
+});
+load.write(
+  `${opened.map(({ access, core, fromUe }, at) => [ports.ue + 2 * at, ports.core + 2 * at, access, core, fromUe].join(" ")).join("\n")}\n`,
+);
+load.endInput();
+await load.next();
+const before = await gateway.ask("figures");
+const cpuBefore = cpuSeconds(gateway.pid);
+
+const took = [];
+const refusals = new Map();
+const started = performance.now();
+const one = async (at) => {
+  const from = performance.now();
+  try {
+    await setUp(at);
+    took.push(performance.now() - from);
+  } catch (error) {
+    const why = error.code ?? error.message;
+    refusals.set(why, (refusals.get(why) ?? 0) + 1);
+  }
+};
+const all = [];
+while (all.length < calls) {
+  // As many as are due by now: a late timer is made up for.
+  const due = Math.min(calls, Math.floor(((performance.now() - started) * rate) / 1000) + 1);
+  while (all.length < due) all.push(one(running + (all.length % 4900)));
+  await new Promise((resolve) => setTimeout(resolve, 1));
+}
+const offeredMs = performance.now() - started;
+await Promise.all(all);
+const doneMs = performance.now() - started;
+const cpuMs = (cpuSeconds(gateway.pid) - cpuBefore) * 1000;
+
+await load.next();
+const { received, sent } = JSON.parse(await load.next());
+const after = await gateway.ask("figures");
+const sorted = took.toSorted((a, b) => a - b);
+const quantile = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+const result = {
+  engine: after.media.engine,
+  calls,
+  running,
+  packetsPerS: packets,
+  offeredPerS: Math.round(calls / (offeredMs / 1000)),
+  doneInMs: Math.round(doneMs),
+  setUp: took.length,
+  refused: Object.fromEntries(refusals),
+  setUpMs: { p50: quantile(0.5), p99: quantile(0.99), most: sorted.at(-1) },
+  gatewayCpuMsPerCall: cpuMs / calls,
+  media: { sent, received, lost: sent - received },
+  kernelLost:
+    after.media.threads.reduce((sum, thread) => sum + thread.lost, 0) -
+    before.media.threads.reduce((sum, thread) => sum + thread.lost, 0),
+  contexts: after.contexts,
+};
+say(JSON.stringify(result, undefined, 2));
+if (options.json !== undefined) {
+  mkdirSync(dirname(options.json), { recursive: true });
+  writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+}
+gateway.endInput();
+await gateway.gone;
+await controller.close();
+process.exit(0);
