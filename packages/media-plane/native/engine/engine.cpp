@@ -53,7 +53,7 @@ std::unique_ptr<Engine> Engine::create(EngineOptions const& options, ThreadStats
   }
   if (keys < own.keys) note += "room for " + std::to_string(keys) + " keys only: " + memoryTrouble(trouble) + "; ";
   if (!own.interfaces.empty()) {
-    if (!engine->startXdp(stats[0], why)) return nullptr;
+    if (!engine->startXdp(stats[0], why, note)) return nullptr;
     return engine;
   }
   for (Io io : {Io::ioUring, Io::epoll}) {
@@ -84,10 +84,11 @@ std::unique_ptr<Engine> Engine::create(EngineOptions const& options, ThreadStats
 }
 
 /** One thread: a queue of an interface brings packets of any leg, and legs are not shared between threads. */
-bool Engine::startXdp(ThreadStats& stats, std::string& why) {
+bool Engine::startXdp(ThreadStats& stats, std::string& why, std::string& note) {
   auto thread = std::make_unique<XdpThread>(options_.thread, stats, pool_, options_.interfaces);
   if (!thread->start(why)) return false;
   manner_ = thread->manner();
+  note += thread->note();
   threads_.push_back(std::move(thread));
   legsOf_.resize(1);
   return true;

@@ -73,7 +73,7 @@ class Engine {
   Engine() = default;
   void settle(Slot& slot, Update* update);
   void forget(Slot& slot);
-  bool startXdp(ThreadStats& stats, std::string& why);
+  bool startXdp(ThreadStats& stats, std::string& why, std::string& note);
   PacketThread& leastBusy();
 
   EngineOptions options_;

@@ -1,6 +1,7 @@
 #include "netlink.hpp"
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -282,6 +283,20 @@ void Netlink::changed(std::vector<Change>& found) {
       if (good) found.push_back(change);
     }
   }
+}
+
+bool Netlink::policies() {
+  // A socket for each question: what the rest of the answer says is of no interest.
+  const Handle asking(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM));
+  if (asking.get() < 0) return false;
+  const timeval wait{1, 0};
+  setsockopt(asking.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  Question<xfrm_userpolicy_id> question(XFRM_MSG_GETPOLICY, NLM_F_DUMP);
+  alignas(nlmsghdr) static thread_local uint8_t octets[messageOctets];
+  if (::send(asking.get(), &question, question.header.nlmsg_len, 0) < 0) return false;
+  const ssize_t got = ::recv(asking.get(), octets, sizeof octets, 0);
+  if (got < static_cast<ssize_t>(sizeof(nlmsghdr))) return false;
+  return reinterpret_cast<nlmsghdr const*>(octets)->nlmsg_type == XFRM_MSG_NEWPOLICY;
 }
 
 }  // namespace sallyport::xdp

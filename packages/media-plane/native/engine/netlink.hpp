@@ -39,6 +39,8 @@ class Netlink {
   void use(uint32_t interface, Address const& host);
   std::vector<Address> addresses();
   void changed(std::vector<Change>& found);
+  /** Whether the kernel has IPsec policies (RFC 4301 4.4.1), which nothing obeys that goes past its sockets. */
+  static bool policies();
 
  private:
   template <typename Use>

@@ -15,6 +15,8 @@ namespace {
 
 /** A table that changes all the time is read this often at most. */
 constexpr uint64_t settleNs = 100'000'000;
+/** How long packets may go past IPsec policies that are new. */
+constexpr uint64_t policiesNs = 1'000'000'000;
 constexpr int settleMs = 100, retryMs = 10, idleMs = 1000;
 
 bool sameNews(ResolverNews const& a, ResolverNews const& b) {
@@ -43,6 +45,7 @@ bool Resolver::start(std::string& why) {
   known_.resize(mostHops);
   // Before the first packet.
   tellAddresses();
+  lookForPolicies();
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "sallyport-route");
     sigset_t all;
@@ -74,6 +77,7 @@ void Resolver::run() {
     kernel_.changed(changes_);
     for (Change const& change : changes_) heard(change);
     if (addressesMoved_) tellAddresses();
+    if (nowNs() - policiesAtNs_ >= policiesNs) lookForPolicies();
     if (routesMoved_ && nowNs() - movedAtNs_ >= settleNs) {
       routesMoved_ = false;
       for (Known& known : known_) {
@@ -179,6 +183,16 @@ void Resolver::tell(ResolverNews const& news) {
   }
   *room = news;
   news_.publish();
+}
+
+void Resolver::lookForPolicies() {
+  policiesAtNs_ = nowNs();
+  ResolverNews news;
+  news.kind = ResolverNews::Kind::policies;
+  news.up = Netlink::policies();
+  if (news.up == policies_) return;
+  policies_ = news.up;
+  tell(news);
 }
 
 void Resolver::tellAddresses() {

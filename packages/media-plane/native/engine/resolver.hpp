@@ -23,9 +23,10 @@ struct HopQuestion {
 };
 
 struct ResolverNews {
-  enum class Kind : uint8_t { hop, link, addresses } kind = Kind::hop;
+  enum class Kind : uint8_t { hop, link, addresses, policies } kind = Kind::hop;
   /** Of a hop: -1, it goes by the ordinary sockets. */
   int interface = -1;
+  /** Of a link; of policies: there are some. */
   bool up = false;
   uint32_t hop = 0, serial = 0, mtu = 0;
   Mac mac{};
@@ -69,6 +70,7 @@ class Resolver {
   void heard(Change const& change);
   void tell(ResolverNews const& news);
   void tellAddresses();
+  void lookForPolicies();
   int ours(uint32_t index) const;
 
   const std::vector<uint32_t> interfaces_;
@@ -79,7 +81,8 @@ class Resolver {
   std::vector<Known> known_;
   std::vector<Change> changes_;
   bool routesMoved_ = false, addressesMoved_ = true;
-  uint64_t movedAtNs_ = 0;
+  bool policies_ = false;
+  uint64_t movedAtNs_ = 0, policiesAtNs_ = 0;
   int wakeFd_ = -1;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

@@ -49,7 +49,9 @@ struct alignas(128) ThreadStats {
   Figure frames, framesFree, framesHeld;
   /** Places whose way is known. */
   Figure hops;
-  Figure reserved[11];
+  /** 1: packets go by the sockets, because the kernel has IPsec policies. */
+  Figure paused;
+  Figure reserved[10];
 };
 static_assert(sizeof(ThreadStats) == 256);
 inline constexpr size_t threadFigures = sizeof(ThreadStats) / sizeof(Figure);

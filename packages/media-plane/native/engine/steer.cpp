@@ -263,6 +263,13 @@ bool Steer::serve(Attachment& at, uint32_t queue, int socket, std::string& why) 
   return false;
 }
 
+void Steer::withdraw(Attachment& at, uint32_t queue) {
+  MapElement asked{};
+  asked.map = static_cast<uint32_t>(at.sockets.get());
+  asked.key = reinterpret_cast<uint64_t>(&queue);
+  bpf(commandMapDelete, &asked, sizeof asked);
+}
+
 bool Steer::take(Address const& local) {
   PortKey key = keyOf(local);
   uint32_t value = 1;

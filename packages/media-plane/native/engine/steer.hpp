@@ -44,6 +44,8 @@ class Steer {
   /** The interface has another address now. */
   bool readdress(Attachment& at, Mac const& mac);
   bool serve(Attachment& at, uint32_t queue, int socket, std::string& why);
+  /** What comes by this queue goes on to the kernel. */
+  void withdraw(Attachment& at, uint32_t queue);
   /** Datagrams to this port are ours from now on; false: they go on to the kernel. */
   bool take(Address const& local);
   void leave(Address const& local);

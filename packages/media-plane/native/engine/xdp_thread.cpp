@@ -167,6 +167,9 @@ void XdpThread::takeNews() {
       case xdp::ResolverNews::Kind::addresses:
         own_.reset(copy.addresses);
         break;
+      case xdp::ResolverNews::Kind::policies:
+        pause(copy.up);
+        break;
     }
   }
 }
@@ -178,6 +181,23 @@ void XdpThread::takeLink(xdp::ResolverNews const& news) {
   if (news.mac == one.link.mac || news.mac == xdp::Mac{}) return;
   // The program knows the old one: frames to the new one go by the sockets until it is told.
   if (steer_.readdress(one.attachment, news.mac)) one.link.mac = news.mac;
+}
+
+/** What an IPsec policy asks for must not be evaded, neither way: the kernel has every packet while there is one. */
+void XdpThread::pause(bool paused) {
+  paused_ = paused;
+  stats_.paused.set(paused ? 1 : 0);
+  std::string why;
+  for (xdp::Interface& one : interfaces_) {
+    for (uint32_t queue = 0; queue < one.queues.size(); ++queue) {
+      if (paused) steer_.withdraw(one.attachment, queue);
+      else steer_.serve(one.attachment, queue, one.queues[queue]->fd(), why);
+    }
+  }
+}
+
+char const* XdpThread::note() const {
+  return paused_ ? "the kernel has IPsec policies: while it has, packets go by the sockets and not past them; " : "";
 }
 
 bool XdpThread::sound(xdp::Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const {
@@ -274,7 +294,7 @@ void XdpThread::sendOut(Port& through, Outgoing const& out, uint8_t* datagram) {
 
 /** The hop of a port's datagrams to `to`, null where they go by its socket. */
 xdp::Hop* XdpThread::wayTo(Port& port, Address const& to) {
-  if (!port.direct || to.family != port.local.family || to.scope != 0) return nullptr;
+  if (!port.direct || paused_ || to.family != port.local.family || to.scope != 0) return nullptr;
   xdp::Hop* hop = hops_.at(port.hop, port.hopSerial);
   if (hop == nullptr || !sameHost(hop->to, to)) {
     hop = hops_.find(port.local, to);

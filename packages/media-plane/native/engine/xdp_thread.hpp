@@ -18,8 +18,9 @@ class XdpThread final : public EpollThread {
  public:
   XdpThread(ThreadSettings const& settings, ThreadStats& stats, KeyPool& pool, std::vector<std::string> interfaces);
 
-  /** After `start`: how each interface is served. */
+  /** After `start`: how each interface is served, and what is against it. */
   std::string const& manner() const { return manner_; }
+  char const* note() const;
 
  private:
   /** A datagram on its way, in a frame. */
@@ -39,6 +40,7 @@ class XdpThread final : public EpollThread {
   bool unsent() const;
   void takeNews();
   void takeLink(xdp::ResolverNews const& news);
+  void pause(bool paused);
   void receiveFrom(xdp::Interface& interface, xdp::Socket& queue, uint32_t count);
   void warm(Arrival const* arrivals, size_t at, size_t count);
   void relay(Arrival const& arrival);
@@ -59,6 +61,8 @@ class XdpThread final : public EpollThread {
   std::unique_ptr<std::vector<Address>> own_;
   std::vector<uint32_t> waiting_;
   bool asked_ = false;
+  /** The kernel has IPsec policies: everything goes by the sockets. */
+  bool paused_ = false;
   uint64_t drops_ = 0, lookedAtNs_ = 0;
   unsigned directIn_ = 0, directOut_ = 0, unsound_ = 0;
 };

@@ -30,7 +30,7 @@ export interface ThreadLoad {
 }
 
 /** What went past the sockets. */
-interface DirectLoad {
+export interface DirectLoad {
   readonly packetsIn: number;
   readonly packetsOut: number;
   /** Frames for our ports that were no sound datagram (length, checksum, source) or whose port was gone, dropped. */
@@ -41,6 +41,8 @@ interface DirectLoad {
   readonly framesHeld: number;
   /** Places whose way is known or asked for. */
   readonly hops: number;
+  /** Everything goes by the sockets, because the kernel has IPsec policies. */
+  readonly paused: boolean;
 }
 
 /** `stats` is the engine's memory: read as it stands. */
@@ -74,6 +76,7 @@ export const threadLoads = (stats: Float64Array): readonly ThreadLoad[] => {
               framesFree: at(18),
               framesHeld: at(19),
               hops: at(20),
+              paused: at(21) === 1,
             },
           }),
     });
