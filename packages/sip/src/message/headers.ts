@@ -26,13 +26,19 @@ export const headerValues = (message: SipMessage, name: string): readonly string
  */
 export const headerList = (message: SipMessage, name: string): readonly string[] => {
   const wanted = canonicalName(name);
-  let elements: readonly string[] | undefined;
+  let first: readonly string[] | undefined;
+  let all: string[] | undefined;
   for (const field of message.headers) {
     if (field.name !== wanted) continue;
     const own = splitList(field.value);
-    elements = elements === undefined ? own : [...elements, ...own];
+    if (first === undefined) first = own;
+    else {
+      // Not spread for each field: there may be many.
+      all ??= [...first];
+      for (const element of own) all.push(element);
+    }
   }
-  return elements ?? [];
+  return all ?? first ?? [];
 };
 
 /** The first element of that name, as `headerList(...)[0]` would give it. */

@@ -1,7 +1,8 @@
 // Owns the checks on meaning that every element makes before it acts on a message. RFC 3261 8.2.2, 16.3, 18.1.2 and the
 // outcomes of RFC 4475. Must not know which option tags, body types or methods an element supports.
 import { headerList, headerValue, topListElement } from "./headers.ts";
-import type { SipRequest, SipResponse } from "./message.ts";
+import type { SipMessage, SipRequest, SipResponse } from "./message.ts";
+import { splitList } from "./list.ts";
 import { parseNameAddr } from "./name-addr.ts";
 import { parseSipUri, uriScheme } from "./uri.ts";
 import { parseCSeq } from "./values.ts";
@@ -55,6 +56,25 @@ const checkCounts = (request: SipRequest): string | undefined => {
   }
   if ((again & singleBits) === 0) return undefined;
   return `Repeated ${single.find(has(again))} Header Field`;
+};
+
+/** What every element on the way adds to. Most messages have one or two of each. */
+const paths = new Map(["Via", "Route", "Record-Route", "Path"].map((name) => [name.toLowerCase(), name]));
+
+/** RFC 3261 8.1.1.6: Max-Forwards begins at 70, so a longer way is nobody's. It also bounds what each of them costs. */
+const maxPath = 70;
+
+/** The header that lists more elements than a message can have passed. */
+const longPath = ({ headers }: SipMessage): string | undefined => {
+  let counts: Map<string, number> | undefined;
+  for (const { name, value } of headers) {
+    if (!paths.has(name)) continue;
+    counts ??= new Map();
+    const count = (counts.get(name) ?? 0) + (value.includes(",") ? splitList(value).length : 1);
+    if (count > maxPath) return paths.get(name);
+    counts.set(name, count);
+  }
+  return undefined;
 };
 
 const checkAddress = (request: SipRequest, name: "from" | "to"): boolean => {
@@ -120,6 +140,8 @@ const checkHops = (request: SipRequest, role: SipRole | undefined): RequestVerdi
 export const validateRequest = (request: SipRequest, options: ValidationOptions = {}): RequestVerdict => {
   const counts = checkCounts(request);
   if (counts !== undefined) return refuse(400, counts);
+  const long = longPath(request);
+  if (long !== undefined) return refuse(400, `Too Many ${long} Entries`);
   if (parseVia(topListElement(request, "via") ?? "") === undefined) return refuse(400, "Malformed Via");
   if (!checkAddress(request, "from")) return refuse(400, "Malformed From");
   if (!checkAddress(request, "to")) return refuse(400, "Malformed To");
@@ -159,6 +181,8 @@ export const validateResponse = (
   const discard = (reason: string): ResponseVerdict => ({ ok: false, reason });
   const missing = mandatory.find((name) => headerValue(response, name) === undefined);
   if (missing !== undefined) return discard(`missing ${missing}`);
+  const long = longPath(response);
+  if (long !== undefined) return discard(`too many ${long} entries`);
   // RFC 4475 3.1.2.5: a sequence number beyond 2**31 matches no request of ours.
   if (parseCSeq(headerValue(response, "cseq") ?? "") === undefined) return discard("malformed cseq");
   const [top, next] = headerList(response, "via");

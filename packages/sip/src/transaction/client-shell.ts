@@ -79,8 +79,8 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
   #handlers: ClientHandlers;
   #cancelHeaders: Headers = [];
   #lastFlow: Flow | undefined;
-  /** The connection that took the request last. */
-  #sentOn: string | undefined;
+  /** Where the request went last. */
+  #sent: Flow | undefined;
 
   constructor(layer: ClientLayer, { id, request, to, handlers, refused }: ClientStart) {
     this.id = id;
@@ -119,8 +119,14 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
     this.#settle();
   }
 
+  /** The flow the request left on last; what it was given to while that is not known. */
+  get sent(): Flow | SipTarget {
+    return this.#sent ?? this.to;
+  }
+
+  /** The connection that took the request last. */
   get sentOn(): string | undefined {
-    return this.#sentOn;
+    return this.#sent === undefined || this.#sent.protocol === "udp" ? undefined : this.#sent.id;
   }
 
   /** The connection is gone that took the request. */
@@ -200,7 +206,7 @@ export class ClientShell implements ClientTransaction, RunnerHost<State, OwnTime
     const sent = this.#refused === undefined ? this.#layer.send(message, this.to) : Promise.reject(this.#refused);
     sent.then(
       (flow) => {
-        if (flow.protocol !== "udp") this.#sentOn = flow.id;
+        this.#sent = flow;
       },
       (error: Error) => this.#runner.feed({ kind: "transport-error", error }),
     );

@@ -12,6 +12,8 @@ import type { RunnerHost, ShellEffect } from "./runner.ts";
 import { startServer, stepServer } from "./server.ts";
 import type { ServerInput, ServerState, ServerTimer } from "./server.ts";
 
+type Headers = readonly (readonly [name: string, value: string])[];
+
 export interface ServerTransaction {
   readonly id: string;
   readonly request: SipRequest;
@@ -32,6 +34,11 @@ export interface ServerTransaction {
   onTransportError?: ((error: Error) => void) | undefined;
   /** Nothing more can come of it for its owner: copies of the request are answered without anybody. */
   onEnd?: (() => void) | undefined;
+  /**
+   * Its final answer, with `toTag` and further headers. Of a stranger's request nothing is kept then: a copy of it is a
+   * request of its own and refused alike, and the ACK belongs to nothing (RFC 3261 8.2.7).
+   */
+  refuse(status: number, reason?: string, headers?: Headers): void;
   /** Its owner is gone: the transaction ends as it must, tells nobody, and holds nobody. */
   forget(): void;
 }
@@ -42,9 +49,13 @@ export interface ServerLayer {
   readonly timers: TransactionTimers;
   /** Makes the tag when somebody asks for one: a proxy hardly ever does. */
   newTag(): string;
+  /** The tag all copies of one request get. RFC 3261 8.2.7. */
+  tagOf(id: string): string;
   send(response: SipResponse, flow: Flow): Promise<Flow>;
   onAckOf2xx(ack: SipRequest, flow: Flow): void;
   onEnd(shell: ServerShell): void;
+  /** It is over with this answer, and nothing of it is to be kept. */
+  onRefused(shell: ServerShell, response: SipResponse): void;
   /** Nothing but copies of the request can come, and they get `last` again; undefined: they get nothing. */
   onSpent(shell: ServerShell, last: SipResponse | undefined): void;
   onFault(error: unknown): void;
@@ -54,10 +65,18 @@ type State = InviteServerState | ServerState;
 type Input = InviteServerInput | ServerInput;
 type OwnTimer = InviteServerTimer | ServerTimer;
 
+export interface ServerStart {
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  readonly stranger: boolean;
+}
+
 export class ServerShell implements ServerTransaction, RunnerHost<State, OwnTimer, Input> {
   readonly id: string;
   readonly request: SipRequest;
   readonly flow: Flow;
+  /** Nobody knows who sent it. */
+  readonly stranger: boolean;
   onCancel: ((cancel: SipRequest) => void) | undefined = undefined;
   onAck: ((ack: SipRequest) => void) | undefined = undefined;
   onTimeout: ((what: "H" | "unanswered") => void) | undefined = undefined;
@@ -70,10 +89,11 @@ export class ServerShell implements ServerTransaction, RunnerHost<State, OwnTime
   #ownTag: string | undefined;
   #forgotten = false;
 
-  constructor(layer: ServerLayer, id: string, request: SipRequest, flow: Flow) {
+  constructor(layer: ServerLayer, id: string, { request, flow, stranger }: ServerStart) {
     this.id = id;
     this.request = request;
     this.flow = flow;
+    this.stranger = stranger;
     this.#layer = layer;
     const setting = { timers: layer.timers, reliable: flow.protocol !== "udp" };
     const first: Step<State, OwnTimer> =
@@ -86,13 +106,23 @@ export class ServerShell implements ServerTransaction, RunnerHost<State, OwnTime
   }
 
   get toTag(): string {
-    return (this.#ownTag ??= this.#layer.newTag());
+    return (this.#ownTag ??= this.stranger ? this.#layer.tagOf(this.id) : this.#layer.newTag());
   }
 
   respond(response: SipResponse): void {
     if (response.status >= 200) this.#answeredTag ??= tagOf(response, "to");
     this.#runner.feed({ kind: "respond", response });
     this.#settle();
+  }
+
+  refuse(status: number, reason?: string, headers: Headers = []): void {
+    this.end(createResponse(this.request, status, reason, { toTag: this.toTag, headers }));
+  }
+
+  /** The final answer to a request that leads to nothing. */
+  end(response: SipResponse): void {
+    if (this.stranger) this.#layer.onRefused(this, response);
+    else this.respond(response);
   }
 
   forget(): void {

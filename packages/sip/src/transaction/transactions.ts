@@ -1,6 +1,7 @@
 // Owns the transactions of one element: matching, the shells around the pure tables, the bound on their number, and what
 // the layer answers by itself: CANCEL (RFC 3261 9.2), malformed requests (8.2), overload. RFC 3261 17, RFC 6026.
 // Must not know dialogs, routing or bodies.
+import { hash } from "node:crypto";
 import { token } from "@sallyport/kit";
 import type { Clock, Log, Random } from "@sallyport/kit";
 import { sipErrors } from "../errors.ts";
@@ -66,6 +67,20 @@ export interface TransactionsOptions {
   onAck(request: SipRequest, flow: Flow): void;
   /** RFC 6026 8.9: to be counted, never to be forwarded. */
   onStrayResponse?(response: SipResponse, flow: Flow): void;
+  /** A response to a request of ours may not be acted on (RFC 3261 18.1.2); `reason` is a word of ours, none of the wire's. */
+  onDiscarded?(reason: string): void;
+  /**
+   * Whether an answer that came on `flow` may be of whom the request was sent to; `sent` is the flow it left on, or its
+   * target while that is not known. An answer that may not is dropped. Default: all may who know the branch.
+   */
+  mayAnswer?(flow: Flow, sent: Flow | SipTarget): boolean;
+  /** A response dropped before anybody acts on it: `sender` by `mayAnswer`, else RFC 3261 18.1.2 and 17.1.3. */
+  onDiscarded?(why: "sender" | "sent-by" | "malformed", response: SipResponse, flow: Flow): void;
+  /**
+   * Whether nothing is known of who is at the other end. Strangers' requests hold half of the table at most, and what is
+   * refused of them is not kept at all. Default: nobody is a stranger.
+   */
+  isStranger?(flow: Flow): boolean;
   /** A handler threw: a defect of the layer above, which must not end other calls. Default: an error in the log. */
   onFault?(error: unknown): void;
 }
@@ -104,7 +119,10 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   const limits = { ...defaultTransactionLimits, ...options.limits };
   const clients = new Map<string, ClientShell>();
   const servers = new Map<string, ServerShell>();
-  let ackSeed: Buffer | undefined;
+  let seed: Buffer | undefined;
+  /** Octets of this element alone. */
+  const ownSeed = (): Buffer => (seed ??= random.bytes(16));
+  let strangers = 0;
   let closed = false;
 
   const onFault = (error: unknown): void =>
@@ -124,20 +142,29 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     return { branch, request: prependHeader(request, "Via", formatVia({ transport: protocol, host, port, params })) };
   };
 
+  const discard = (
+    why: "sender" | "sent-by" | "malformed",
+    response: SipResponse,
+    flow: Flow,
+    reason: string = why,
+  ): void => {
+    log.debug("response discarded", { reason, flow: flow.id });
+    options.onDiscarded?.(why, response, flow);
+  };
+
   const receiveResponse = (response: SipResponse, flow: Flow): void => {
     const key = responseKey(response);
     const found = key === undefined ? undefined : clients.get(key);
-    if (found === undefined) {
-      const copy = key !== undefined && (spentClients.get(key) ?? spentInvites.get(key)) !== undefined;
-      return copy ? undefined : options.onStrayResponse?.(response, flow);
-    }
-    const via = topVia(response);
+    if (found === undefined && key !== undefined && (spentClients.get(key) ?? spentInvites.get(key)) !== undefined)
+      return;
     const verdict = validateResponse(response, options.validation);
-    // RFC 3261 18.1.2: silently discarded.
+    if (!verdict.ok) return discard("malformed", response, flow, verdict.reason);
+    if (found === undefined) return options.onStrayResponse?.(response, flow);
+    const via = topVia(response);
     const ours = topVia(found.request);
-    if (via === undefined || ours === undefined || !sameSentBy(via, ours) || !verdict.ok) {
-      return log.debug("response discarded", { reason: verdict.ok ? "sent-by" : verdict.reason });
-    }
+    // RFC 3261 18.1.2: silently discarded.
+    if (via === undefined || ours === undefined || !sameSentBy(via, ours)) return discard("sent-by", response, flow);
+    if (options.mayAnswer?.(flow, found.sent) === false) return discard("sender", response, flow);
     found.receive(removeTopListElement(response, "via"), flow);
   };
 
@@ -145,15 +172,33 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   const spentClients = createSpent<true>(clock, timers.T4, maxSpent);
   const spentInvites = createSpent<true>(clock, 64 * timers.T1, maxSpent);
 
+  const leave = (shell: ServerShell): boolean => {
+    if (servers.get(shell.id) !== shell) return false;
+    servers.delete(shell.id);
+    if (shell.stranger) strangers -= 1;
+    return true;
+  };
+
+  /** RFC 3261 8.2.7: the same for every copy of a request, without anything kept of it. */
+  const tagOfCopies = (key: string): string =>
+    hash("sha256", `${ownSeed().toString("hex")}\n${key}`, "hex").slice(0, 16);
+
   const serverLayer: ServerLayer = {
     clock,
     timers,
     newTag: () => token(random, 16),
+    tagOf: tagOfCopies,
     send: (response, flow) => transport.send(response, flow),
     onAckOf2xx: (ack, flow) => options.onAck(ack, flow),
-    onEnd: (shell) => servers.delete(shell.id),
+    onEnd: (shell) => void leave(shell),
+    onRefused: (shell, response) => {
+      if (!leave(shell)) return;
+      shell.drop();
+      sendStateless(response, shell.flow);
+      shell.onEnd?.();
+    },
     onSpent: (shell, last) => {
-      if (!servers.delete(shell.id)) return;
+      if (!leave(shell)) return;
       shell.drop();
       const text = last === undefined ? undefined : writeMessage(last).toString("latin1");
       spentServers.put(shell.id, { flow: shell.flow, text }, text?.length ?? 0);
@@ -170,12 +215,15 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   };
 
   const openServer = (request: SipRequest, flow: Flow, key: string): ServerShell | undefined => {
-    if (servers.size >= limits.maxServer) {
-      sendStateless(createResponse(request, 503, undefined, { headers: [["Retry-After", "10"]] }), flow);
+    const stranger = options.isStranger?.(flow) === true;
+    if (servers.size >= limits.maxServer || (stranger && strangers >= limits.maxServer / 2)) {
+      const busy = { toTag: tagOfCopies(key), headers: [["Retry-After", "10"]] } as const;
+      sendStateless(createResponse(request, 503, undefined, busy), flow);
       return undefined;
     }
-    const shell = new ServerShell(serverLayer, key, request, flow);
+    const shell = new ServerShell(serverLayer, key, { request, flow, stranger });
     servers.set(key, shell);
+    if (stranger) strangers += 1;
     shell.begin();
     return shell;
   };
@@ -188,7 +236,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     if (shell === undefined) return;
     const toTag = invite?.toTag ?? shell.toTag;
     const known = invite !== undefined || (target !== undefined && spentServers.get(target.key) !== undefined);
-    shell.respond(createResponse(cancel, known ? 200 : 481, undefined, { toTag }));
+    shell.end(createResponse(cancel, known ? 200 : 481, undefined, { toTag }));
     invite?.cancel(cancel);
   };
 
@@ -211,9 +259,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     if (verdict.ok && request.method === "CANCEL") return receiveCancel(request, flow, match.key);
     const shell = openServer(request, flow, match.key);
     if (shell === undefined) return;
-    if (!verdict.ok) {
-      return shell.respond(createResponse(request, verdict.status, verdict.reason, { toTag: shell.toTag }));
-    }
+    if (!verdict.ok) return shell.refuse(verdict.status, verdict.reason);
     try {
       options.onRequest(shell);
     } catch (error) {
@@ -287,8 +333,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       return launch(own.request, own.branch, to, handlers);
     },
     sendAck: async (ack, to, given) => {
-      ackSeed ??= random.bytes(16);
-      await transport.send(withVia(ack, to, { branch: ackBranch(ack, ackSeed), ...given }).request, to);
+      await transport.send(withVia(ack, to, { branch: ackBranch(ack, ownSeed()), ...given }).request, to);
     },
     get counts() {
       return { client: clients.size + spentClients.size + spentInvites.size, server: servers.size + spentServers.size };
@@ -303,6 +348,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
       gone.clear();
       for (const shell of clients.values()) shell.drop();
       for (const shell of servers.values()) shell.drop();
+      strangers = 0;
       clients.clear();
       servers.clear();
       spentClients.clear();
