@@ -62,7 +62,7 @@ const startEdge = async (file: string, log: Log): Promise<Running> => {
 };
 
 /** The file of a gateway: its keys, and beside them the interface that answers questions about it. */
-export const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
+const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
 
 const startGateway = async (file: string, log: Log): Promise<Running> => {
   const { api: apiConfig, ...config } = loadConfiguration(file, gatewayFileSchema);
