@@ -140,7 +140,16 @@ export const createBindings = async (options: {
       if (before !== undefined) unlink(before);
       link(binding);
       // A binding is JSON through and through; its policy is an interface, which has no index signature.
-      await store.put(bucket, binding.id, binding as unknown as StateValue);
+      try {
+        await store.put(bucket, binding.id, binding as unknown as StateValue);
+      } catch (error) {
+        // What is not kept is not so: whoever was to be told of it hears of a failure, and what was before stands.
+        if (byId.get(binding.id) === binding) {
+          unlink(binding);
+          if (before !== undefined) link(before);
+        }
+        throw error;
+      }
     },
     drop,
     close: () => {
