@@ -12,20 +12,7 @@ export interface Clock {
   after(ms: number, run: () => void): Timer;
 }
 
-/** Some 24 days: setTimeout fires at once when it is asked to wait longer. */
-const longestMs = 2 ** 31 - 1;
-
-const origin = Date.now() - performance.now();
-
-/** The machine's own time, monotonic within the process. */
-export const systemClock: Clock = {
-  now: () => origin + performance.now(),
-  after: (ms, run) => {
-    const handle = setTimeout(run, Math.min(ms, longestMs));
-    handle.unref();
-    return { cancel: () => clearTimeout(handle) };
-  },
-};
+export { systemClock } from "./system-clock.ts";
 
 interface Pending {
   readonly at: number;

@@ -1,7 +1,23 @@
 // Owns key material (invariant 7): it can be used and zeroised, never printed.
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { inspect } from "node:util";
 import { kitErrors } from "./error.ts";
+
+const label = Buffer.from("sallyport fingerprint");
+/** Where label and key stand together for a moment; longer keys than any suite has get memory of their own. */
+const scratch = Buffer.concat([label, Buffer.alloc(256)]);
+
+/** Two octets of a digest, as four digits. */
+const fingerprintOf = (octets: Buffer): string => {
+  const text =
+    octets.length <= scratch.length - label.length
+      ? scratch.subarray(0, label.length + octets.length)
+      : Buffer.concat([label, octets]);
+  octets.copy(text, label.length);
+  const digits = hash("sha256", text, "hex").slice(0, 4);
+  text.fill(0, label.length);
+  return digits;
+};
 
 /** Key material that shows only a two-octet fingerprint to `toString`, JSON and `inspect`. */
 export class Secret {
@@ -11,7 +27,7 @@ export class Secret {
 
   private constructor(octets: Buffer) {
     this.#octets = octets;
-    this.#fingerprint = createHash("sha256").update("sallyport fingerprint").update(octets).digest("hex").slice(0, 4);
+    this.#fingerprint = fingerprintOf(octets);
   }
 
   /** Copies the octets; the caller keeps, and should clear, the original. */
