@@ -10,6 +10,7 @@ export const unfoldedValue = (raw: string, start: number): string => {
   let to = raw.length;
   while (from < to && isSpace(raw.charCodeAt(from))) from += 1;
   while (to > from && isSpace(raw.charCodeAt(to - 1))) to -= 1;
+  if (raw.indexOf("\r", from) < 0) return raw.slice(from, to);
   let fold = raw.indexOf("\r\n", from);
   if (fold < 0 || fold >= to) return raw.slice(from, to);
   const pieces: string[] = [];

@@ -2,7 +2,7 @@
 import { skipToken } from "./chars.ts";
 import { unfoldedValue } from "./field.ts";
 import type { HeaderField, SipLimits } from "./message.ts";
-import { canonicalName } from "./names.ts";
+import { canonicalNameAt } from "./names.ts";
 
 type HeadCode = "header-line" | "header-length" | "header-count";
 
@@ -16,7 +16,9 @@ export interface Head {
 
 /** The end of the line that starts at `at`: its CR, or the end of the text. */
 const lineEnd = (text: string, at: number): number => {
-  const end = text.indexOf("\r\n", at);
+  // One character is looked for much faster than two.
+  let end = text.indexOf("\r", at);
+  while (end >= 0 && text.charCodeAt(end + 1) !== 10) end = text.indexOf("\r", end + 1);
   return end < 0 ? text.length : end;
 };
 
@@ -49,7 +51,7 @@ export const readHead = (text: string, limits: SipLimits): Head => {
       trouble ??= { code: "header-line", offset: at };
     } else {
       const raw = text.slice(at, end);
-      fields.push({ name: canonicalName(text.slice(at, nameEnd)), raw, value: unfoldedValue(raw, colon + 1 - at) });
+      fields.push({ name: canonicalNameAt(text, at, nameEnd), raw, value: unfoldedValue(raw, colon + 1 - at) });
     }
     at = end + 2;
   }

@@ -7,7 +7,9 @@ import { canonicalName } from "./names.ts";
 
 /** The value of the first field of that name. */
 export const headerValue = (message: SipMessage, name: string): string | undefined => {
+  for (const field of message.headers) if (field.name === name) return field.value;
   const wanted = canonicalName(name);
+  if (wanted === name) return undefined;
   for (const field of message.headers) if (field.name === wanted) return field.value;
   return undefined;
 };
@@ -112,6 +114,17 @@ export const replaceHeader = <M extends SipMessage>(message: M, name: string, va
     }
   }
   return withHeaders(message, headers);
+};
+
+/** Puts another element in the place of the first one; adds one before all others when there is none. */
+export const replaceTopListElement = <M extends SipMessage>(message: M, name: string, value: string): M => {
+  const wanted = canonicalName(name);
+  const at = message.headers.findIndex((field) => field.name === wanted);
+  const field = message.headers[at];
+  // Alone in its field, as nearly always: the field goes.
+  if (field !== undefined && !field.value.includes(",") && field.value.trim() !== "")
+    return withHeaders(message, message.headers.with(at, createField(name, value)));
+  return prependHeader(removeTopListElement(message, name), name, value);
 };
 
 /** Drops the elements `keep` refuses; fields that lose nothing keep their raw text, fields left empty go. */

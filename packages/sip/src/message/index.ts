@@ -15,6 +15,7 @@ export {
   removeHeader,
   removeTopListElement,
   replaceHeader,
+  replaceTopListElement,
   setHeader,
   sieveHeaders,
   topListElement,

@@ -7,7 +7,7 @@ import { isUri } from "./uri.ts";
 
 export interface NameAddr {
   /** Quotes and escapes taken off; octets, see `fromUtf8`. */
-  readonly display?: string;
+  readonly display?: string | undefined;
   /** The URI of any scheme, without angles. */
   readonly uri: string;
   /** Header parameters: those after the URI. */
@@ -27,7 +27,7 @@ const skipDisplayTokens = (text: string, at: number): number => {
 
 const compose = (display: string, uri: string, params: Params | undefined): NameAddr | undefined => {
   if (params === undefined || !isUri(uri)) return undefined;
-  return { ...(display === "" ? {} : { display }), uri, params };
+  return { display: display === "" ? undefined : display, uri, params };
 };
 
 const readNameAddr = (text: string): NameAddr | undefined => {

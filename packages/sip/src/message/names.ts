@@ -35,11 +35,23 @@ const compact: readonly (readonly [string, string])[] = [
   ["y", "identity"],
 ];
 
-const spelling = new Map(spelled.split(" ").map((name) => [name.toLowerCase(), name]));
+/** The text V8 keeps once: names made so, and literals, compare by place. */
+const once = (text: string): string => Object.keys({ [text]: true })[0] ?? text;
+
+const spelling = new Map(spelled.split(" ").map((name) => [once(name.toLowerCase()), name]));
 // The spellings seen on most wires resolve with one lookup, without lower-casing.
 const canonical = new Map<string, string>();
 for (const [lower, name] of spelling) canonical.set(lower, lower).set(name, lower);
-for (const [short, long] of compact) canonical.set(short, long).set(short.toUpperCase(), long);
+for (const [short, long] of compact) canonical.set(short, once(long)).set(short.toUpperCase(), once(long));
+
+/** The same spellings by length and first letter, to be found where they stand in a message. */
+const places: (readonly (readonly [spelled: string, canonical: string])[])[] = [];
+const placeOf = (length: number, first: number): number => (length << 5) | (first & 31);
+for (const entry of canonical) {
+  const place = placeOf(entry[0].length, entry[0].charCodeAt(0));
+  while (places.length <= place) places.push([]);
+  places[place] = [...(places[place] ?? []), entry];
+}
 
 /** `v`, `VIA` and `Via` give `via`. */
 export const canonicalName = (name: string): string => {
@@ -47,6 +59,14 @@ export const canonicalName = (name: string): string => {
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
   return canonical.get(lower) ?? lower;
+};
+
+/** `canonicalName` of what stands between `at` and `end`. */
+export const canonicalNameAt = (text: string, at: number, end: number): string => {
+  const place = placeOf(end - at, text.charCodeAt(at));
+  const known = place < places.length ? places[place] : undefined;
+  if (known !== undefined) for (const [spelled, name] of known) if (text.startsWith(spelled, at)) return name;
+  return canonicalName(text.slice(at, end));
 };
 
 /** The name as we write it: the registered spelling, given the canonical name; undefined where we know none. */

@@ -57,6 +57,9 @@ const answers: Readonly<Record<SipParseCode, readonly [status: number, reason: s
   "body-size": [513, "Message Too Large"],
 };
 
+/** Octets are looked for much faster than text. */
+const endOfHead: Buffer = Buffer.from("\r\n\r\n", "latin1");
+
 interface Trouble {
   readonly code: SipParseCode;
   readonly offset: number;
@@ -108,7 +111,7 @@ export const parseMessage = (octets: Uint8Array, options: { readonly limits?: Si
   while (whole[base] === 13 && whole[base + 1] === 10) base += 2;
   if (base === whole.length && octets.length <= limits.maxMessage) return { ok: false, code: "empty", offset: base };
 
-  const blank = whole.indexOf("\r\n\r\n", base, "latin1");
+  const blank = whole.indexOf(endOfHead, base);
   // Of a head that has no end, only whole lines are believed.
   const headEnd = blank < 0 ? Math.max(base, whole.lastIndexOf("\r\n", undefined, "latin1")) : blank;
   const text = whole.toString("latin1", base, headEnd);

@@ -8,14 +8,14 @@ import { recalling } from "./recall.ts";
 export interface SipUri {
   readonly scheme: "sip" | "sips";
   /** As on the wire, escapes kept. */
-  readonly user?: string;
-  readonly password?: string;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
   /** Host name, IPv4 or IPv6 literal, without brackets. */
   readonly host: string;
-  readonly port?: number;
+  readonly port?: number | undefined;
   readonly params: Params;
   /** What follows `?`, as on the wire. */
-  readonly headers?: string;
+  readonly headers?: string | undefined;
 }
 
 const isAlpha = (code: number): boolean => (code >= 97 && code <= 122) || (code >= 65 && code <= 90);
@@ -62,7 +62,8 @@ export const readHost = (text: string, at: number): { readonly host: string; rea
     const close = text.indexOf("]", at);
     if (close < 0 || close - at > 48) return undefined;
     // RFC 5118 4.10: a third colon before an embedded IPv4 address, which the grammar of RFC 3261 allowed, is tolerated.
-    const literal = text.slice(at + 1, close).replace(/:::(?=[0-9.]+$)/, "::");
+    const written = text.slice(at + 1, close);
+    const literal = written.includes(":::") ? written.replace(/:::(?=[0-9.]+$)/, "::") : written;
     if (literal.includes("%") || !isIPv6(literal)) return undefined;
     return { host: literal, end: close + 1 };
   }
@@ -82,14 +83,20 @@ export const readPort = (text: string, at: number): { readonly port: number; rea
 /** The host as it stands in a URI or a Via: IPv6 literals in brackets. */
 export const formatHost = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
+const noParams: Params = [];
+
 const parseUriParams = (text: string): Params | undefined => {
-  if (text === "") return [];
+  if (text === "") return noParams;
   const params: (readonly [string, string | undefined])[] = [];
-  for (const piece of text.slice(1).split(";")) {
-    const equals = piece.indexOf("=");
-    const name = equals < 0 ? piece : piece.slice(0, equals);
-    if (name === "") return undefined;
-    params.push([name, equals < 0 ? undefined : piece.slice(equals + 1)]);
+  for (let at = 1; at <= text.length;) {
+    const semicolon = text.indexOf(";", at);
+    const end = semicolon < 0 ? text.length : semicolon;
+    const equals = text.indexOf("=", at);
+    const valued = equals >= 0 && equals < end;
+    const nameEnd = valued ? equals : end;
+    if (nameEnd === at) return undefined;
+    params.push([text.slice(at, nameEnd), valued ? text.slice(equals + 1, end) : undefined]);
+    at = end + 1;
   }
   return params;
 };
@@ -117,12 +124,13 @@ const readSipUri = (text: string): SipUri | undefined => {
   if (params === undefined || question === text.length - 1) return undefined;
   return {
     scheme,
-    ...(at < 0 ? {} : { user: text.slice(start, userEnd) }),
-    ...(at >= 0 && userEnd < at ? { password: text.slice(userEnd + 1, at) } : {}),
+    // Every property is always there: one shape for all.
+    user: at < 0 ? undefined : text.slice(start, userEnd),
+    password: at >= 0 && userEnd < at ? text.slice(userEnd + 1, at) : undefined,
     host: host.host,
-    ...(port.port === undefined ? {} : { port: port.port }),
+    port: port.port,
     params,
-    ...(question < 0 ? {} : { headers: text.slice(question + 1) }),
+    headers: question < 0 ? undefined : text.slice(question + 1),
   };
 };
 

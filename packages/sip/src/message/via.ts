@@ -10,7 +10,7 @@ export interface Via {
   readonly transport: string;
   /** sent-by host, without brackets. */
   readonly host: string;
-  readonly port?: number;
+  readonly port?: number | undefined;
   readonly params: Params;
 }
 
@@ -37,7 +37,7 @@ const readVia = (text: string): Via | undefined => {
   const params = parseParams(text, port.end);
   if (params === undefined) return undefined;
   const transport = text.slice(transportStart, transportEnd).toUpperCase();
-  return { transport, host: host.host, ...(port.port === undefined ? {} : { port: port.port }), params };
+  return { transport, host: host.host, port: port.port, params };
 };
 
 /** Reads one element, white space allowed around `/` and `:`; undefined when malformed. The version is not judged. */

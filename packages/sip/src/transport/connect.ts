@@ -20,8 +20,8 @@ export const dial = (
   options: {
     readonly clock: Clock;
     readonly connectMs: number;
-    readonly from?: string;
-    readonly tls?: Partial<TlsMaterial>;
+    readonly from?: string | undefined;
+    readonly tls?: Partial<TlsMaterial> | undefined;
   },
 ): Dial => {
   const place = `${target.protocol} ${hostPort(target.address, target.port)}`;

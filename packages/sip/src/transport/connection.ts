@@ -11,8 +11,8 @@ import type { FramingCode } from "./framing.ts";
 export interface Connection {
   readonly flow: Flow;
   readonly open: boolean;
-  /** Resolves when the octets are with the kernel. Rejects SALLY_SIP_FLOW_GONE, SALLY_SIP_BACKLOG. */
-  write(octets: Buffer): Promise<void>;
+  /** Resolves to `flow` when the octets are with the kernel. Rejects SALLY_SIP_FLOW_GONE, SALLY_SIP_BACKLOG. */
+  write(octets: Buffer): Promise<Flow>;
   /** RFC 5626 4.4.1: CRLF CRLF; resolves with the answering CRLF, else the connection is closed and it rejects. */
   ping(): Promise<void>;
   /** Sends what is still to be sent, then closes. */
@@ -142,7 +142,7 @@ export const createConnection = (
         }
         lastUse = clock.now();
         gather();
-        socket.write(octets, (error) => (error === null || error === undefined ? resolve() : reject(gone())));
+        socket.write(octets, (error) => (error === null || error === undefined ? resolve(flow) : reject(gone())));
       }),
     ping: () =>
       new Promise((resolve, reject) => {

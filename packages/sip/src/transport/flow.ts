@@ -53,11 +53,11 @@ export interface SipTarget {
   readonly address: string;
   readonly port: number;
   /** The name the peer's certificate must show; default: `address`. */
-  readonly serverName?: string;
+  readonly serverName?: string | undefined;
   /** `ca`, and a certificate with its key where the peer wants to see one; default: the listening point's. */
-  readonly tls?: Partial<TlsMaterial>;
+  readonly tls?: Partial<TlsMaterial> | undefined;
   /** Send from this listening point; its TLS material is the client's. */
-  readonly listener?: string;
+  readonly listener?: string | undefined;
 }
 
 export interface WireEvent {

@@ -25,19 +25,27 @@ export interface FramerLimits {
 const CR = 13;
 const LF = 10;
 const nothing = Buffer.alloc(0);
+/** Octets are looked for much faster than text. */
+const endOfHead: Buffer = Buffer.from("\r\n\r\n", "latin1");
 const lengthField = /^(?:content-length|l)[ \t]*:\s*(\d{1,20})\s*$/i;
 const lengthName = /^(?:content-length|l)[ \t]*:/i;
+
+/** Where the next CRLF is, or -1. */
+const lineEnd = (octets: Buffer, from: number): number => {
+  for (let at = from; at + 1 < octets.length; at += 1) if (octets[at] === CR && octets[at + 1] === LF) return at;
+  return -1;
+};
 
 /** The Content-Length a header block announces; all fields of that name must agree. */
 export const announcedLength = (head: Buffer): number | "length-missing" | "length-invalid" => {
   let found: number | undefined;
-  let start = head.indexOf("\r\n") + 2;
+  let start = lineEnd(head, 0) + 2;
   while (start > 1 && start < head.length) {
-    let end = head.indexOf("\r\n", start);
+    let end = lineEnd(head, start);
     if (end === -1) break;
     // Folded: the field goes on while the next line starts with white space.
     while (head[end + 2] === 32 || head[end + 2] === 9) {
-      const next = head.indexOf("\r\n", end + 2);
+      const next = lineEnd(head, end + 2);
       if (next === -1) break;
       end = next;
     }
@@ -74,7 +82,7 @@ export const createFramer = (limits: FramerLimits): Framer => {
 
   /** Reads the start of a message; true when its length became known. */
   const measure = (work: Buffer, emit: (frame: Frame) => void): boolean => {
-    const end = work.indexOf("\r\n\r\n", Math.max(0, searched - 3));
+    const end = work.indexOf(endOfHead, Math.max(0, searched - 3));
     const headLength = end === -1 ? work.length : end + 4;
     const fault = (code: FramingCode, head?: Buffer): false => {
       broken = true;

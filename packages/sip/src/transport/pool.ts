@@ -23,8 +23,8 @@ export interface PoolOptions {
 
 /** From where and with which certificate a connection is opened. */
 export interface Origin {
-  readonly from?: string;
-  readonly tls?: Partial<TlsMaterial>;
+  readonly from?: string | undefined;
+  readonly tls?: Partial<TlsMaterial> | undefined;
 }
 
 export interface ConnectionPool {

@@ -7,8 +7,8 @@ import type { SipProtocol, SipTarget } from "./flow.ts";
 export interface TargetOptions {
   /** For sip URIs without a transport parameter; default `udp`. */
   readonly protocol?: SipProtocol;
-  readonly listener?: string;
-  readonly tls?: SipTarget["tls"];
+  readonly listener?: string | undefined;
+  readonly tls?: SipTarget["tls"] | undefined;
 }
 
 /** Undefined when the text is no sip or sips URI, or asks for a transport other than UDP, TCP and TLS. */
@@ -30,11 +30,7 @@ export const resolveTarget = (uri: string, options: TargetOptions = {}): SipTarg
   }
   // RFC 3261 19.1.1: maddr takes the place of the host for routing.
   const maddr = param(parsed.params, "maddr");
-  return {
-    protocol,
-    address: typeof maddr === "string" ? maddr.replace(/^\[|\]$/g, "") : parsed.host,
-    port: parsed.port ?? defaultPort(protocol),
-    ...(options.listener === undefined ? {} : { listener: options.listener }),
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-  };
+  const address = typeof maddr === "string" ? maddr.replace(/^\[|\]$/g, "") : parsed.host;
+  const { listener, tls } = options;
+  return { protocol, address, port: parsed.port ?? defaultPort(protocol), listener, tls };
 };

@@ -1,5 +1,6 @@
 // Owns the SIP transport of one element: its listening points, its flows, and the choice of where a message goes
 // (RFC 3261 18). Must not know transactions, methods or IMS. It never writes a Via: the caller does.
+import { isIP } from "node:net";
 import { systemDatagrams } from "@sallyport/kit";
 import type { Clock, Log, OpenDatagram } from "@sallyport/kit";
 import { reasonOf, sipErrors } from "../errors.ts";
@@ -155,17 +156,19 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     // Sent from the listening point's own address, which the peer may have been told to expect.
     const from =
       target.listener !== undefined && spec !== undefined && !isWildcard(spec.address) ? spec.address : undefined;
-    return { ...(from === undefined ? {} : { from }), ...(tls === undefined ? {} : { tls }) };
+    return { from, tls };
   };
 
-  const sendOn = async (connection: Connection, octets: Buffer): Promise<Flow> => {
+  const sendOn = (connection: Connection, octets: Buffer): Promise<Flow> => {
     observe("out", octets, connection.flow);
-    await connection.write(octets);
-    return connection.flow;
+    return connection.write(octets);
   };
 
   const sendDatagram = async (point: DatagramPoint, octets: Buffer, address: string, port: number): Promise<Flow> => {
-    const to = await resolveDatagram(address, port, point.local, options.lookup ?? systemLookup);
+    const to =
+      isIP(address) === 0
+        ? await resolveDatagram(address, port, point.local, options.lookup ?? systemLookup)
+        : { address, port };
     const flow = point.flowTo(to);
     point.send(octets, to);
     observe("out", octets, flow);
@@ -211,10 +214,12 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     return sendOn(connection, octets);
   };
 
-  const toTarget = async (target: SipTarget, octets: Buffer): Promise<Flow> => {
+  const toTarget = (target: SipTarget, octets: Buffer): Promise<Flow> => {
     if (target.protocol === "udp")
       return sendDatagram(pointFor(datagrams, target), octets, target.address, target.port);
-    return sendOn(await pool.reach(target, originOf(target)), octets);
+    const known = pool.find(target);
+    if (known !== undefined) return sendOn(known, octets);
+    return pool.reach(target, originOf(target)).then((connection) => sendOn(connection, octets));
   };
 
   const transport: SipTransport = {

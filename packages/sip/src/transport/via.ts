@@ -5,8 +5,7 @@ import {
   formatVia,
   param,
   parseVia,
-  prependHeader,
-  removeTopListElement,
+  replaceTopListElement,
   topListElement,
   withParam,
   withoutParam,
@@ -31,7 +30,11 @@ export const stampVia = (request: SipRequest, from: Endpoint): SipRequest => {
   let params = withoutParam(via.params, "received");
   if (asksPort) params = withParam(params, "rport", String(from.port));
   if (needsReceived) params = withParam(params, "received", from.address);
-  return prependHeader(removeTopListElement(request, "via"), "Via", formatVia({ ...via, params }));
+  return replaceTopListElement(
+    request,
+    "Via",
+    formatVia({ transport: via.transport, host: via.host, port: via.port, params }),
+  );
 };
 
 /** Where a response goes over UDP, or over a new connection when the one of the request is gone. `maddr` is not followed. */
