@@ -12,7 +12,7 @@ export type IqSide = "access" | "core";
 export interface RemoteAddress {
   readonly address: string;
   readonly port: number;
-  readonly rtcpPort?: number;
+  readonly rtcpPort?: number | undefined;
 }
 
 /** One termination's half of one stream, as the IMS-ALG wants it. */
@@ -23,31 +23,31 @@ export interface CallEndPlan {
   readonly media: string;
   /** Payload types; empty or `["-"]` when the gateway need not know them (TS 23.334 8.2). */
   readonly formats: readonly string[];
-  readonly remote?: RemoteAddress;
-  readonly rtcpMux?: boolean;
+  readonly remote?: RemoteAddress | undefined;
+  readonly rtcpMux?: boolean | undefined;
   readonly mode: StreamMode;
   /** The gateway encrypts with it, towards the UE (K12, K21). Travels in Local. */
-  readonly localCrypto?: CryptoAttribute;
+  readonly localCrypto?: CryptoAttribute | undefined;
   /** The gateway decrypts with it, from the UE (K11, K22). Travels in Remote. */
-  readonly remoteCrypto?: CryptoAttribute;
+  readonly remoteCrypto?: CryptoAttribute | undefined;
   /** Learn the remote address from the first packet whose tag verifies (`ipnapt/latch`). */
-  readonly latch?: boolean;
+  readonly latch?: boolean | undefined;
   /** IP realm (`ipdc/realm`), fixed when the termination is added. */
-  readonly realm?: string;
+  readonly realm?: string | undefined;
   /** Differentiated services code point, 0 to 63 (`ds/dscp`). */
-  readonly dscp?: number;
+  readonly dscp?: number | undefined;
   /** Report media inactivity after this many ms (`adid/ipstop`; sent in whole seconds, rounded up). */
-  readonly inactivityMs?: number;
+  readonly inactivityMs?: number | undefined;
   /** Report when 7/8 of a key's life are used up (`xsrtp/kexp`, our own package). */
-  readonly watchKeys?: boolean;
+  readonly watchKeys?: boolean | undefined;
 }
 
 /** What one stream shall be at both terminations. A side left out stays as it is. */
 export interface StreamPlan {
   /** StreamID: the m-line's index plus one. */
   readonly stream: number;
-  readonly access?: CallEndPlan;
-  readonly core?: CallEndPlan;
+  readonly access?: CallEndPlan | undefined;
+  readonly core?: CallEndPlan | undefined;
 }
 
 /** What the gateway reserved for one stream of one termination. */
@@ -78,9 +78,9 @@ export interface ReservedEnds {
 /** Counters of one stream of one termination; names are `package/item` (`rtp/ps`, `nt/os`...), values as sent. */
 export interface TerminationStatistics {
   readonly termination: string;
-  readonly side?: IqSide;
+  readonly side?: IqSide | undefined;
   /** Missing when the gateway counts per termination only (protocol version 2 with several streams). */
-  readonly stream?: number;
+  readonly stream?: number | undefined;
   readonly values: Readonly<Record<string, string>>;
 }
 

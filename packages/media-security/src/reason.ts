@@ -64,7 +64,7 @@ export interface Evidence {
   readonly changed: readonly string[];
   readonly origin: Origin;
   /** Stream id: m-line index + 1. */
-  readonly stream?: number;
+  readonly stream?: number | undefined;
   readonly reason?: ReasonCode;
   /** Which kind of protection the entry speaks of. */
   readonly mode?: ProtectionMode;

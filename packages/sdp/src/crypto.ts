@@ -5,11 +5,11 @@ export interface CryptoKey {
   /** Master key and master salt, decoded. */
   readonly master: Secret;
   /** Packets. Absent means the suite's maximum. */
-  readonly lifetime?: bigint;
+  readonly lifetime?: bigint | undefined;
   /** The lifetime as received, `2^20` or `1048576`. */
-  readonly lifetimeText?: string;
+  readonly lifetimeText?: string | undefined;
   /** `length` in octets, 1 to 128. */
-  readonly mki?: { readonly value: bigint; readonly length: number };
+  readonly mki?: { readonly value: bigint; readonly length: number } | undefined;
 }
 
 export type SessionParam =

@@ -14,9 +14,9 @@ export interface SdpMedia {
   readonly lines: readonly SdpLine[];
   readonly media: string;
   readonly port: number;
-  readonly portCount?: number;
+  readonly portCount?: number | undefined;
   /** H.248 only: the port was `$`, and `port` is 0. */
-  readonly choosePort?: true;
+  readonly choosePort?: true | undefined;
   readonly protocol: string;
   readonly formats: readonly string[];
 }
@@ -56,24 +56,29 @@ const CR = 0x0d;
 
 /** Reads a description. `offset` (octets) and `line` (from 1) of a failure point at the offending line. */
 export const parseSdp = (octets: Uint8Array | string, options: SdpParseOptions = {}): SdpParseResult => {
-  const limits = { ...defaultSdpLimits, ...options };
+  const {
+    maxOctets = defaultSdpLimits.maxOctets,
+    maxLines = defaultSdpLimits.maxLines,
+    maxLineLength = defaultSdpLimits.maxLineLength,
+    maxMedia = defaultSdpLimits.maxMedia,
+  } = options;
   const no = (code: SdpParseCode, offset: number, line: number): SdpParseResult => ({ ok: false, code, offset, line });
-  if (octets.length > limits.maxOctets) return no("size", limits.maxOctets, 0);
+  if (octets.length > maxOctets) return no("size", maxOctets, 0);
   const text =
     typeof octets === "string"
       ? octets
       : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString("latin1");
   const session: SdpLine[] = [];
-  const media: { first: MediaLine; lines: SdpLine[] }[] = [];
+  const media: SdpMedia[] = [];
   let section = session;
   let number = 0;
   let blank = false;
   for (let start = 0; start < text.length;) {
     number += 1;
-    if (number > limits.maxLines) return no("lines", start, number);
+    if (number > maxLines) return no("lines", start, number);
     const next = lineEnd(text, start);
     if (next.bad !== undefined) return no("octet", next.bad, number);
-    if (next.content - start > limits.maxLineLength) return no("line-length", start, number);
+    if (next.content - start > maxLineLength) return no("line-length", start, number);
     const raw = text.slice(start, next.end);
     if (next.content === start) {
       // Peers end bodies with blank lines; anywhere else a blank line is no SDP.
@@ -89,19 +94,16 @@ export const parseSdp = (octets: Uint8Array | string, options: SdpParseOptions =
       return no("version", start, number);
     }
     if (type === "m") {
-      if (media.length === limits.maxMedia) return no("media-count", start, number);
-      const first = parseMediaLine(line.value, options.choose === true);
-      if (first === undefined) return no("media", start, number);
+      if (media.length === maxMedia) return no("media-count", start, number);
       section = [line];
-      media.push({ first, lines: section });
+      const read = parseMediaLine(section, line.value, options.choose === true);
+      if (read === undefined) return no("media", start, number);
+      media.push(read);
     } else section.push(line);
     start = next.end;
   }
   if (number === 0) return no("version", 0, 1);
-  return {
-    ok: true,
-    document: { session, media: media.map(({ first, lines }) => Object.assign(first, { lines })) },
-  };
+  return { ok: true, document: { session, media } };
 };
 
 /** Where the content of the line at `start` stops and where the next line begins; `bad` is a forbidden character. */
@@ -118,19 +120,21 @@ const lineEnd = (text: string, start: number): { content: number; end: number; b
 
 const isLetter = (octet: number): boolean => (octet | 0x20) >= 0x61 && (octet | 0x20) <= 0x7a;
 
-type MediaLine = Omit<SdpMedia, "lines">;
-
 /** RFC 4566 5.14: `<media> <port>[/<number of ports>] <proto> <fmt> ...`. */
-const parseMediaLine = (value: string, choose: boolean): MediaLine | undefined => {
+const parseMediaLine = (lines: readonly SdpLine[], value: string, choose: boolean): SdpMedia | undefined => {
   const [media, place, protocol, ...formats] = value.split(/[ \t]/).filter((word) => word !== "");
   if (media === undefined || place === undefined || protocol === undefined) return undefined;
-  if (choose && place === "$") return { media, port: 0, choosePort: true, protocol, formats };
+  // One shape, whatever the line says.
+  const read = (port: number, portCount?: number, choosePort?: true): SdpMedia => {
+    return { lines, media, port, portCount, choosePort, protocol, formats };
+  };
+  if (choose && place === "$") return read(0, undefined, true);
   const slash = place.indexOf("/");
   const port = portNumber(slash === -1 ? place : place.slice(0, slash));
   if (port === undefined) return undefined;
-  if (slash === -1) return { media, port, protocol, formats };
+  if (slash === -1) return read(port);
   const portCount = portNumber(place.slice(slash + 1));
-  return portCount === undefined || portCount === 0 ? undefined : { media, port, portCount, protocol, formats };
+  return portCount === undefined || portCount === 0 ? undefined : read(port, portCount);
 };
 
 const portNumber = (text: string): number | undefined => {

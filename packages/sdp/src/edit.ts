@@ -25,7 +25,12 @@ export type SdpEdit =
   /** Replaces the first, removes the others, adds one when there is none. */
   | { readonly kind: "replace-attribute"; readonly place: SdpPlace; readonly name: string; readonly value: string }
   /** At the section's end. Without a value it is a flag. */
-  | { readonly kind: "add-attribute"; readonly place: SdpPlace; readonly name: string; readonly value?: string }
+  | {
+      readonly kind: "add-attribute";
+      readonly place: SdpPlace;
+      readonly name: string;
+      readonly value?: string | undefined;
+    }
   /** Changes the fields given of the o= line; an absent or unreadable o= line is written anew. */
   | { readonly kind: "origin"; readonly sessionId?: string; readonly version?: string; readonly address?: string };
 
@@ -113,9 +118,16 @@ const onSection = (
   const section = sectionOf(document, place);
   const blanks = section.findIndex((line) => line.type === "");
   const cut = blanks === -1 ? section.length : blanks;
-  const lines = [...edit(section.slice(0, cut)), ...section.slice(cut)];
-  if (place === "session") return { ...document, session: lines };
-  return { ...document, media: document.media.map((media, at) => (at === place ? { ...media, lines } : media)) };
+  const lines = blanks === -1 ? edit(section) : [...edit(section.slice(0, cut)), ...section.slice(cut)];
+  const { session, media } = document;
+  if (place === "session") return { session: lines, media };
+  return { session, media: media.map((each, at) => (at === place ? withLines(each, lines) : each)) };
+};
+
+/** Written out: one shape for all. */
+const withLines = (of: SdpMedia, lines: readonly SdpLine[]): SdpMedia => {
+  const { media, port, portCount, choosePort, protocol, formats } = of;
+  return { lines, media, port, portCount, choosePort, protocol, formats };
 };
 
 const editMediaLine = (document: SdpDocument, edit: SdpEdit & { kind: "media" }): SdpDocument => {
@@ -133,17 +145,16 @@ const editMediaLine = (document: SdpDocument, edit: SdpEdit & { kind: "media" })
   const count = keep && media.portCount !== undefined ? `/${media.portCount}` : "";
   const place = keep && media.choosePort === true ? "$" : `${port}${count}`;
   const line = changed(first, [media.media, place, protocol, ...formats].join(" "));
-  const { portCount, choosePort, ...rest } = media;
   const next: SdpMedia = {
-    ...rest,
-    ...(keep && portCount !== undefined ? { portCount } : {}),
-    ...(keep && choosePort !== undefined ? { choosePort } : {}),
+    lines: media.lines.with(0, line),
+    media: media.media,
     port,
+    portCount: keep ? media.portCount : undefined,
+    choosePort: keep ? media.choosePort : undefined,
     protocol,
     formats,
-    lines: [line, ...media.lines.slice(1)],
   };
-  return { ...document, media: document.media.map((each, at) => (at === edit.index ? next : each)) };
+  return { session: document.session, media: document.media.with(edit.index, next) };
 };
 
 /** RFC 4566 section 5: what may stand before c= in either kind of section. */

@@ -116,11 +116,7 @@ const parseKeyParam = ({ text, offset }: Word): { readonly ok: true; readonly ke
   }
   const octets = keySalt.length > maxKeyCharacters ? undefined : decodeBase64(keySalt);
   if (octets === undefined) return refuse("base64", offset + colon + 1);
-  const key: CryptoKey = {
-    master: Secret.take(octets),
-    ...(lifetime === undefined || lifetimeText === undefined ? {} : { lifetime, lifetimeText }),
-    ...(mki === undefined ? {} : { mki }),
-  };
+  const key: CryptoKey = { master: Secret.take(octets), lifetime, lifetimeText, mki };
   return { ok: true, key };
 };
 

@@ -8,12 +8,19 @@ export const attributeName = (line: SdpLine): string | undefined => {
   return (colon === -1 ? line.value : line.value.slice(0, colon)).trim().toLowerCase();
 };
 
+/** Whether the line may be an attribute of that name: no is certain, and cheap. */
+const mayBe = (line: SdpLine, wanted: string): boolean => {
+  if (line.type !== "a") return false;
+  const first = line.value.charCodeAt(0);
+  return (first | 32) === (wanted.charCodeAt(0) | 32) || first <= 32 || first >= 127;
+};
+
 /** The values of `a=name:value`, in order, as written; "" for a flag. The name compares without case. */
 export const attributeValues = (lines: readonly SdpLine[], name: string): readonly string[] => {
   const wanted = name.toLowerCase();
   const values: string[] = [];
   for (const line of lines) {
-    if (attributeName(line) !== wanted) continue;
+    if (!mayBe(line, wanted) || attributeName(line) !== wanted) continue;
     const colon = line.value.indexOf(":");
     values.push(colon === -1 ? "" : line.value.slice(colon + 1));
   }
@@ -22,7 +29,7 @@ export const attributeValues = (lines: readonly SdpLine[], name: string): readon
 
 export const hasAttribute = (lines: readonly SdpLine[], name: string): boolean => {
   const wanted = name.toLowerCase();
-  return lines.some((line) => attributeName(line) === wanted);
+  return lines.some((line) => mayBe(line, wanted) && attributeName(line) === wanted);
 };
 
 /** The address of an m-line: its own c= line, else the session's. Undefined when there is none that can be read. */

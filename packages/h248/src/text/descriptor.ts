@@ -27,8 +27,8 @@ export interface StreamDescriptor {
   readonly id?: number;
   readonly localControl?: LocalControl;
   /** SDP, `\}` already undone, each line ended; several descriptions follow each other. */
-  readonly local?: string;
-  readonly remote?: string;
+  readonly local?: string | undefined;
+  readonly remote?: string | undefined;
   /** Version 3. */
   readonly statistics?: readonly Property[];
 }

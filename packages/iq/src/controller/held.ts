@@ -3,16 +3,16 @@
 import type { IqContext, IqSide, RemoteAddress, ReservedEnd, StreamPlan } from "../types.ts";
 
 export interface HeldEnd {
-  readonly reserved?: ReservedEnd;
-  readonly inactivityMs?: number;
-  readonly watchKeys?: true;
-  readonly latch?: boolean;
-  readonly remote?: RemoteAddress;
+  readonly reserved?: ReservedEnd | undefined;
+  readonly inactivityMs?: number | undefined;
+  readonly watchKeys?: true | undefined;
+  readonly latch?: boolean | undefined;
+  readonly remote?: RemoteAddress | undefined;
 }
 
 export interface HeldStream {
-  readonly access?: HeldEnd;
-  readonly core?: HeldEnd;
+  readonly access?: HeldEnd | undefined;
+  readonly core?: HeldEnd | undefined;
 }
 
 export interface HeldContext {
@@ -52,13 +52,8 @@ const after = (
   if (wanted === undefined) return old;
   const chosen = reserved.find((end) => end.stream === plan.stream) ?? old?.reserved;
   const remote = wanted.remote ?? old?.remote;
-  return {
-    ...(chosen === undefined ? {} : { reserved: chosen }),
-    ...(remote === undefined ? {} : { remote }),
-    ...(wanted.inactivityMs === undefined ? {} : { inactivityMs: wanted.inactivityMs }),
-    ...(wanted.watchKeys === true ? { watchKeys: true as const } : {}),
-    latch: wanted.latch ?? false,
-  };
+  const { inactivityMs, latch = false } = wanted;
+  return { reserved: chosen, remote, inactivityMs, watchKeys: wanted.watchKeys === true ? true : undefined, latch };
 };
 
 /** The memory after a plan was carried out, `reserved` being what the gateway chose for it. */
@@ -73,10 +68,7 @@ export const remember = (
     const old = streams.get(plan.stream);
     const access = after(old?.access, plan, "access", reserved.access);
     const core = after(old?.core, plan, "core", reserved.core);
-    streams.set(plan.stream, {
-      ...(access === undefined ? {} : { access }),
-      ...(core === undefined ? {} : { core }),
-    });
+    streams.set(plan.stream, { access, core });
   }
   return { context, streams };
 };

@@ -35,8 +35,8 @@ const localText = (plan: CallEndPlan, held: HeldEnd | undefined): string => {
     protocol: plan.protocol,
     formats: plan.formats,
     rtcpMux: mux,
-    ...(own === undefined || mux || own.rtcpPort === own.port + 1 ? {} : { rtcp: { port: given(own.rtcpPort) } }),
-    ...(plan.localCrypto === undefined ? {} : { crypto: plan.localCrypto }),
+    rtcp: own === undefined || mux || own.rtcpPort === own.port + 1 ? undefined : { port: given(own.rtcpPort) },
+    crypto: plan.localCrypto,
   });
 };
 
@@ -54,8 +54,8 @@ const remoteText = (plan: CallEndPlan): string | undefined => {
     formats: plan.formats,
     rtcpMux: mux,
     // RFC 3605: said only where it is not port + 1.
-    ...(mux || rtcp === undefined || rtcp === (remote?.port ?? 0) + 1 ? {} : { rtcp: { port: given(rtcp) } }),
-    ...(remoteCrypto === undefined ? {} : { crypto: remoteCrypto }),
+    rtcp: mux || rtcp === undefined || rtcp === (remote?.port ?? 0) + 1 ? undefined : { port: given(rtcp) },
+    crypto: remoteCrypto,
   });
 };
 
@@ -74,7 +74,7 @@ const streamDescriptor = (stream: number, plan: CallEndPlan, held: HeldEnd | und
       ],
     },
     local: localText(plan, held),
-    ...(remote === undefined ? {} : { remote }),
+    remote,
   };
 };
 
@@ -123,6 +123,7 @@ const watchDescriptor = (
   const listed = (watched: ReadonlyMap<number, Watched>) =>
     [...watched].flatMap(([stream, what]) => watchedEvents(stream, what));
   const [old, events] = [listed(before), listed(after)];
+  if (old.length === 0 && events.length === 0) return undefined;
   if (JSON.stringify(old) === JSON.stringify(events)) return undefined;
   return { kind: "events", ...(events.length === 0 ? {} : { requestId: 1 }), events };
 };

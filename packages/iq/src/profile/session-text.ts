@@ -23,9 +23,9 @@ export interface SessionText {
   readonly protocol: string;
   readonly formats: readonly string[];
   /** RFC 3605 `a=rtcp`. */
-  readonly rtcp?: { readonly port: Chosen<number>; readonly address?: string };
+  readonly rtcp?: { readonly port: Chosen<number>; readonly address?: string } | undefined;
   readonly rtcpMux: boolean;
-  readonly crypto?: CryptoAttribute;
+  readonly crypto?: CryptoAttribute | undefined;
 }
 
 export const choose = { kind: "choose" } as const;
@@ -89,11 +89,11 @@ const readRtcp = (value: string): SessionText["rtcp"] => {
 };
 
 interface Draft {
-  address?: Chosen<string>;
-  media?: Pick<SessionText, "media" | "protocol" | "formats" | "port">;
-  rtcp?: NonNullable<SessionText["rtcp"]>;
+  address: Chosen<string> | undefined;
+  media: Pick<SessionText, "media" | "protocol" | "formats" | "port"> | undefined;
+  rtcp: SessionText["rtcp"];
   rtcpMux: boolean;
-  crypto?: CryptoAttribute;
+  crypto: CryptoAttribute | undefined;
 }
 
 // A description that is echoed must hold nothing but what is one: payload types, or a word of another kind of media.
@@ -165,13 +165,9 @@ const readLines = (draft: Draft, lines: readonly string[]): Result<SessionText, 
   }
   if (draft.media === undefined) return refusal(474, "session description without m=");
   if (draft.address === undefined) return refusal(474, "session description without c=");
-  return ok({
-    address: draft.address,
-    ...draft.media,
-    rtcpMux: draft.rtcpMux,
-    ...(draft.rtcp === undefined ? {} : { rtcp: draft.rtcp }),
-    ...(draft.crypto === undefined ? {} : { crypto: draft.crypto }),
-  });
+  const { address, rtcp, rtcpMux, crypto } = draft;
+  const { port, media, protocol, formats } = draft.media;
+  return ok({ address, port, media, protocol, formats, rtcp, rtcpMux, crypto });
 };
 
 /**
@@ -182,7 +178,7 @@ export const readSessionText = (text: string): Result<SessionText, H248Error> =>
   if (text.length > maxText) return refusal(474, "session description too long");
   const lines = text.split(/\r\n|\r|\n/);
   if (lines.length > maxLines) return refusal(474, "session description has too many lines");
-  const draft: Draft = { rtcpMux: false };
+  const draft: Draft = { address: undefined, media: undefined, rtcp: undefined, rtcpMux: false, crypto: undefined };
   const read = readLines(draft, lines);
   if (!read.ok && draft.crypto !== undefined) releaseCrypto(draft.crypto);
   return read;

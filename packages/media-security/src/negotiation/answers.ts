@@ -7,7 +7,7 @@ import { answeredOn, baseOf, dropBranch, refuse, type Outcome } from "./outcome.
 import { onOwnAnswer } from "./reoffer.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import { install, settle } from "./progress.ts";
-import { hold, type Exchange, type Negotiation } from "./state.ts";
+import { changed, hold, type Exchange, type Negotiation } from "./state.ts";
 import type { Step } from "./step.ts";
 import { writeAnswer } from "./write.ts";
 
@@ -56,7 +56,7 @@ const answerBelow = (state: Negotiation, update: Exchange, invite: Exchange, eve
   const session = answeredOn(invite, branch);
   const final = event.carrier !== "18x";
   // Another dialog won: the UPDATE goes with its own.
-  if (final && branch !== update.branch) return answerTo({ ...state, exchange: invite }, invite, event, step);
+  if (final && branch !== update.branch) return answerTo(changed(state, { exchange: invite }), invite, event, step);
   if (session !== undefined && final) return settle(state, { kind: "settle", session, held: hold(event.sdp) }, step);
   // An early dialog that the gateway does not follow now waits until the UPDATE is through.
   const followed =

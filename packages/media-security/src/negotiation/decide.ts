@@ -10,7 +10,7 @@ import { accept, proceed } from "./progress.ts";
 import { spentKeys } from "./keys.ts";
 import type { Decision, NegotiationEvent } from "./model.ts";
 import { installPlan } from "./plan.ts";
-import type { Negotiation, PendingRequest } from "./state.ts";
+import { changed, draftOf, type Negotiation, type PendingRequest } from "./state.ts";
 import { openStep, type Step } from "./step.ts";
 
 /** Takes one event. `random` makes keys: in service only the system's generator may stand behind it. */
@@ -55,14 +55,15 @@ const afterEnd = (state: Negotiation, event: NegotiationEvent): Outcome =>
     ? { state, effects: [{ kind: "refuse", status: 500, reason: "ended" }] }
     : { state, effects: [] };
 
-const settled = (state: Negotiation): Negotiation => {
-  const { pending: _pending, ...rest } = state;
-  return rest;
+const settled = (state: Negotiation): ReturnType<typeof draftOf> => {
+  const draft = draftOf(state);
+  draft.pending = undefined;
+  return draft;
 };
 
 /** What was on its way when the exchange failed becomes part of the state, so that it can be undone. */
 const reached = (state: Negotiation, { next }: PendingRequest): Negotiation => {
-  if (next.kind === "forward-offer" || next.kind === "ask") return { ...state, exchange: next.exchange };
+  if (next.kind === "forward-offer" || next.kind === "ask") return changed(state, { exchange: next.exchange });
   return next.kind === "forward-answer" ? accept(state, next.session, false) : state;
 };
 
@@ -71,7 +72,8 @@ const onGatewayDone = (state: Negotiation, event: NegotiationEvent & { kind: "ga
   if (pending?.request !== event.request) return { state, effects: [] };
   const installed = installPlan(state.installed, pending.plan, event);
   if (installed === undefined) return onPoorReply(state, pending, step);
-  const next = { ...settled(state), installed };
+  const next = settled(state);
+  next.installed = installed;
   if (pending.after === "ended") return close(next);
   if (pending.after === "failed") return onExchangeFailed(reached(next, pending));
   return proceed(next, pending.next, step);
@@ -103,7 +105,7 @@ const onGatewayRefused = (state: Negotiation, request: number, status: number, s
     // The answer is given, the gateway cannot follow: the call ends, it does not go on in the clear.
     return close(next, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
   }
-  const refused = { ...next, refused: "gateway-refused" as const };
+  const refused = changed(next, { refused: "gateway-refused" });
   // Nothing was sent on yet: the offer is refused and everything is as before.
   if (pending.after === "failed") return { state: refused, effects: [] };
   const sipStatus = status === 500 || status === 488 ? status : 503;

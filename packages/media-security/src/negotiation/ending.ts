@@ -3,7 +3,7 @@
 import type { Effect } from "./model.ts";
 import { baseOf, request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
-import type { Negotiation } from "./state.ts";
+import { changed, type Negotiation } from "./state.ts";
 import { summarise } from "./summary.ts";
 
 /** Lets everything go. Keys follow as `zeroise`, since no state refers to them any more. */
@@ -15,11 +15,15 @@ export const close = (state: Negotiation, effect?: Effect): Outcome => {
     state: {
       facts,
       phase: "ended",
+      agreed: undefined,
+      exchange: undefined,
+      pending: undefined,
       installed: [],
       requests,
       origins,
+      bodies: undefined,
+      refused: reason,
       closing: summarise(state),
-      ...(reason === undefined ? {} : { refused: reason }),
     },
     effects: [...(effect === undefined ? [] : [effect]), ...release],
   };
@@ -29,7 +33,7 @@ export const close = (state: Negotiation, effect?: Effect): Outcome => {
 export const onEnded = (state: Negotiation): Outcome => {
   const { pending } = state;
   if (pending === undefined) return close(state);
-  return { state: { ...state, pending: { ...pending, after: "ended" } }, effects: [] };
+  return { state: changed(state, { pending: { ...pending, after: "ended" } }), effects: [] };
 };
 
 /** The carrier of the open offer ended without an answer. */
@@ -37,7 +41,7 @@ export const onExchangeFailed = (state: Negotiation): Outcome => {
   const { pending, exchange } = state;
   if (pending !== undefined) {
     if (pending.after !== undefined || pending.next.kind === "restored") return { state, effects: [] };
-    return { state: { ...state, pending: { ...pending, after: "failed" } }, effects: [] };
+    return { state: changed(state, { pending: { ...pending, after: "failed" } }), effects: [] };
   }
   if (exchange === undefined) return { state, effects: [] };
   // Invariant 4: the keys of a lost context are spent, there is nothing that could be put back.
@@ -45,16 +49,15 @@ export const onExchangeFailed = (state: Negotiation): Outcome => {
     return close(state, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
   }
   const base = baseOf(state, exchange);
-  const { exchange: _failed, ...rest } = state;
   const { outer } = exchange;
-  const back: Negotiation = outer === undefined ? rest : { ...rest, exchange: outer };
+  const back = changed(state, { exchange: outer });
   const wanted = base === undefined ? [] : sessionStreams(base);
   // What other early dialogs reserved stays theirs: only what nobody below this exchange needs is taken away.
   const needed = new Set(outer?.lines.flatMap((line, index) => (line.fate === "secured" ? [index + 1] : [])));
   const keep = state.installed.map(({ wish }) => wish).filter(({ stream }) => needed.has(stream));
   const target = [...wanted, ...keep.filter(({ stream }) => !wanted.some((wish) => wish.stream === stream))];
   if (target.length === 0 && state.installed.length > 0) {
-    return { state: { ...back, installed: [] }, effects: [{ kind: "release-gateway" }] };
+    return { state: changed(back, { installed: [] }), effects: [{ kind: "release-gateway" }] };
   }
   const plan = planTowards(state.installed, target, { removeOthers: true });
   return plan === undefined ? { state: back, effects: [] } : request(back, plan, { kind: "restored" });

@@ -36,7 +36,7 @@ export type LegMode = "inactive" | "send-only" | "receive-only" | "send-receive"
 export interface RemoteAddress {
   readonly address: string;
   readonly port: number;
-  readonly rtcpPort?: number;
+  readonly rtcpPort?: number | undefined;
 }
 
 /** One side of one stream as the gateway shall have it; modes are seen from the gateway outwards. */
@@ -44,13 +44,13 @@ export interface LegWish {
   readonly protocol: string;
   readonly media: string;
   readonly formats: readonly string[];
-  readonly remote?: RemoteAddress;
-  readonly rtcpMux?: boolean;
+  readonly remote?: RemoteAddress | undefined;
+  readonly rtcpMux?: boolean | undefined;
   readonly mode: LegMode;
   /** `towardsUe`: the gateway encrypts with it. Access side only. */
-  readonly localCrypto?: CryptoAttribute;
+  readonly localCrypto?: CryptoAttribute | undefined;
   /** `fromUe`: the gateway decrypts with it. Access side only. */
-  readonly remoteCrypto?: CryptoAttribute;
+  readonly remoteCrypto?: CryptoAttribute | undefined;
 }
 
 export interface GatewayStream {
@@ -146,7 +146,7 @@ export interface NegotiationSummary {
   readonly security: "e2ae" | "e2e" | "none" | "mixed";
   readonly reason: ReasonCode;
   /** Where all protected streams have one mode. */
-  readonly mode?: ProtectionMode;
+  readonly mode?: ProtectionMode | undefined;
   readonly streams: readonly StreamSummary[];
 }
 

@@ -122,22 +122,37 @@ const noteSecured = (
       : bothAnnounced(facts)
         ? "indication present, support announced at registration"
         : "emergency call";
-  const at = { clause: "7.2.1", origin: "access", stream: index + 1, mode: wish.mode } as const;
+  const { reason, mode } = protectedBy(wish.mode);
+  const stream = index + 1;
   const lines = attributeValues(media.lines, "crypto").length;
   step.evidence.push(
     {
-      ...at,
+      clause: "7.2.1",
       step: "1",
       found: `${media.media} ${media.protocol}, ${lines} crypto attribute${lines === 1 ? "" : "s"}, ${asked}`,
       changed: [],
+      origin: "access",
+      stream,
+      mode,
     },
-    { ...at, step: "2", found: why, changed: inForce ? [] : ["IMS Access Gateway included in the media path"] },
     {
-      ...at,
+      clause: "7.2.1",
+      step: "2",
+      found: why,
+      changed: inForce ? [] : ["IMS Access Gateway included in the media path"],
+      origin: "access",
+      stream,
+      mode,
+    },
+    {
+      clause: "7.2.1",
       step: "3",
       found,
       changed: [...changed, "removed every crypto attribute and the indication"],
-      ...protectedBy(wish.mode),
+      origin: "access",
+      stream,
+      reason,
+      mode,
     },
   );
 };

@@ -5,7 +5,7 @@ import { decideCoreOffer } from "./offer-from-core.ts";
 import { decideUeOffer } from "./offer-from-ue.ts";
 import { answeredOn, dropBranch, refuse, request, type Outcome } from "./outcome.ts";
 import { reservations } from "./plan.ts";
-import { hold, type Exchange, type Negotiation } from "./state.ts";
+import { changed, hold, type Exchange, type Negotiation } from "./state.ts";
 import type { Step } from "./step.ts";
 import { writeOffer } from "./write.ts";
 
@@ -62,7 +62,9 @@ export const onOffer = (state: Negotiation, event: Offer, step: Step): Outcome =
     branch,
     lines,
     answers: [],
-    ...(outer === undefined ? {} : { outer }),
+    outer,
+    body: undefined,
+    own: undefined,
   };
   // A line that would lose its protection refuses the whole offer: RFC 3261 14.1, everything stays as it was.
   if (lines.some((line) => line.fate === "off" && line.reason === "downgrade-refused")) {
@@ -81,6 +83,6 @@ export const onOffer = (state: Negotiation, event: Offer, step: Step): Outcome =
     const next = { kind: "forward-offer", exchange, held: hold(event.sdp) } as const;
     return request(state, { context, streams, remove: [] }, next);
   }
-  const written = writeOffer({ ...state, exchange }, exchange, event.sdp, step);
+  const written = writeOffer(changed(state, { exchange }), exchange, event.sdp, step);
   return { state: written.state, effects: [written.effect] };
 };

@@ -1,7 +1,7 @@
 // Owns the version in the o= line of each direction. RFC 3264 8: who sees the same version may take the body as unchanged.
 // A re-offer may change what we write towards one side only (a crypto tag, an address) while the author keeps his version.
-import { createHash } from "node:crypto";
-import { applyEdits, writeSdp, type SdpDocument } from "@sallyport/sdp";
+import { hash } from "node:crypto";
+import { applyEdits, type SdpDocument } from "@sallyport/sdp";
 import type { OriginMark } from "./state.ts";
 
 interface Origin {
@@ -18,11 +18,10 @@ const originOf = (document: SdpDocument): Origin | undefined => {
 
 /** A digest of everything but the o= line. */
 const digestOf = (document: SdpDocument): string => {
-  const session = document.session.filter((line) => line.type !== "o");
-  return createHash("sha256")
-    .update(writeSdp({ ...document, session }))
-    .digest("base64url")
-    .slice(0, 16);
+  let text = "";
+  for (const line of document.session) if (line.type !== "o") text += line.raw;
+  for (const media of document.media) for (const line of media.lines) text += line.raw;
+  return hash("sha256", text, "base64url").slice(0, 16);
 };
 
 /**

@@ -1,7 +1,7 @@
 // Owns the shape of an outcome and the few ways to make one. Knows no rule of 7.2.1 or 7.3.1.
 import type { ReasonCode } from "../reason.ts";
 import type { Effect, GatewayPlan } from "./model.ts";
-import type { Continuation, Exchange, Negotiation, Session } from "./state.ts";
+import { changed, draftOf, type Continuation, type Exchange, type Negotiation, type Session } from "./state.ts";
 
 export interface Outcome {
   readonly state: Negotiation;
@@ -9,7 +9,7 @@ export interface Outcome {
 }
 
 export const refuse = (state: Negotiation, status: 488 | 491 | 500 | 503, reason: ReasonCode): Outcome => ({
-  state: { ...state, refused: reason },
+  state: changed(state, { refused: reason }),
   effects: [{ kind: "refuse", status, reason }],
 });
 
@@ -26,7 +26,10 @@ export const baseOf = (state: Negotiation, exchange: Exchange | undefined): Sess
   exchange?.outer === undefined ? state.agreed : answeredOn(exchange.outer, exchange.branch);
 
 /** Asks the gateway; the rest happens when its reply is there. */
-export const request = (state: Negotiation, plan: GatewayPlan, next: Continuation): Outcome => ({
-  state: { ...state, requests: state.requests + 1, pending: { request: state.requests, plan, next } },
-  effects: [{ kind: "gateway", request: state.requests, plan }],
-});
+export const request = (state: Negotiation, plan: GatewayPlan, next: Continuation): Outcome => {
+  const number = state.requests;
+  const draft = draftOf(state);
+  draft.requests = number + 1;
+  draft.pending = { request: number, plan, next };
+  return { state: draft, effects: [{ kind: "gateway", request: number, plan }] };
+};

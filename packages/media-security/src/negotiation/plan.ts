@@ -8,13 +8,24 @@ import type { Exchange, InstalledStream, PartyEnd, Session } from "./state.ts";
 const modeOf = (sends: boolean, receives: boolean): LegMode =>
   sends ? (receives ? "send-receive" : "send-only") : receives ? "receive-only" : "inactive";
 
-const legOf = (protocol: string, media: string, end: PartyEnd | undefined, mode: LegMode): LegWish => ({
+/** The gateway need not know payload types. TS 23.334 8.2. */
+const anyFormat: readonly string[] = ["-"];
+
+const legOf = (
+  protocol: string,
+  media: string,
+  end: PartyEnd | undefined,
+  mode: LegMode,
+  keys?: { readonly localCrypto: CryptoAttribute; readonly remoteCrypto: CryptoAttribute },
+): LegWish => ({
   protocol,
   media,
-  formats: ["-"],
-  ...(end?.remote === undefined ? {} : { remote: end.remote }),
+  formats: anyFormat,
+  remote: end?.remote,
   rtcpMux: end?.rtcpMux ?? false,
   mode,
+  localCrypto: keys?.localCrypto,
+  remoteCrypto: keys?.remoteCrypto,
 });
 
 /** The streams of a session with both keys: through-connected as both parties' directions allow. */
@@ -24,14 +35,11 @@ export const sessionStreams = (session: Session): readonly GatewayStream[] =>
     const { access, core } = line.ends;
     const inwards = access.direction.send && core.direction.receive;
     const outwards = core.direction.send && access.direction.receive;
+    const keys = { localCrypto: line.towardsUe, remoteCrypto: line.fromUe };
     return [
       {
         stream: index + 1,
-        access: {
-          ...legOf(line.profiles.access, line.media, access, modeOf(outwards, inwards)),
-          localCrypto: line.towardsUe,
-          remoteCrypto: line.fromUe,
-        },
+        access: legOf(line.profiles.access, line.media, access, modeOf(outwards, inwards), keys),
         core: legOf(line.profiles.core, line.media, core, modeOf(inwards, outwards)),
       },
     ];
@@ -55,20 +63,33 @@ export const reservations = (exchange: Exchange, installed: readonly InstalledSt
     ];
   });
 
+const suiteOf = (crypto: CryptoAttribute): string | undefined => findSuite(crypto.suite)?.name;
+
 // The tag is a matter of one offer and its answer; what protects the stream is suite and key (invariant 4: contexts stay).
-const cryptoShape = (crypto: CryptoAttribute | undefined): readonly unknown[] =>
-  crypto === undefined ? [] : [findSuite(crypto.suite)?.name];
+const sameCrypto = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefined): boolean => {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    suiteOf(a) === suiteOf(b) &&
+    a.keys.length === b.keys.length &&
+    a.keys.every((key, at) => key.master === b.keys[at]?.master)
+  );
+};
 
-const sameCrypto = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefined): boolean =>
-  a?.keys.length === b?.keys.length && (a?.keys.every((key, at) => key.master === b?.keys[at]?.master) ?? true);
-
-const shape = ({ localCrypto, remoteCrypto, ...rest }: LegWish): string =>
-  JSON.stringify([rest, cryptoShape(localCrypto), cryptoShape(remoteCrypto)]);
+const sameRemote = (a: LegWish["remote"], b: LegWish["remote"]): boolean =>
+  a?.address === b?.address && a?.port === b?.port && a?.rtcpPort === b?.rtcpPort;
 
 const sameLeg = (a: LegWish | undefined, b: LegWish | undefined): boolean => {
   if (a === undefined || b === undefined) return a === b;
   return (
-    shape(a) === shape(b) && sameCrypto(a.localCrypto, b.localCrypto) && sameCrypto(a.remoteCrypto, b.remoteCrypto)
+    a.protocol === b.protocol &&
+    a.media === b.media &&
+    a.formats.length === b.formats.length &&
+    a.formats.every((format, at) => format === b.formats[at]) &&
+    a.rtcpMux === b.rtcpMux &&
+    a.mode === b.mode &&
+    sameRemote(a.remote, b.remote) &&
+    sameCrypto(a.localCrypto, b.localCrypto) &&
+    sameCrypto(a.remoteCrypto, b.remoteCrypto)
   );
 };
 
@@ -103,7 +124,7 @@ export const installPlan = (
     const find = (addresses: readonly LegAddress[]) => addresses.find((each) => each.stream === wish.stream);
     const access = find(reply.access) ?? had?.access;
     const core = find(reply.core) ?? had?.core;
-    return { wish, ...(access === undefined ? {} : { access }), ...(core === undefined ? {} : { core }) };
+    return { wish, access, core };
   });
   if (!changed.every(({ access, core }) => usable(access) && usable(core))) return undefined;
   const kept = installed.filter(

@@ -3,27 +3,35 @@
 import { request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import type { SdpDocument } from "@sallyport/sdp";
-import type { Continuation, HeldDocument, Negotiation, Session } from "./state.ts";
+import { changed, draftOf, type Continuation, type HeldDocument, type Negotiation, type Session } from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
 import { agree, ask, bodiesOf } from "./reoffer.ts";
 import { writeAnswer, writeOffer } from "./write.ts";
 
 /** The state once an answer stands: early beside others, final instead of everything before. */
 export const accept = (state: Negotiation, session: Session, final: boolean): Negotiation => {
-  const { exchange, agreed, ...rest } = state;
+  const { exchange } = state;
   if (exchange === undefined) return state;
-  const others = exchange.answers.filter((each) => each.branch !== session.branch);
-  const keptAgreed = agreed === undefined ? {} : { agreed };
-  if (!final) return { ...rest, ...keptAgreed, exchange: { ...exchange, answers: [...others, session] } };
+  const draft = draftOf(state);
+  if (!final) {
+    const others = exchange.answers.filter((each) => each.branch !== session.branch);
+    draft.exchange = { ...exchange, answers: [...others, session] };
+    return draft;
+  }
   const { outer } = exchange;
-  if (outer === undefined) return { ...rest, agreed: session };
+  if (outer === undefined) {
+    draft.exchange = undefined;
+    draft.agreed = session;
+    return draft;
+  }
   // An UPDATE renewed the session of its early dialog; the INVITE below is still open.
   const answers = outer.answers.map((each) =>
     each.branch === exchange.branch
       ? { ...session, branch: exchange.branch, answerer: each.answerer, renewed: true }
       : each,
   );
-  return { ...rest, ...keptAgreed, exchange: { ...outer, answers } };
+  draft.exchange = { ...outer, answers };
+  return draft;
 };
 
 /** Gives up what has no secured stream left: the gateway is in the path only for those. */
@@ -31,7 +39,7 @@ export const releaseIfIdle = (state: Negotiation, session: Session, final: boole
   const idle =
     final && state.exchange === undefined && state.installed.length > 0 && sessionStreams(session).length === 0;
   if (!idle) return { state, effects: [] };
-  return { state: { ...state, installed: [] }, effects: [{ kind: "release-gateway" }] };
+  return { state: changed(state, { installed: [] }), effects: [{ kind: "release-gateway" }] };
 };
 
 /** Brings the gateway to `session`, then goes on with `next`; at once where nothing has to change. */
@@ -55,17 +63,19 @@ export const install = (
 export const proceed = (state: Negotiation, next: Continuation, step: Step): Outcome => {
   switch (next.kind) {
     case "forward-offer": {
-      const written = writeOffer({ ...state, exchange: next.exchange }, next.exchange, next.held.document(), step);
+      const draft = draftOf(state);
+      draft.exchange = next.exchange;
+      const written = writeOffer(draft, next.exchange, next.held.document(), step);
       return { state: written.state, effects: [written.effect] };
     }
     case "forward-answer": {
       const nested = state.exchange?.outer !== undefined;
       const offer = state.exchange?.body;
       const answer = next.held.document();
-      const plain = writeAnswer(accept(state, next.session, next.final), next.session, answer, step);
-      const written = { ...plain, state: remembering(plain.state, next.session, offer, answer, plain.effect.sdp) };
+      const written = writeAnswer(accept(state, next.session, next.final), next.session, answer, step);
+      const after = remembering(written.state, next.session, offer, answer, written.effect.sdp);
       noteMedia(next.session, next.final, step);
-      const rest = releaseIfIdle(written.state, next.session, next.final && !nested);
+      const rest = releaseIfIdle(after, next.session, next.final && !nested);
       return { state: rest.state, effects: [written.effect, ...rest.effects] };
     }
     case "settle": {
@@ -94,7 +104,10 @@ const remembering = (
   written: SdpDocument,
 ): Negotiation => {
   const bodies = bodiesOf(session, offer?.document(), session.answerer === "core" ? received : written);
-  return bodies === undefined ? state : { ...state, bodies };
+  if (bodies === undefined) return state;
+  const draft = draftOf(state);
+  draft.bodies = bodies;
+  return draft;
 };
 
 /** 7.2.1 step 9, 7.3.1 step 9: both keys are where they belong and media can be sent. */
@@ -102,6 +115,7 @@ export const noteMedia = (session: Session, final: boolean, step: Step): void =>
   if (!final) return;
   for (const [index, line] of session.lines.entries()) {
     if (line.kind !== "secured") continue;
+    const { reason, mode } = protectedBy(line.mode);
     step.evidence.push({
       clause: session.answerer === "core" ? "7.2.1" : "7.3.1",
       step: "9",
@@ -109,18 +123,19 @@ export const noteMedia = (session: Session, final: boolean, step: Step): void =>
       changed: ["protected media between UE and IMS Access Gateway"],
       origin: "gateway",
       stream: index + 1,
-      ...protectedBy(line.mode),
+      reason,
+      mode,
     });
   }
 };
 
 /** The INVITE's 2xx made `session` the one in force; an UPDATE still open goes on above it. */
 const confirm = (state: Negotiation, session: Session): Negotiation => {
-  const { exchange, ...rest } = state;
+  const { exchange } = state;
   // The UPDATE of a dialog that lost is of no interest any more.
-  if (exchange?.outer === undefined || exchange.branch !== session.branch) return { ...rest, agreed: session };
-  const { outer: _outer, ...update } = exchange;
-  return { ...rest, agreed: session, exchange: update };
+  if (exchange?.outer === undefined || exchange.branch !== session.branch)
+    return changed(state, { agreed: session, exchange: undefined });
+  return changed(state, { agreed: session, exchange: { ...exchange, outer: undefined } });
 };
 
 /** Makes `session`, an early answer of the INVITE, the one in force; forwards `held` where its 2xx carries SDP. */

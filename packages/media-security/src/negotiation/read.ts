@@ -94,9 +94,9 @@ export const endOf = (document: SdpDocument, index: number, muxed: boolean): Par
     send: named === "sendrecv" || named === "sendonly",
     receive: !unspecified && (named === "sendrecv" || named === "recvonly"),
   };
-  if (unspecified) return { direction, rtcpMux: muxed };
+  if (unspecified) return { remote: undefined, direction, rtcpMux: muxed };
   const rtcpPort = muxed ? media.port : portNumber(attributeValues(media.lines, "rtcp")[0]);
-  const remote = { address, port: media.port, ...(rtcpPort === undefined ? {} : { rtcpPort }) };
+  const remote = { address, port: media.port, rtcpPort };
   return { remote, direction, rtcpMux: muxed };
 };
 

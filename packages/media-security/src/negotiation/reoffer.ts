@@ -10,7 +10,16 @@ import type { NegotiationEvent, Side } from "./model.ts";
 import { baseOf, request, type Outcome } from "./outcome.ts";
 import { reservations } from "./plan.ts";
 import { accept, install, noteMedia, releaseIfIdle } from "./progress.ts";
-import type { AgreedLine, Bodies, Exchange, HeldDocument, Negotiation, OfferedLine, Session } from "./state.ts";
+import {
+  changed,
+  type AgreedLine,
+  type Bodies,
+  type Exchange,
+  type HeldDocument,
+  type Negotiation,
+  type OfferedLine,
+  type Session,
+} from "./state.ts";
 import { fingerprint, noteKeys, type Step } from "./step.ts";
 import { writeOffer } from "./write.ts";
 
@@ -114,13 +123,13 @@ const again = (line: AgreedLine, towards: Side, index: number, step: Step): Offe
 
 /** The offer itself, once the gateway has what it describes. */
 export const ask = (state: Negotiation, exchange: Exchange, held: HeldDocument, step: Step): Outcome => {
-  const written = writeOffer({ ...state, exchange }, exchange, held.document(), step);
+  const written = writeOffer(changed(state, { exchange }), exchange, held.document(), step);
   const { towards, sdp } = written.effect;
   return { state: written.state, effects: [{ kind: "ask", towards, sdp }] };
 };
 
 export const onReOffer = (state: Negotiation, event: ReOffer, step: Step): Outcome => {
-  const { bodies, exchange: before, ...rest } = state;
+  const { bodies, exchange: before } = state;
   const ground = groundOf(state);
   // Only a lost context takes back an offer that is still out.
   const free = before?.own === undefined || event.gateway === "lost";
@@ -129,22 +138,21 @@ export const onReOffer = (state: Negotiation, event: ReOffer, step: Step): Outco
   }
   const { towards, gateway } = event;
   const { session, outer } = ground;
-  const below = outer === undefined ? {} : { outer };
   const exchange: Exchange = {
     offerer: otherSide(towards),
     carrier: outer === undefined ? "INVITE" : "UPDATE",
     branch: session.branch,
     lines: session.lines.map((line, index) => again(line, towards, index, step)),
     answers: [],
+    outer,
+    body: undefined,
     own: gateway,
-    ...below,
   };
   const held = bodies[towards];
   if (gateway === "kept") return ask(state, exchange, held, step);
   const streams = reservations(exchange, []);
-  const open = outer === undefined ? {} : { exchange: outer };
   return request(
-    { ...rest, bodies, ...open, installed: [] },
+    changed(state, { exchange: outer, installed: [] }),
     { context: "new", streams, remove: [] },
     { kind: "ask", exchange, held },
   );

@@ -138,7 +138,7 @@ const ours = (
     kind: "add-attribute",
     place: index,
     name,
-    ...(value === undefined ? {} : { value }),
+    value,
   });
   const hadRtcp = lines.some((each) => attributeName(each) === "rtcp");
   const nowhere = isIPv6(local.address) ? "::" : "0.0.0.0";

@@ -37,7 +37,7 @@ export interface Direction {
 /** What one party said about its own end of a line. */
 export interface PartyEnd {
   /** Absent: the unspecified address (RFC 3264 8.4, hold of RFC 2543). */
-  readonly remote?: RemoteAddress;
+  readonly remote?: RemoteAddress | undefined;
   readonly direction: Direction;
   readonly rtcpMux: boolean;
 }
@@ -129,18 +129,18 @@ export interface Exchange {
   /** The dialogs that answered early, one each. */
   readonly answers: readonly Session[];
   /** The exchange of the INVITE, already answered early, that an UPDATE overtook. */
-  readonly outer?: Exchange;
+  readonly outer?: Exchange | undefined;
   /** What the offer says of the offerer, for the side that has to answer it. */
-  readonly body?: HeldDocument;
+  readonly body?: HeldDocument | undefined;
   /** The edge's own offer: nobody waits for the answer. `lost`: the context it replaces is gone, and is never put back. */
-  readonly own?: "lost" | "kept";
+  readonly own?: "lost" | "kept" | undefined;
 }
 
 /** A stream as the gateway has it. */
 export interface InstalledStream {
   readonly wish: GatewayStream;
-  readonly access?: LegAddress;
-  readonly core?: LegAddress;
+  readonly access?: LegAddress | undefined;
+  readonly core?: LegAddress | undefined;
 }
 
 /** What to do when the gateway's reply is there. */
@@ -181,31 +181,60 @@ export interface Negotiation {
   readonly facts: NegotiationFacts;
   readonly phase: "open" | "ended";
   /** In force by a final answer. */
-  readonly agreed?: Session;
-  readonly exchange?: Exchange;
-  readonly pending?: PendingRequest;
+  readonly agreed?: Session | undefined;
+  readonly exchange?: Exchange | undefined;
+  readonly pending?: PendingRequest | undefined;
   /** Streams the gateway holds; a context exists while there is one. */
   readonly installed: readonly InstalledStream[];
   /** Requests made so far: the number of the next. */
   readonly requests: number;
   /** By the side a body was sent to. */
-  readonly origins: { readonly access?: OriginMark; readonly core?: OriginMark };
+  readonly origins: { readonly access?: OriginMark | undefined; readonly core?: OriginMark | undefined };
   /** Of the session in force, or of the last early answer. */
-  readonly bodies?: Bodies;
+  readonly bodies?: Bodies | undefined;
   /** Why the last offer was refused. */
-  readonly refused?: ReasonCode;
+  readonly refused?: ReasonCode | undefined;
   /** What there was when the call ended. */
-  readonly closing?: NegotiationSummary;
+  readonly closing?: NegotiationSummary | undefined;
 }
+
+type NegotiationDraft = { -readonly [K in keyof Negotiation]: Negotiation[K] };
+
+const noOrigins: Negotiation["origins"] = { access: undefined, core: undefined };
 
 /** A negotiation before its first offer. */
 export const openNegotiation = (facts: NegotiationFacts): Negotiation => ({
   facts,
   phase: "open",
+  agreed: undefined,
+  exchange: undefined,
+  pending: undefined,
   installed: [],
   requests: 1,
-  origins: {},
+  origins: noOrigins,
+  bodies: undefined,
+  refused: undefined,
+  closing: undefined,
 });
+
+/** The state to come, to be changed until it is handed out. Written out: one shape for all, which is cheap to make. */
+export const draftOf = (state: Negotiation): NegotiationDraft => ({
+  facts: state.facts,
+  phase: state.phase,
+  agreed: state.agreed,
+  exchange: state.exchange,
+  pending: state.pending,
+  installed: state.installed,
+  requests: state.requests,
+  origins: state.origins,
+  bodies: state.bodies,
+  refused: state.refused,
+  closing: state.closing,
+});
+
+/** The state with these properties in the place of its own. */
+export const changed = (state: Negotiation, change: Partial<Negotiation>): Negotiation =>
+  Object.assign(draftOf(state), change);
 
 /** A gateway request is under way: offers and answers handed in now come back as `defer` or a refusal. */
 export const isBusy = (state: Negotiation): boolean => state.pending !== undefined;

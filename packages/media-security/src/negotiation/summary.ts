@@ -44,5 +44,5 @@ export const summarise = (state: Negotiation): NegotiationSummary => {
   const [mode] = modes.size === 1 ? modes : [];
   const good = mode === "sdes-phone" ? "sdes-phone" : "secured";
   const reason = odd?.reason ?? (live.length > 0 ? good : (state.refused ?? "not-requested"));
-  return { security, reason, ...(mode === undefined ? {} : { mode }), streams };
+  return { security, reason, mode, streams };
 };

@@ -5,6 +5,7 @@ import type { Effect, Side } from "./model.ts";
 import { stampOrigin } from "./origin.ts";
 import { rewrite, type WrittenLine } from "./rewrite.ts";
 import {
+  draftOf,
   hold,
   type AgreedLine,
   type Exchange,
@@ -90,13 +91,15 @@ const send = (
       found: `${what} from ${otherSide(towards) === "access" ? "the UE" : "the core"}`,
       changed: [`removed a=${what}`],
       origin: otherSide(towards),
-      ...(stream === 0 ? {} : { stream }),
+      stream: stream === 0 ? undefined : stream,
     });
   }
   const own = lines.some((line) => line.kind !== "passed") || state.installed.length > 0;
   const { document: sdp, mark } = stampOrigin(rewritten.document, state.origins[towards], own);
-  const origins = mark === undefined ? state.origins : { ...state.origins, [towards]: mark };
-  return { state: { ...state, origins }, effect: { kind: "forward" as const, towards, sdp } };
+  const draft = draftOf(state);
+  const { access, core } = state.origins;
+  if (mark !== undefined) draft.origins = towards === "access" ? { access: mark, core } : { access, core: mark };
+  return { state: draft, effect: { kind: "forward" as const, towards, sdp } };
 };
 
 /** The open offer towards the other side. */
@@ -111,7 +114,10 @@ export const writeOffer = (state: Negotiation, exchange: Exchange, document: Sdp
   if (!exchange.lines.some((line) => line.fate === "secured")) return written;
   // What the answering side is told of the offerer: no key of the access stands in either.
   const body = hold(exchange.offerer === "core" ? document : written.effect.sdp);
-  return { ...written, state: { ...written.state, exchange: { ...exchange, body } } };
+  const draft = draftOf(written.state);
+  const { offerer, carrier, branch, lines, answers, outer, own } = exchange;
+  draft.exchange = { offerer, carrier, branch, lines, answers, outer, body, own };
+  return { state: draft, effect: written.effect };
 };
 
 /** An answer towards the offerer. */
@@ -127,6 +133,7 @@ export const writeAnswer = (state: Negotiation, session: Session, document: SdpD
   for (const [index, line] of session.lines.entries()) {
     if (line.kind !== "secured") continue;
     const towardsUe = answerer === "core";
+    const { reason, mode } = protectedBy(line.mode);
     step.evidence.push({
       clause: towardsUe ? "7.2.1" : "7.3.1",
       step: towardsUe ? "8" : "7",
@@ -140,7 +147,8 @@ export const writeAnswer = (state: Negotiation, session: Session, document: SdpD
         : [`${line.profiles.access} to ${line.profiles.core}`, "removed the crypto attribute"],
       origin: "edge",
       stream: index + 1,
-      ...protectedBy(line.mode),
+      reason,
+      mode,
     });
   }
   return written;

@@ -41,20 +41,19 @@ type IqSettings = Pick<EdgeConfig["iq"], "accessRealm" | "coreRealm" | "latch" |
 
 const endPlan = (wish: LegWish, side: "access" | "core", settings: IqSettings): CallEndPlan => {
   const realm = side === "access" ? settings.accessRealm : settings.coreRealm;
-  return {
-    ...wish,
-    ...(realm === undefined ? {} : { realm }),
-    // Only an authenticated source is followed, so latching is for the protected side.
-    ...(side === "access" && settings.latch ? { latch: true } : {}),
-    ...(side === "access" && settings.inactivityMs > 0 ? { inactivityMs: settings.inactivityMs } : {}),
-  };
+  const { protocol, media, formats, remote, rtcpMux, mode, localCrypto, remoteCrypto } = wish;
+  // Only an authenticated source is followed, so latching is for the protected side.
+  const latch = side === "access" && settings.latch ? true : undefined;
+  const inactivityMs = side === "access" && settings.inactivityMs > 0 ? settings.inactivityMs : undefined;
+  // Written out, as all that is made for each call: one shape.
+  return { protocol, media, formats, remote, rtcpMux, mode, localCrypto, remoteCrypto, realm, latch, inactivityMs };
 };
 
 const streamPlans = (plan: GatewayPlan, settings: IqSettings): readonly StreamPlan[] =>
   plan.streams.map((stream) => ({
     stream: stream.stream,
-    ...(stream.access === undefined ? {} : { access: endPlan(stream.access, "access", settings) }),
-    ...(stream.core === undefined ? {} : { core: endPlan(stream.core, "core", settings) }),
+    access: stream.access === undefined ? undefined : endPlan(stream.access, "access", settings),
+    core: stream.core === undefined ? undefined : endPlan(stream.core, "core", settings),
   }));
 
 const refusal = (error: unknown): GatewayReply => {
@@ -92,11 +91,12 @@ export const createGatewayPort = (
     try {
       const streams = streamPlans(plan, settings);
       if (plan.context === "new" || held === undefined) {
-        return { ok: true, ...(await addWhenThere(iq, first, undefined, streams, { emergency })) };
+        const { context, access, core } = await addWhenThere(iq, first, undefined, streams, { emergency });
+        return { ok: true, context, access, core };
       }
       if (plan.remove.length > 0) await iq.removeStreams(held, plan.remove);
-      const ends = streams.length === 0 ? { access: [], core: [] } : await iq.modify(held, streams);
-      return { ok: true, context: held, ...ends };
+      const { access, core } = streams.length === 0 ? { access: [], core: [] } : await iq.modify(held, streams);
+      return { ok: true, context: held, access, core };
     } catch (error) {
       return refusal(error);
     }

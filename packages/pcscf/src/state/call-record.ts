@@ -85,6 +85,15 @@ const lasting = ({ tag, callId, upstream, downstream, state, session }: CallDial
   ...(session === undefined ? {} : { session }),
 });
 
+/** What a store takes: it refuses values that JSON would change, and what is not there may be written as undefined here. */
+const said = <T>(value: T): T => {
+  if (Array.isArray(value)) return value.map(said) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]) => (inner === undefined ? [] : [[name, said(inner)]])),
+  ) as T;
+};
+
 /** The record of a leg, and the secrets that have to be sealed beside it: see `freezeNegotiation` for who releases them. */
 export const freezeCall = (
   call: CallState,
@@ -97,9 +106,9 @@ export const freezeCall = (
     direction: call.direction,
     callId: call.callId,
     dialogs: confirmedOf(call.dialogs).map(lasting),
-    evidence: call.evidence.slice(0, maxEvidence),
+    evidence: said(call.evidence.slice(0, maxEvidence)),
     negotiation: value,
-    ...surroundings,
+    ...said(surroundings),
   } as const;
   return { record, secrets };
 };
