@@ -38,4 +38,24 @@ describe("H.248.1 11.5: lists of contexts", () => {
     expect([...handler.held.keys()]).toEqual([context.context]);
     expect(edge.controller.contexts()).toEqual([context]);
   }, 60_000);
+
+  it("version 2: where the list is more than a message holds, those the controller knows are asked for one by one", async () => {
+    const here = (house = await openHouse("tls"));
+    const edge = await here.edge();
+    const { cable, handler, iq } = await here.gateway("gw-a", edge, { version: 2, style: "compact" });
+    const kept = await edge.controller.add(undefined, reservation);
+    const lost = await edge.controller.add(undefined, reservation);
+    for (let id = 100_000; id < 105_000; id++) handler.plant(id);
+    (handler.held as Map<number, unknown>).delete(lost.context.context);
+    cable.cut();
+    await until("lost", () => edge.status("gw-a").state === "down");
+    cable.mend();
+    await until("back", () => edge.status("gw-a").state === "up" && iq.state().registered);
+    await until("the comparison", () => edge.notifications.length > 0, 10_000);
+    expect(edge.notifications).toEqual([
+      { kind: "context-lost", gateway: "gw-a", context: lost.context, reason: "audit" },
+    ]);
+    expect(edge.controller.contexts()).toEqual([kept.context]);
+    expect(handler.held.size).toBe(5001);
+  });
 });

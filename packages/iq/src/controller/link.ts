@@ -12,15 +12,9 @@ import { heldFrom } from "./held.ts";
 import { iqError, lostReply } from "./refusals.ts";
 import type { GatewayView, RegistryEffect, RegistryInput } from "./registry.ts";
 import { stepRegistry, unregistered } from "./registry.ts";
-import { packageVersion, readContexts } from "./replies.ts";
-import {
-  auditContextsRequest,
-  handoffRequest,
-  packagesRequest,
-  heartbeatRequest,
-  subtractRequest,
-  watchRootRequest,
-} from "./requests.ts";
+import { contextsThere, subtractEach } from "./compare.ts";
+import { packageVersion } from "./replies.ts";
+import { handoffRequest, packagesRequest, heartbeatRequest, subtractRequest, watchRootRequest } from "./requests.ts";
 import type { Candidate } from "./select.ts";
 import { afterRegistration, goodStanding, refusedBy, rootEvent, tookOne, type Standing } from "./standing.ts";
 import { statusOf } from "./status.ts";
@@ -366,9 +360,9 @@ export class GatewayLink {
     const added = this.#added;
     const quiet = this.#adding === 0;
     try {
-      const listed = readContexts(await this.command(auditContextsRequest));
-      if (!listed.ok || this.#closed) return;
-      const there = new Set(listed.value);
+      const listed = await contextsThere((actions) => this.command(actions), [...known.keys()]);
+      if (listed === undefined || this.#closed) return;
+      const { complete, there } = listed;
       const missing = [...known].filter(([id, held]) => !there.has(id) && this.contexts.get(id) === held);
       this.#lose(
         missing.map(([, held]) => held),
@@ -376,12 +370,18 @@ export class GatewayLink {
       );
       // While contexts are being made nobody can tell a new one from one left behind: look again later.
       if (!quiet || this.#added !== added) return;
-      this.#doubtful = false;
-      const left = listed.value.filter((id) => !this.contexts.has(id) && !known.has(id));
+      if (!complete) this.#ports.log.warn("contexts can not be listed", { gateway: this.entry.id, known: known.size });
+      const left = [...there].filter((id) => !this.contexts.has(id) && !known.has(id));
       if (left.length > 0)
-        this.#ports.log.warn("contexts left behind are subtracted", { gateway: this.entry.id, contexts: left });
-      for (const id of left) await this.tidy(id);
+        this.#ports.log.warn("contexts left behind are subtracted", {
+          gateway: this.entry.id,
+          count: left.length,
+          contexts: left.slice(0, 20),
+        });
+      this.#doubtful = false;
+      if (!(await subtractEach((actions) => this.command(actions), left))) this.doubt();
     } catch (error) {
+      this.doubt();
       this.#ports.log.warn("contexts could not be compared", {
         gateway: this.entry.id,
         code: error instanceof SallyportError ? error.code : "unknown",
