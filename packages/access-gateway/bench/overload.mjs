@@ -93,12 +93,10 @@ for (const rate of options.rates.split(",").map(Number)) {
   load.write(`${running.map(({ line }) => line).join("\n")}\n`);
   load.endInput();
   await load.next();
-  let ended = false;
-  const finished = load.next().then(() => {
-    ended = true;
-  });
+  const finished = load.next().then(() => true);
   const seen = { load: 0, queue: 0, away: 0, asked: 0, why: new Set() };
-  while (!ended) {
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 100, false));
+  while (!(await Promise.race([finished, pause()]))) {
     const { media } = await gateway.ask("figures");
     seen.load = Math.max(seen.load, ...media.threads.map((thread) => thread.load));
     seen.queue = Math.max(seen.queue, ...media.threads.map((thread) => thread.queueDepth));
@@ -107,9 +105,7 @@ for (const rate of options.rates.split(",").map(Number)) {
       seen.away += 1;
       seen.why.add(media.shortage);
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  await finished;
   const { received, sent } = JSON.parse(await load.next());
   const after = await gateway.ask("figures");
   const figures = [

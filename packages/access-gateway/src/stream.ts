@@ -125,14 +125,15 @@ const remoteOf = (
   // RFC 3264 8.2: port 0 is a stream that is not used.
   if (port === 0) return ok(undefined);
   if (isIpv6Literal(address) !== isIpv6Literal(home)) return refusal(449, `Remote c= ${address}`);
-  if (text.rtcp?.address !== undefined && text.rtcp.address !== address) {
-    return refusal(449, `Remote a=rtcp address ${text.rtcp.address}`);
+  const elsewhere = mux || text.rtcp?.address === address ? undefined : text.rtcp?.address;
+  if (elsewhere !== undefined && isIpv6Literal(elsewhere) !== isIpv6Literal(home)) {
+    return refusal(449, `Remote a=rtcp address ${elsewhere}`);
   }
   const rtcp = text.rtcp?.port.kind === "given" ? text.rtcp.port.value : port + 1;
   const rtcpPort = mux ? port : rtcp;
   return rtcpPort > 65_535
     ? refusal(449, `Remote port ${port} without a=rtcp`)
-    : ok({ address, rtpPort: port, rtcpPort });
+    : ok({ address, rtpPort: port, rtcpPort, ...(elsewhere === undefined ? {} : { rtcpAddress: elsewhere }) });
 };
 
 interface Described {

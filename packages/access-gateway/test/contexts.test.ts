@@ -278,9 +278,9 @@ describe("streams", () => {
     [
       "RTCP elsewhere",
       449,
-      "Remote a=rtcp address 198.51.100.8",
+      "Remote a=rtcp address 2001:db8::8",
       stream("RTP/SAVP", {
-        remote: { kind: "describe", text: remote("RTP/SAVP", "a=rtcp:5001 IN IP4 198.51.100.8\n") },
+        remote: { kind: "describe", text: remote("RTP/SAVP", "a=rtcp:5001 IN IP6 2001:db8::8\n") },
       }),
     ],
     [
@@ -354,6 +354,13 @@ describe("streams", () => {
     });
     expect(await planAfter(order("a=rtcp-mux\n", ""))).toMatchObject({ rtcp: "separate", remote: { rtcpPort: 5001 } });
     expect(await planAfter(order("", "a=rtcp:5077\n"))).toMatchObject({ rtcp: "separate", remote: { rtcpPort: 5077 } });
+    // RFC 3605: RTCP may be at another address; with rtcp-mux it is where RTP is.
+    const elsewhere = "a=rtcp:5077 IN IP4 198.51.100.8\n";
+    expect(await planAfter(order("", elsewhere))).toMatchObject({
+      remote: { address: "198.51.100.7", rtcpPort: 5077, rtcpAddress: "198.51.100.8" },
+    });
+    const muxed = await planAfter(order("a=rtcp-mux\n", `a=rtcp-mux\n${elsewhere}`));
+    expect(muxed.remote).toEqual({ address: "198.51.100.7", rtpPort: 5000, rtcpPort: 5000 });
     expect((await planAfter(order("", "", 0))).remote).toBeUndefined();
   });
 
