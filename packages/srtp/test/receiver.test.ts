@@ -227,6 +227,9 @@ describe("receiver", () => {
     const refused = expect.objectContaining({ code: "SALLY_SRTP_KEYS" });
     expect(() => receiverOf(name, { keys: [] })).toThrow(refused);
     expect(() => receiverOf(name, { keys: [one, two] })).toThrow(refused);
+    const many = Array.from({ length: 17 }, (_, at) => ({ ...keyFor(name, `${at}`), mki: mki(1, at) }));
+    expect(() => receiverOf(name, { keys: many })).toThrow(refused);
+    receiverOf(name, { keys: many.slice(1) }).release();
     expect(() =>
       receiverOf(name, {
         keys: [
@@ -251,6 +254,43 @@ describe("receiver", () => {
         ],
       }),
     ).toThrow(expect.objectContaining({ code: "SALLY_SRTP_KEY_LENGTH" }));
+  });
+
+  it("RFC 3711 3.3.1: how far an SSRC came is known over keys under which it was silent, as long as there is room", () => {
+    const highest = (index: number) => ({ rtp: index, rtcp: -1, rtpPackets: 0 });
+    const known = new Map([
+      [1, highest(70_000)],
+      [2, highest(90_000)],
+      [3, highest(-1)],
+    ]);
+    const key = keyFor(name, "second");
+    const next = receiverOf(name, {
+      keys: [key],
+      predecessor: known,
+      resume: new Map([[2, highest(80_000)]]),
+      maxSources: 2,
+    });
+    const rtpOf = (indices: ReturnType<typeof next.reached>) =>
+      [...indices].map(([ssrc, { rtp: index }]) => [ssrc, index]);
+    // What it heard itself long ago says less than what was heard since.
+    expect(rtpOf(next.reached())).toEqual([
+      [1, 70_000],
+      [2, 90_000],
+    ]);
+    const sender = senderOf(name, { key, resume: new Map([[2, highest(90_005)]]) });
+    expect(codeOf(next.unprotectRtp(packetOf(sender.protectRtp(rtp(90_006 % 65_536, "x", 2)))))).toBe("ok");
+    expect(rtpOf(next.reached())).toEqual([
+      [1, 70_000],
+      [2, 90_006],
+    ]);
+    const crowd = new Map(Array.from({ length: 5 }, (_, at) => [10 + at, highest(at)] as const));
+    const full = receiverOf(name, {
+      keys: [key],
+      predecessor: crowd,
+      resume: new Map([[2, highest(7)]]),
+      maxSources: 2,
+    });
+    expect(rtpOf(full.reached())).toEqual([[2, 7]]);
   });
 
   it("invariant 7: after release nothing is opened", () => {
