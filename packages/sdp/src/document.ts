@@ -43,7 +43,7 @@ export interface SdpParseOptions extends Partial<SdpLimits> {
 
 /**
  * `size`, `lines`, `line-length`, `media-count`: a limit; `octet`: NUL, a bare CR, or a character above latin1;
- * `line`: not `letter=value`; `version`: the body does not begin with `v=0`, or begins again; `media`: a bad m= line.
+ * `line`: not `letter=value`, the letter a small one; `version`: the body does not begin with `v=0`, or begins again; `media`: a bad m= line.
  */
 export type SdpParseCode = "size" | "lines" | "line-length" | "media-count" | "octet" | "line" | "version" | "media";
 
@@ -118,7 +118,8 @@ const lineEnd = (text: string, start: number): { content: number; end: number; b
   return { content: text.length, end: text.length };
 };
 
-const isLetter = (octet: number): boolean => (octet | 0x20) >= 0x61 && (octet | 0x20) <= 0x7a;
+/** RFC 4566 5: exactly one case-significant character; one who reads `A=` as `a=` would see an attribute that we do not. */
+const isLetter = (octet: number): boolean => octet >= 0x61 && octet <= 0x7a;
 
 /** RFC 4566 5.14: `<media> <port>[/<number of ports>] <proto> <fmt> ...`. */
 const parseMediaLine = (lines: readonly SdpLine[], value: string, choose: boolean): SdpMedia | undefined => {

@@ -1,11 +1,16 @@
 // Owns the questions one asks a section of lines. Knows no attribute's meaning. RFC 4566 5.7 (c=), 5.13 (a=).
 import type { SdpDocument, SdpLine } from "./document.ts";
 
-/** The name of an a= line, lower case, blanks around it dropped; undefined for any other line. */
+/**
+ * The name of an a= line, lower case, blanks around it dropped; undefined for any other line. A blank ends it as well as the
+ * colon does: no name has one, and some readers end it there.
+ */
 export const attributeName = (line: SdpLine): string | undefined => {
   if (line.type !== "a") return undefined;
   const colon = line.value.indexOf(":");
-  return (colon === -1 ? line.value : line.value.slice(0, colon)).trim().toLowerCase();
+  const name = (colon === -1 ? line.value : line.value.slice(0, colon)).trim().toLowerCase();
+  const blank = name.search(/[ \t]/);
+  return blank === -1 ? name : name.slice(0, blank);
 };
 
 /** Whether the line may be an attribute of that name: no is certain, and cheap. */

@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   applyEdits,
+  attributeName,
   attributeValues,
   connectionOf,
   hasAttribute,
@@ -48,6 +49,7 @@ describe("what is refused, and where", () => {
     ["a second description", "v=0\r\nm=audio 1 RTP/AVP 0\r\nv=0\r\n", "version", 3],
     ["a line that is no letter=value", "v=0\r\nhello\r\n", "line", 2],
     ["a blank before the equals sign", "v=0\r\na =crypto:1\r\n", "line", 2],
+    ["a capital type letter (RFC 4566 5)", "v=0\r\nA=3ge2ae:applied\r\n", "line", 2],
     ["a folded line", "v=0\r\n a=crypto:1\r\n", "line", 2],
     ["a blank line in the middle", "v=0\r\n\r\na=x\r\n", "line", 3],
     ["a bare CR, which could hide a line", "v=0\r\na=x\ra=crypto:1\r\n", "octet", 2],
@@ -95,6 +97,11 @@ describe("reading", () => {
     expect(attributeValues(document.media[0]?.lines ?? [], "x")).toEqual([" 1", "2:3", ""]);
     expect(hasAttribute(document.media[0]?.lines ?? [], "X")).toBe(true);
     expect(hasAttribute(document.media[1]?.lines ?? [], "x")).toBe(false);
+  });
+
+  it("RFC 4566 5.13: a blank ends a name as the colon does", () => {
+    const { session } = read("v=0\na=3ge2ae applied\na= Crypto\t1 X:y\na=x :1\n");
+    expect(session.map(attributeName)).toEqual([undefined, "3ge2ae", "crypto", "x"]);
   });
 
   it("RFC 4566 5.7: the m-line's own c= line stands before the session's", () => {
@@ -162,7 +169,7 @@ describe("properties", () => {
   });
 
   const line = fc
-    .tuple(fc.constantFrom("a", "b", "i", "k", "X"), fc.string({ unit: "grapheme-ascii", maxLength: 20 }))
+    .tuple(fc.constantFrom("a", "b", "i", "k", "x"), fc.string({ unit: "grapheme-ascii", maxLength: 20 }))
     .map(([type, value]) => `${type}=${value}`);
   const section = fc.tuple(
     fc.constantFrom("m=audio 7 RTP/AVP 0 8", "m=video  9 RTP/SAVP 97"),

@@ -147,6 +147,14 @@ describe("refusing a message", () => {
     expect(headerValue(must(refused(octets).answerable), "x"), "nor is it echoed").toBeUndefined();
   });
 
+  it("RFC 3261 25.1: NUL stands nowhere in a head but in a quoted-pair", () => {
+    const octets = octetsOf(`${head}Content-Type: application/sdp\0\nX: y\n\n`);
+    expect(refused(octets)).toMatchObject({ code: "nul", offset: octets.indexOf(0), status: 400 });
+    expect(headerValue(must(refused(octets).answerable), "content-type"), "nor is it echoed").toBeUndefined();
+    expect(parseMessage(octetsOf(`${head}Subject: "\\\0"\nX: y\n\n`)).ok).toBe(true);
+    expect(refused(octetsOf(`${head}Subject: "\\\0\0"\n\n`))).toMatchObject({ code: "nul" });
+  });
+
   it("RFC 3261 7.3.1: a first header line cannot be a continuation", () => {
     const octets = octetsOf(head.replace("Via:", " Via:") + "Via: SIP/2.0/UDP h\n\n");
     expect(refused(octets)).toMatchObject({ code: "header-line", offset: head.indexOf("Via") + 1 });

@@ -42,16 +42,22 @@ const hopAttributes = new Set(
 const positions = (lines: readonly SdpLine[], gone: (line: SdpLine) => boolean): readonly number[] =>
   lines.flatMap((line, at) => (at > 0 && gone(line) ? [at] : []));
 
-const isHopLine = (line: SdpLine): boolean => line.type === "k" || hopAttributes.has(attributeName(line) ?? "");
+/** A name counts by how it begins: what stands behind it may be read by others as no part of it. */
+const nameOf = (line: SdpLine): string => {
+  const name = attributeName(line) ?? "";
+  return ["3ge2ae", "crypto"].find((each) => name.startsWith(each)) ?? name;
+};
+
+const isHopLine = (line: SdpLine): boolean => line.type === "k" || hopAttributes.has(nameOf(line));
 
 /** The closing sentences of 7.2.1 and 7.3.1: no indication of another party passes, on whatever line. */
-const isIndication = (line: SdpLine): boolean => attributeName(line) === "3ge2ae";
+const isIndication = (line: SdpLine): boolean => nameOf(line) === "3ge2ae";
 
 const strayCrypto = (document: SdpDocument, index: number): ((line: SdpLine) => boolean) => {
   const lines = document.media[index]?.lines ?? [];
   const dangling = new Set(lines.filter(offersCapability).length > 0 ? ["acap", "tcap", "pcfg", "acfg"] : []);
   return (line) => {
-    const name = attributeName(line) ?? "";
+    const name = nameOf(line);
     return name === "crypto" || dangling.has(name);
   };
 };
@@ -94,7 +100,7 @@ const sessionRemoval = (document: SdpDocument, lines: readonly WrittenLine[], op
   const shared = lines.some((line, at) => line.kind === "passed" && document.media[at]?.port !== 0);
   const e2e = lines.some((line) => line.kind === "passed" && line.security === "e2e");
   return positions(document.session, (line) => {
-    const name = attributeName(line);
+    const name = nameOf(line);
     if (name === "3ge2ae") return true;
     // Media level only (RFC 4568 5): here it serves nobody.
     if (name === "crypto") return touched || (!e2e && !options.passBestEffort);
@@ -114,7 +120,7 @@ export const rewrite = (document: SdpDocument, lines: readonly WrittenLine[], op
     edits.push({ kind: "remove-lines", place, lines: at });
     for (const position of at) {
       const line = section[position] as SdpLine;
-      const what = attributeName(line) ?? line.type;
+      const what = nameOf(line) || line.type;
       removed.push({ stream: place === "session" ? 0 : place + 1, what, indication: what === "3ge2ae" });
     }
   };

@@ -1,117 +1,136 @@
 // Finds the one SDP body of a message, alone or inside multipart, and puts another in its place; every other octet stays.
-// Pure. RFC 3261 7.4, RFC 2046 5.1, RFC 5621 3. What could hide SDP from us is not passed on.
-import { headerValue, parseParams, param, unquote, withBody, type SipMessage } from "@sallyport/sip";
+// Pure. RFC 3261 7.4, RFC 2046 5.1, RFC 5621 3. What could hide SDP from us is not passed on (invariants 1, 2 and 8).
+import {
+  headerValues,
+  parseMediaType,
+  withBody,
+  type MediaType,
+  type SipMessage,
+  type SipResponse,
+} from "@sallyport/sip";
+import { parseSdp, type SdpParseResult } from "@sallyport/sdp";
+import { boundaryOf, cutMultipart, readPart, type Multipart, type Part, type Range } from "./multipart.ts";
 
 export type SdpBody =
   | { readonly kind: "none" }
   /** `octets` is the SDP; `at` its place in the message body. */
   | { readonly kind: "sdp"; readonly octets: Buffer; readonly at: number }
-  | { readonly kind: "unusable"; readonly status: 400 | 415 | 488; readonly reason: string };
+  | UnusableBody;
 
-const maxParts = 32;
+export interface UnusableBody {
+  readonly kind: "unusable";
+  readonly status: 400 | 415 | 488;
+  readonly reason: string;
+  /** Nobody said what it is: a response can do without it. */
+  readonly untyped?: true;
+}
+
 const maxDepth = 4;
-
-interface Found {
-  readonly at: number;
-  readonly length: number;
-}
-
-interface ContentType {
-  readonly type: string;
-  readonly boundary: string | undefined;
-}
-
-const contentType = (value: string | undefined): ContentType => {
-  const text = value ?? "";
-  const cut = text.indexOf(";");
-  const boundary = cut < 0 ? undefined : param(parseParams(text, cut) ?? [], "boundary");
-  return {
-    type: (cut < 0 ? text : text.slice(0, cut)).trim().toLowerCase(),
-    boundary: typeof boundary === "string" ? unquote(boundary) : undefined,
-  };
-};
-
-/** MIME part headers, unfolded; the first of a name counts. */
-const partHeaders = (head: string): ReadonlyMap<string, string> => {
-  const headers = new Map<string, string>();
-  for (const line of head.replace(/\r\n[ \t]+/g, " ").split("\r\n")) {
-    const colon = line.indexOf(":");
-    if (colon < 1) continue;
-    const name = line.slice(0, colon).trim().toLowerCase();
-    if (!headers.has(name)) headers.set(name, line.slice(colon + 1).trim());
-  }
-  return headers;
-};
-
-const isPlainEncoding = (value: string | undefined): boolean =>
-  value === undefined || ["identity", "7bit", "8bit", "binary", ""].includes(value.trim().toLowerCase());
-
-/** The parts between delimiters, as ranges of `text`; undefined when the body is not well formed. RFC 2046 5.1.1. */
-const partsOf = (text: string, from: number, to: number, boundary: string): readonly Found[] | undefined => {
-  const delimiter = `--${boundary}`;
-  const parts: Found[] = [];
-  let start: number | undefined;
-  let at = text.startsWith(delimiter, from) ? from : text.indexOf(`\r\n${delimiter}`, from) + 2;
-  while (at >= from + (start === undefined ? 0 : 2) && at + delimiter.length <= to) {
-    if (start !== undefined) parts.push({ at: start, length: at - 2 - start });
-    if (parts.length > maxParts) return undefined;
-    let end = at + delimiter.length;
-    if (text.startsWith("--", end)) return parts;
-    while (end < to && (text[end] === " " || text[end] === "\t")) end += 1;
-    if (!text.startsWith("\r\n", end)) return undefined;
-    start = end + 2;
-    const next = text.indexOf(`\r\n${delimiter}`, start - 2);
-    if (next < 0 || next + 2 + delimiter.length > to) return undefined;
-    at = next + 2;
-    if (at < start) start = at;
-  }
-  return undefined;
-};
+/** Lines one description may have: each is a stream at the gateway, and a stranger writes them. */
+const maxMedia = 16;
 
 type Search =
-  | { readonly ok: true; readonly found: readonly Found[] }
-  | { readonly ok: false; readonly status: 400 | 415; readonly reason: string };
-
-const malformed: Search = { ok: false, status: 400, reason: "Malformed Multipart Body" };
-
-const search = (text: string, range: Found, content: ContentType, depth: number): Search => {
-  if (content.type === "application/sdp") return { ok: true, found: range.length === 0 ? [] : [range] };
-  if (!content.type.startsWith("multipart/")) return { ok: true, found: [] };
-  if (content.boundary === undefined || content.boundary === "" || depth >= maxDepth) return malformed;
-  const parts = partsOf(text, range.at, range.at + range.length, content.boundary);
-  if (parts === undefined) return malformed;
-  const found: Found[] = [];
-  for (const part of parts) {
-    const slice = text.slice(part.at, part.at + part.length);
-    const cut = slice.startsWith("\r\n") ? 0 : slice.indexOf("\r\n\r\n");
-    if (cut < 0) return malformed;
-    const skip = slice.startsWith("\r\n") ? 2 : cut + 4;
-    const headers = partHeaders(slice.slice(0, cut));
-    const inner = contentType(headers.get("content-type"));
-    const result = search(text, { at: part.at + skip, length: part.length - skip }, inner, depth + 1);
-    if (!result.ok) return result;
-    if (result.found.length > 0 && !isPlainEncoding(headers.get("content-transfer-encoding"))) {
-      return { ok: false, status: 415, reason: "Encoded SDP Part" };
+  | {
+      readonly ok: true;
+      readonly found: readonly Range[];
+      /** Of a multipart: its body proper. */ readonly range?: Range;
     }
+  | { readonly ok: false; readonly refusal: UnusableBody };
+
+const refused = (status: 400 | 415 | 488, reason: string): Search => ({
+  ok: false,
+  refusal: { kind: "unusable", status, reason },
+});
+const malformed = refused(400, "Malformed Multipart Body");
+const unreadableType = refused(415, "Unreadable Content-Type");
+const encoded = refused(415, "Encoded Body");
+const hidden = refused(488, "Media Keys Outside SDP");
+const untyped: Search = {
+  ok: false,
+  refusal: { kind: "unusable", status: 400, reason: "Missing Content-Type", untyped: true },
+};
+
+const isPlain = (encoding: string): boolean =>
+  encoding.split(",").every((word) => ["identity", "7bit", "8bit", "binary", ""].includes(word.trim().toLowerCase()));
+
+/**
+ * A line that begins as the attributes of media security do, whoever may read it as SDP: whatever ends the line before, and
+ * whatever a careless reader would skip.
+ */
+const telltale = /(?:^|[\r\n\v\f\0])[ \t]*a[ \t]*=[ \t]*(?:crypto|3ge2ae)/i;
+
+const isSilent = (text: string, { from, to }: Range): boolean => !telltale.test(text.slice(from, to));
+
+const searchParts = (text: string, { parts }: Multipart, depth: number): Search => {
+  const found: Range[] = [];
+  for (const range of parts) {
+    const part = readPart(text, range);
+    const [written, another] = part?.fields.get("content-type") ?? [];
+    if (part === undefined || written === undefined || another !== undefined) return malformed;
+    const type = parseMediaType(written);
+    if (type === undefined) return unreadableType;
+    const result = isCarrier(type) && !isPlainPart(part) ? encoded : search(text, part.content, type, depth + 1);
+    if (!result.ok) return result;
     found.push(...result.found);
+    // What stands around a nested one cannot be taken out without a new body for all.
+    const { from, to } = result.range ?? part.content;
+    if (from !== part.content.from || text.slice(to, part.content.to).trim() !== "") return malformed;
+    if (!(part.fields.get("content-encoding") ?? []).every(isPlain)) return encoded;
   }
   return { ok: true, found };
 };
 
-/** The SDP of a message. Several SDP parts, or SDP behind an encoding, cannot be judged and are unusable. */
+const isMultipart = ({ name }: MediaType): boolean => name.startsWith("multipart/");
+
+/** Types that are read further, by us or by whoever gets them: an encoding would hide what is inside. */
+const isCarrier = (type: MediaType): boolean =>
+  type.name === "application/sdp" || isMultipart(type) || type.name.startsWith("message/");
+
+const isPlainPart = ({ fields }: Part): boolean => (fields.get("content-transfer-encoding") ?? []).every(isPlain);
+
+const search = (text: string, range: Range, type: MediaType, depth: number): Search => {
+  if (type.name === "application/sdp") return { ok: true, found: range.to === range.from ? [] : [range] };
+  if (type.params === undefined) return isMultipart(type) ? malformed : unreadableType;
+  if (!isMultipart(type)) return isSilent(text, range) ? { ok: true, found: [] } : hidden;
+  const boundary = boundaryOf(type.params);
+  const cut = boundary === undefined || depth >= maxDepth ? undefined : cutMultipart(text, range, boundary);
+  if (cut === undefined) return malformed;
+  const inner = searchParts(text, cut, depth);
+  return inner.ok ? { ...inner, range: cut.range } : inner;
+};
+
+const read = (message: SipMessage): Search => {
+  const { length } = message.body;
+  const range = { from: 0, to: length };
+  if (length === 0) return { ok: true, found: [] };
+  const [written, another] = headerValues(message, "content-type");
+  if (written === undefined) return untyped;
+  if (another !== undefined) return refused(400, "Repeated Content-Type");
+  // RFC 3261 20.12: what another encoding hides can be judged by nobody.
+  if (!headerValues(message, "content-encoding").every(isPlain)) return encoded;
+  if (written === "application/sdp") return { ok: true, found: [range] };
+  const type = parseMediaType(written);
+  if (type === undefined) return unreadableType;
+  if (isCarrier(type) && !headerValues(message, "content-transfer-encoding").every(isPlain)) return encoded;
+  return search(type.name === "application/sdp" ? "" : message.body.toString("latin1"), range, type, 0);
+};
+
+/** The SDP of a message. Several SDP parts, or what may hide SDP, cannot be judged and are unusable. */
 export const sdpBodyOf = (message: SipMessage): SdpBody => {
-  if (message.body.length === 0) return { kind: "none" };
-  const content = contentType(headerValue(message, "content-type"));
-  const text = content.type.startsWith("multipart/") ? message.body.toString("latin1") : "";
-  const result = search(text, { at: 0, length: message.body.length }, content, 0);
-  if (!result.ok) return { kind: "unusable", status: result.status, reason: result.reason };
+  const result = read(message);
+  if (!result.ok) return result.refusal;
   const [first, second] = result.found;
   if (first === undefined) return { kind: "none" };
   if (second !== undefined) return { kind: "unusable", status: 488, reason: "Several SDP Bodies" };
-  if (!isPlainEncoding(headerValue(message, "content-encoding"))) {
-    return { kind: "unusable", status: 415, reason: "Encoded SDP Body" };
-  }
-  return { kind: "sdp", octets: message.body.subarray(first.at, first.at + first.length), at: first.at };
+  return { kind: "sdp", octets: message.body.subarray(first.from, first.to), at: first.from };
+};
+
+/** The message without what stands before the first delimiter of its multipart body and behind the last. RFC 2046 5.1.1. */
+export const withoutSurroundings = <M extends SipMessage>(message: M): M => {
+  const result = read(message);
+  if (!result.ok || result.range === undefined) return message;
+  const { from, to } = result.range;
+  return from === 0 && to === message.body.length ? message : withBody(message, message.body.subarray(from, to));
 };
 
 /** The message with `sdp` where its SDP body was found; Content-Type and the other parts stay. */
@@ -124,3 +143,18 @@ export const withSdpBody = <M extends SipMessage>(
     message,
     Buffer.concat([message.body.subarray(0, found.at), sdp, message.body.subarray(found.at + found.octets.length)]),
   );
+
+/** Content-Length says 0 then, which streams cannot do without: RFC 3261 20.14. */
+export const withoutBody = (response: SipResponse): SipResponse => {
+  const headers = response.headers.filter(({ name }) => !name.startsWith("content-"));
+  return withBody({ ...response, headers }, Buffer.alloc(0));
+};
+
+/** A description as this edge takes it: no longer than its gateway has streams for. */
+export const readSdp = (octets: Uint8Array): SdpParseResult => parseSdp(octets, { maxMedia });
+
+/** What a request whose SDP cannot be read is answered with. */
+export const refusalOfSdp = ({
+  code,
+}: SdpParseResult & { readonly ok: false }): { readonly status: 400 | 488; readonly reason: string } =>
+  code === "media-count" ? { status: 488, reason: "Too Many Media Lines" } : { status: 400, reason: "Malformed SDP" };

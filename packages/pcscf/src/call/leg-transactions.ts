@@ -14,7 +14,7 @@ import {
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
-import { answerTowards } from "../routing/answer.ts";
+import { acceptable, answerTowards } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
 import { sendRequest } from "../routing/sending.ts";
@@ -151,7 +151,7 @@ export class LegTransactions {
     if (server === undefined) return;
     const { request, toTag } = server;
     this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
-    const refusal = createResponse(request, status, undefined, { toTag });
+    const refusal = createResponse(request, status, undefined, { toTag, headers: acceptable(status) });
     const later = status === 503 ? retryAfter : undefined;
     server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
   }

@@ -2,9 +2,8 @@
 // used up. Speaks in the name of the far end, as a BYE of the network does, and keeps the numbers of both ends apart. Pure.
 // RFC 3261 12.2, 14.1 and 13.2.2.4; RFC 3311 5; RFC 4028 7.4; TS 33.328 4.2.2 (the gateway stays in the path), 6.2.1.3.
 import { canReOffer, sessionInForce, type Side } from "@sallyport/media-security";
-import { parseSdp } from "@sallyport/sdp";
 import { headerValue, parseCSeq, type SipResponse } from "@sallyport/sip";
-import { sdpBodyOf } from "./body.ts";
+import { readSdp, sdpBodyOf } from "./body.ts";
 import { decideNext } from "./decide.ts";
 import { ackNumbered, offerTowards, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { endCall } from "./ending.ts";
@@ -157,7 +156,7 @@ const onSuccess = (work: Work, own: OwnOffer, dialog: CallDialog, response: SipR
   work.call.own = { ...own, stage: "deciding", sdp: undefined };
   work.effects.push({ kind: "disarm", timer: "re-offer" });
   const body = sdpBodyOf(response);
-  const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
+  const parsed = body.kind === "sdp" ? readSdp(body.octets) : undefined;
   if (parsed?.ok !== true) return endCall(work, "media-security", 488, "no usable answer to the edge's offer");
   const event = { kind: "answer", from: towards, sdp: parsed.document, carrier: "2xx", branch: own.tag } as const;
   return decideNext(work, event);

@@ -1,7 +1,6 @@
 // What a request, its CANCEL, its silence and the ACK of a 2xx do to a leg. Pure. RFC 3261 9, 12.2, 13, 16.6, 16.9.
-import { parseSdp } from "@sallyport/sdp";
 import { withBody, type SipRequest } from "@sallyport/sip";
-import { sdpBodyOf } from "./body.ts";
+import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "./body.ts";
 import { decideNext, pass } from "./decide.ts";
 import { dialogOf, opening, otherSide, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
@@ -9,7 +8,7 @@ import { withoutKeying } from "./idle-sdp.ts";
 import { requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
 import type { Carried, DecidedBody, Exchange, Side } from "./types.ts";
-import { exchangesOf, putDialog, putExchange, refuse, type Work } from "./work.ts";
+import { exchangesOf, noteUnusable, putDialog, putExchange, refuse, type Work } from "./work.ts";
 
 /** Requests of one leg that may be open at the same time. */
 const maxOpenExchanges = 16;
@@ -27,14 +26,18 @@ const forgetFinished = (work: Work): void => {
   }
 };
 
-const carry = (work: Work, exchange: Exchange, request: SipRequest): void => {
+const carry = (work: Work, exchange: Exchange, arrived: SipRequest): void => {
   const { method } = exchange;
   // RFC 3261 14.2, RFC 3311 5.2: an offer of the edge's own is on its way.
   const asking = work.call.own !== undefined && work.call.own.stage !== "postponed";
   if (asking && (method === "INVITE" || method === "UPDATE"))
     return refuseRequest(work, exchange, 491, "offer pending");
+  const request = withoutSurroundings(arrived);
   const body = sdpBodyOf(request);
-  if (body.kind === "unusable") return refuseRequest(work, exchange, body.status, body.reason);
+  if (body.kind === "unusable") {
+    noteUnusable(work, exchange.from, body, "refused");
+    return refuseRequest(work, exchange, body.status, body.reason);
+  }
   if (body.kind === "none") return passRequest(work, exchange.id, request, undefined);
   const role = requestRole(work.call, exchange, request);
   if (role.kind === "glare") return refuseRequest(work, exchange, role.status, "offer pending");
@@ -44,8 +47,11 @@ const carry = (work: Work, exchange: Exchange, request: SipRequest): void => {
       ? passRequest(work, exchange.id, idle.message, undefined)
       : refuseRequest(work, exchange, idle.status, idle.reason);
   }
-  const parsed = parseSdp(body.octets);
-  if (!parsed.ok) return refuseRequest(work, exchange, 400, "Malformed SDP");
+  const parsed = readSdp(body.octets);
+  if (!parsed.ok) {
+    const { status, reason } = refusalOfSdp(parsed);
+    return refuseRequest(work, exchange, status, reason);
+  }
   const key = `request/${exchange.id}`;
   const carried: Carried = { kind: "request", key, exchange: exchange.id, request };
   const { carrier } = role;
@@ -139,12 +145,14 @@ export const isCopy = (known: DecidedBody | undefined, received: Buffer): known 
   known !== undefined && known.received.length === received.length && known.received === received.toString("latin1");
 
 /** The ACK of a 2xx; it may carry the answer to an offer the 2xx made. RFC 3261 13.2.2.4, RFC 6337 2.1. */
-export const onAck = (work: Work, from: Side, request: SipRequest): void => {
+export const onAck = (work: Work, from: Side, arrived: SipRequest): void => {
+  const request = withoutSurroundings(arrived);
   const dialog = dialogOf(work.call, tagsOf(request), from);
   if (dialog === undefined || work.call.phase === "ending") return;
   const key = `ack/${dialog.tag}/${seqOf(request)}`;
   const carried: Carried = { kind: "ack", key, from, request };
   const body = sdpBodyOf(request);
+  if (body.kind === "unusable") noteUnusable(work, from, body, "body taken out");
   const asked = work.call.offer?.within === "response" && work.call.offer.from === otherSide(from);
   if (body.kind === "none") {
     passAck(work, from, request, undefined);
@@ -154,7 +162,7 @@ export const onAck = (work: Work, from: Side, request: SipRequest): void => {
   const known = work.call.decided.get(key);
   if (body.kind === "sdp" && isCopy(known, body.octets)) return pass(work, carried, Buffer.from(known.sent, "latin1"));
   const role = requestRole(work.call, { from, method: "ACK" }, request);
-  const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
+  const parsed = body.kind === "sdp" ? readSdp(body.octets) : undefined;
   // SDP that answers nothing has no place in an ACK: the ACK goes on without it.
   if (role.kind !== "answer") return passAck(work, from, withBody(request, Buffer.alloc(0)), undefined);
   if (parsed?.ok !== true) return endCall(work, "media-security", 488, "malformed answer in ACK");

@@ -1,7 +1,6 @@
 // What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
-import { parseSdp } from "@sallyport/sdp";
-import { headerValue, parseCSeq, tagOf, withBody, type SipResponse } from "@sallyport/sip";
-import { sdpBodyOf } from "./body.ts";
+import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
+import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings } from "./body.ts";
 import { decideNext, pass, putOff } from "./decide.ts";
 import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
@@ -11,11 +10,10 @@ import { passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
 import { isCopy, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
-import { putDecided, putDialog, type Work } from "./work.ts";
+import { noteUnusable, putDecided, putDialog, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into. */
 const maxDialogs = 16;
-const nothing = Buffer.alloc(0);
 
 const isSuccess = (response: SipResponse): boolean => response.status >= 200 && response.status < 300;
 
@@ -84,8 +82,15 @@ const noteReliable = (work: Work, exchange: Exchange, response: SipResponse, bra
 const requestWord = (method: string): "INVITE" | "UPDATE" | "PRACK" =>
   method === "UPDATE" || method === "PRACK" ? method : "INVITE";
 
-const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
+const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
+  const response = withoutSurroundings(arrived);
   const body = sdpBodyOf(response);
+  if (body.kind === "unusable") {
+    const untyped = body.untyped === true;
+    noteUnusable(work, otherSide(exchange.from), body, untyped ? "body taken out" : "taken for a failed answer");
+    // RFC 3261 20.15: nobody can tell what it is.
+    if (untyped) return carry(work, exchange, withoutBody(response));
+  }
   const branch =
     tagOf(response, exchange.from === (work.call.direction === "originating" ? "access" : "core") ? "to" : "from") ??
     "";
@@ -101,11 +106,10 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   if (body.kind === "sdp" && isCopy(known, body.octets)) return pass(work, carried, Buffer.from(known.sent, "latin1"));
   if (role.kind === "neither") {
     const idle = withoutKeying(response);
-    return idle.ok
-      ? passResponse(work, exchange.id, idle.message, undefined)
-      : endCall(work, "media-security", 488, idle.reason);
+    // The negotiation needs nothing of it: the answer itself goes on.
+    return passResponse(work, exchange.id, idle.ok ? idle.message : withoutBody(response), undefined);
   }
-  const parsed = body.kind === "sdp" ? parseSdp(body.octets) : undefined;
+  const parsed = body.kind === "sdp" ? readSdp(body.octets) : undefined;
   if (parsed?.ok !== true || role.kind === "glare") return endCall(work, "media-security", 488, "unusable SDP");
   const from = otherSide(exchange.from);
   const { offer } = work.call;
@@ -122,12 +126,6 @@ const carry = (work: Work, exchange: Exchange, response: SipResponse): void => {
   putDecided(work, answeredMark(exchange.id, branch), { received: "", sent: "" });
   work.call.offer = { from, exchange: exchange.id, within: "response" };
   return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
-};
-
-/** Content-Length says 0 then, which streams cannot do without: RFC 3261 20.14. */
-const withoutBody = (response: SipResponse): SipResponse => {
-  const headers = response.headers.filter(({ name }) => !name.startsWith("content-"));
-  return withBody({ ...response, headers }, nothing);
 };
 
 /** SDP in a failure says nothing about keys; a body we cannot read is not passed on. RFC 3261 21.4.26. */

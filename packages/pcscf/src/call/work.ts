@@ -3,7 +3,8 @@
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { Evidence } from "@sallyport/media-security";
-import type { CallDialog, CallEffect, CallInput, CallState, DecidedBody, Exchange } from "./types.ts";
+import type { UnusableBody } from "./body.ts";
+import type { CallDialog, CallEffect, CallInput, CallState, DecidedBody, Exchange, Side } from "./types.ts";
 
 export interface CallEnvironment {
   readonly random: Random;
@@ -96,6 +97,12 @@ export const putEvidence = (work: Work, evidence: readonly Evidence[]): void => 
     call.evidence = kept;
   }
   work.effects.push({ kind: "evidence", evidence });
+};
+
+/** A body in which keys or indications could be hidden: what became of the message. TS 33.328 7.2.1, 7.3.1, last sentences. */
+export const noteUnusable = (work: Work, origin: Side, { reason }: UnusableBody, done: string): void => {
+  const clause = origin === "access" ? "7.2.1" : "7.3.1";
+  putEvidence(work, [{ clause, step: "remove", found: reason, changed: [done], origin }]);
 };
 
 /** Answers an exchange ourselves, once. */

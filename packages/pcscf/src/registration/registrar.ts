@@ -10,9 +10,11 @@ import {
   type SipResponse,
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
+import { withoutBody } from "../call/body.ts";
+import { withoutKeying } from "../call/idle-sdp.ts";
 import { mediaPolicy } from "../policy.ts";
 import { noteQuirk } from "../quirks.ts";
-import { withViasOf } from "../routing/answer.ts";
+import { acceptable, withViasOf } from "../routing/answer.ts";
 import { chargingFunctionsOf } from "../routing/charging.ts";
 import { isEmergencyContact } from "../routing/emergency.ts";
 import { countDown } from "../routing/hops.ts";
@@ -158,7 +160,10 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       sent = agreement.media;
       await settleBindings(attempt, response);
     }
-    const answer = towardsRegistering(withViasOf(response, transaction.request), sent, config.registration.keepAlive);
+    // Nothing of media security stands in bodies here: neither way (invariants 1 and 2).
+    const idle = withoutKeying(response);
+    const bodied = idle.ok ? idle.message : withoutBody(response);
+    const answer = towardsRegistering(withViasOf(bodied, transaction.request), sent, config.registration.keepAlive);
     for (const kind of answer.removed) counters.count("indications_removed_total", { kind, from: "core" });
     transaction.respond(answer.response);
   };
@@ -221,6 +226,8 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       if (unknown.length > 0) return refuse(transaction, 420, undefined, [["Unsupported", unknown.join(", ")]]);
       const hops = countDown(request);
       if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
+      const idle = withoutKeying(hops.request);
+      if (!idle.ok) return refuse(transaction, idle.status, idle.reason, acceptable(idle.status));
       const aor = addressOfRecord(request);
       if (aor === undefined || tagOf(request, "to") !== undefined) return refuse(transaction, 400, "Malformed To");
       const { minExpires } = config.registration;
@@ -254,7 +261,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         return refuse(transaction, 494, undefined, securityHeaders(agreement));
       }
       for (const what of agreement.verdict.tolerated) log.info("security verify tolerated", { aor, what });
-      forward({ transaction, point, aor, asked, pathId, agreement }, hops.request);
+      forward({ transaction, point, aor, asked, pathId, agreement }, idle.message);
     },
   };
 };

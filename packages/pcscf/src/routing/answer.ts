@@ -42,6 +42,15 @@ export const withViasOf = (response: SipResponse, asked: SipRequest): SipRespons
   return out;
 };
 
+/** RFC 3261 21.4.13: what a 415 says would be taken. */
+export const acceptable = (status: number): readonly (readonly [string, string])[] =>
+  status === 415
+    ? [
+        ["Accept", "application/sdp, multipart/*, */*;q=0.5"],
+        ["Accept-Encoding", "identity"],
+      ]
+    : [];
+
 /** RFC 6223 4.4: keep-alives may also be agreed on for the time of a call. */
 const makesDialog = (response: SipResponse): boolean =>
   response.status > 100 && response.status < 300 && parseCSeq(headerValue(response, "cseq") ?? "")?.method === "INVITE";

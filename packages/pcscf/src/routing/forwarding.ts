@@ -1,10 +1,13 @@
 // Forwards requests that belong to no call, one transaction each. Must not know calls nor registration procedures.
 // RFC 3261 16.6 and 16.7; SDP in them carries no keys on (TS 33.328 7.2.1 and 7.3.1, last sentences).
+import type { Side } from "@sallyport/media-security";
 import { createResponse, headerList, tagOf, type ServerTransaction, type SipRequest } from "@sallyport/sip";
+import { withoutBody } from "../call/body.ts";
 import { withoutKeying } from "../call/idle-sdp.ts";
+import { otherSide } from "../call/dialog.ts";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
-import { answerTowards } from "./answer.ts";
+import { acceptable, answerTowards } from "./answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
 import type { ListeningPoint } from "./points.ts";
 import { sendRequest } from "./sending.ts";
@@ -27,10 +30,18 @@ const hopOf = (request: SipRequest, claimed: boolean): DialogHop | undefined =>
 /** Sends a request on and its responses back. */
 export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, binding }: Forwarding): void => {
   const answer = (status: number, reason?: string): void => {
-    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag }));
+    const headers = acceptable(status);
+    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
+  };
+  const unusable = (reason: string, from: Side): void => {
+    ctx.counters.count("malformed_total", { code: "body" });
+    ctx.log.info("body not passed on", { reason, from, method: request.method });
   };
   const idle = withoutKeying(request);
-  if (!idle.ok) return answer(idle.status, idle.reason);
+  if (!idle.ok) {
+    unusable(idle.reason, point.side);
+    return answer(idle.status, idle.reason);
+  }
   for (const kind of idle.removed) ctx.counters.count("indications_removed_total", { kind, from: point.side });
   const fromUe = point.side === "access";
   const token = ctx.tokens.seal("dialog", binding.id);
@@ -47,13 +58,8 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
         if (response.status === 100) return;
         const clean = withoutKeying(response);
         // A body that cannot be read is not passed on; the answer itself is.
-        const message = clean.ok
-          ? clean.message
-          : {
-              ...response,
-              body: Buffer.alloc(0),
-              headers: response.headers.filter(({ name }) => !name.startsWith("content-")),
-            };
+        if (!clean.ok) unusable(clean.reason, otherSide(point.side));
+        const message = clean.ok ? clean.message : withoutBody(response);
         transaction.respond(answerTowards(ctx, message, { asked: transaction.request, towards: point.side, binding }));
       },
       onTimeout: () => answer(408),

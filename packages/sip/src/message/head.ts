@@ -69,3 +69,13 @@ export const bareLineEnd = (text: string): number => {
   }
   return -1;
 };
+
+/**
+ * The first NUL that no quoted-pair escapes (RFC 3261 25.1, RFC 4475 3.1.1.2): readers that end their strings there see
+ * another value than we do. -1 when there is none.
+ */
+export const strayNul = (text: string): number => {
+  let at = text.indexOf("\0");
+  while (at > 0 && text.charCodeAt(at - 1) === 92) at = text.indexOf("\0", at + 1);
+  return at;
+};

@@ -24,6 +24,8 @@ export type { Sieve } from "./headers.ts";
 export { fromUtf8, isToken, quote, unquote, utf8 } from "./chars.ts";
 export { canonicalName } from "./names.ts";
 export { splitList } from "./list.ts";
+export { parseMediaType } from "./media-type.ts";
+export type { MediaType } from "./media-type.ts";
 export { formatParams, param, parseParams, withParam, withoutParam } from "./params.ts";
 export type { Params } from "./params.ts";
 export { formatHost, formatSipUri, parseSipUri, sameUri, uriScheme } from "./uri.ts";

@@ -1,7 +1,7 @@
 // Owns the cut from octets to a message: framing of one datagram or one stream frame, and what a refusal is answered with.
 // Must not know what a header means, Content-Length excepted. RFC 3261 7, 18.3, 25.1; hostile input after RFC 4475.
 import { parseDecimal } from "./chars.ts";
-import { bareLineEnd, readHead } from "./head.ts";
+import { bareLineEnd, readHead, strayNul } from "./head.ts";
 import type { Head } from "./head.ts";
 import { defaultSipLimits, noBody } from "./message.ts";
 import type { HeaderField, SipLimits, SipMessage, SipRequest } from "./message.ts";
@@ -15,6 +15,7 @@ export type SipParseCode =
   | "status-code"
   | "uri-length"
   | "line-end"
+  | "nul"
   | "header-line"
   | "header-length"
   | "header-count"
@@ -48,6 +49,7 @@ const answers: Readonly<Record<SipParseCode, readonly [status: number, reason: s
   "status-code": [400, "Malformed Status-Line"],
   "uri-length": [414, "Request-URI Too Long"],
   "line-end": [400, "Bare CR or LF"],
+  nul: [400, "NUL in the Head"],
   "header-line": [400, "Malformed Header Field"],
   "header-length": [400, "Header Field Too Long"],
   "header-count": [400, "Too Many Header Fields"],
@@ -117,8 +119,10 @@ export const parseMessage = (octets: Uint8Array, options: { readonly limits?: Si
   const text = whole.toString("latin1", base, headEnd);
   const bare = bareLineEnd(text);
   const read = readHead(text, limits);
-  // A field with a bare CR or LF must not come back in the answer either.
-  const head = bare < 0 ? read : { ...read, fields: read.fields.filter((field) => bareLineEnd(field.raw) < 0) };
+  const nul = strayNul(text);
+  // A field with a bare CR or LF, or with NUL, must not come back in the answer either.
+  const isClean = ({ raw }: HeaderField): boolean => bareLineEnd(raw) < 0 && strayNul(raw) < 0;
+  const head = bare < 0 && nul < 0 ? read : { ...read, fields: read.fields.filter(isClean) };
   const start = parseStartLine(head.startLine);
   const method = start.ok ? (start.line.kind === "request" ? start.line.method : undefined) : start.method;
   const uri = start.ok && start.line.kind === "request" ? start.line.uri : "";
@@ -128,6 +132,7 @@ export const parseMessage = (octets: Uint8Array, options: { readonly limits?: Si
   else if (!start.ok) trouble = { code: start.code, offset: base };
   else if (uri.length > limits.maxUri) trouble = { code: "uri-length", offset: base + (method ?? "").length + 1 };
   else if (bare >= 0) trouble = { code: "line-end", offset: base + bare };
+  else if (nul >= 0) trouble = { code: "nul", offset: base + nul };
   else if (head.trouble !== undefined) {
     trouble = { code: head.trouble.code, offset: base + head.trouble.offset };
   } else if (blank < 0) trouble = { code: "header-end", offset: whole.length };

@@ -41,15 +41,23 @@ const bitsOf = (names: readonly string[]): number =>
   names.reduce((bits, name) => bits | (countedBits.get(name) ?? 0), 0);
 const mandatoryBits = bitsOf(mandatory);
 const singleBits = bitsOf(single);
+/** Of a response: one whose body cannot be told is still an answer, and its element's to judge. */
+const singleInResponse = single.filter((name) => name !== "content-type");
 
-const checkCounts = (request: SipRequest): string | undefined => {
+/** Bits of the names that are there, and of those that are there again. */
+const countFields = ({ headers }: SipMessage): { readonly seen: number; readonly again: number } => {
   let seen = 0;
   let again = 0;
-  for (const field of request.headers) {
+  for (const field of headers) {
     const bit = countedBits.get(field.name) ?? 0;
     again |= seen & bit;
     seen |= bit;
   }
+  return { seen, again };
+};
+
+const checkCounts = (request: SipRequest): string | undefined => {
+  const { seen, again } = countFields(request);
   const has = (bits: number) => (name: string) => (bits & (countedBits.get(name) ?? 0)) !== 0;
   if ((seen & mandatoryBits) !== mandatoryBits) {
     return `Missing ${mandatory.find((name) => !has(seen)(name))} Header Field`;
@@ -179,8 +187,12 @@ export const validateResponse = (
   options: Pick<ValidationOptions, "role"> = {},
 ): ResponseVerdict => {
   const discard = (reason: string): ResponseVerdict => ({ ok: false, reason });
-  const missing = mandatory.find((name) => headerValue(response, name) === undefined);
+  const { seen, again } = countFields(response);
+  const missing = mandatory.find((name) => (seen & (countedBits.get(name) ?? 0)) === 0);
   if (missing !== undefined) return discard(`missing ${missing}`);
+  // RFC 3261 7.3.1: two readers could act on two different ones.
+  const repeated = singleInResponse.find((name) => (again & (countedBits.get(name) ?? 0)) !== 0);
+  if (repeated !== undefined) return discard(`repeated ${repeated}`);
   const long = longPath(response);
   if (long !== undefined) return discard(`too many ${long} entries`);
   // RFC 4475 3.1.2.5: a sequence number beyond 2**31 matches no request of ours.

@@ -67,8 +67,6 @@ export interface TransactionsOptions {
   onAck(request: SipRequest, flow: Flow): void;
   /** RFC 6026 8.9: to be counted, never to be forwarded. */
   onStrayResponse?(response: SipResponse, flow: Flow): void;
-  /** A response to a request of ours may not be acted on (RFC 3261 18.1.2); `reason` is a word of ours, none of the wire's. */
-  onDiscarded?(reason: string): void;
   /**
    * Whether an answer that came on `flow` may be of whom the request was sent to; `sent` is the flow it left on, or its
    * target while that is not known. An answer that may not is dropped. Default: all may who know the branch.
