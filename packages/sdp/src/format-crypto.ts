@@ -39,7 +39,9 @@ const formatParam = (param: SessionParam): string => {
     case "FEC_KEY":
       return `FEC_KEY=${formatKeys(param.keys)}`;
     case "extension":
-      if (!/^[!-~]+$/.test(param.text)) return fail("A session parameter is not 1*VCHAR.");
+      // A dash of its own would be read as leave to ignore it.
+      if (!/^[!-,.-~][!-~]*$/.test(param.text))
+        return fail("A session parameter is not 1*VCHAR, or begins with a dash.");
       return `${param.mayIgnore ? "-" : ""}${param.text}`;
     default:
       return param.kind;

@@ -188,7 +188,8 @@ const parseSessionParam = (
       if (/inline/i.test(text)) return bad;
       const mayIgnore = text.startsWith("-");
       const name = mayIgnore ? text.slice(1) : text;
-      return name === "" ? bad : is({ kind: "extension", text: name, mayIgnore });
+      // RFC 4568 9.2: "first character must not be dash".
+      return name === "" || name.startsWith("-") ? bad : is({ kind: "extension", text: name, mayIgnore });
     }
   }
 };
