@@ -1,4 +1,5 @@
 // What turns on time and on sockets that fail, in the portable engine: a clock turned by hand, sockets that are watched.
+import { constants as osConstants } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   memoryLog,
@@ -9,6 +10,7 @@ import {
   type OpenDatagram,
 } from "@sallyport/kit";
 import { createPortablePlane, type LegPlan } from "../src/index.ts";
+import { unbound } from "../src/native/refusal.ts";
 import {
   forged,
   freshKeys,
@@ -215,6 +217,24 @@ describe("ports", () => {
     await plane.shutdown();
     expect([live, plane.legs]).toEqual([0, 0]);
   });
+
+  it.each(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] as const)(
+    "H.248.1 510: %s is want of resources, and taken once",
+    async (code) => {
+      let tried = 0;
+      const { plane } = newPlane({
+        openDatagram: async () => {
+          tried += 1;
+          throw Object.assign(new Error(code), { code });
+        },
+      });
+      const short = expect.objectContaining({ code: "SALLY_PLANE_PORTS", h248Error: 510, sipStatus: 503 });
+      await expect(plane.open(clearPlan)).rejects.toThrow(short);
+      expect([tried, plane.legs]).toEqual([1, 0]);
+      expect(unbound(-osConstants.errno[code], host)).toMatchObject({ code: "SALLY_PLANE_PORTS", h248Error: 510 });
+      await plane.shutdown();
+    },
+  );
 
   it.each([
     [0, 10],

@@ -21,8 +21,20 @@ const refusals: readonly ((owner: () => number) => Error)[] = [
 export const refusal = (code: number, owner: () => number): Error =>
   refusals[firstRefusal - code - 1]?.(owner) ?? mediaPlaneErrors("SALLY_PLANE_REMOTE", "It is no address literal.");
 
+/** -ENOMEM, -ENFILE, -EMFILE, -ENOBUFS: no room for another socket, and another port would not help. */
+const full: ReadonlySet<number> = new Set([-12, -23, -24, -105]);
+
 /** Sockets that could not be bound. `code` is -errno. */
-export const unbound = (code: number, address: string): Error =>
-  mediaPlaneErrors("SALLY_PLANE_ADDRESS", code > firstRefusal ? getSystemErrorName(code) : "It is no IP literal.", {
-    where: address,
-  });
+export const unbound = (code: number, address: string): Error => {
+  if (full.has(code)) {
+    const detail = `${getSystemErrorName(code)}: raise the limits of open files and memory.`;
+    return mediaPlaneErrors("SALLY_PLANE_PORTS", detail, { where: address });
+  }
+  return mediaPlaneErrors(
+    "SALLY_PLANE_ADDRESS",
+    code > firstRefusal ? getSystemErrorName(code) : "It is no IP literal.",
+    {
+      where: address,
+    },
+  );
+};

@@ -19,6 +19,9 @@ const attempts = 32;
 const busy = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "EADDRINUSE" || error.code === "EACCES");
 
+/** The process or the machine has no room for another socket: another port would not help. */
+const full: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+
 const openBoth = async (
   openDatagram: OpenDatagram,
   address: string,
@@ -50,6 +53,12 @@ export const openPair = async (
     } catch (error) {
       ports.give(port);
       cause = error;
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (full.has(code))
+        throw mediaPlaneErrors("SALLY_PLANE_PORTS", `${String(code)}: raise the limits of open files and memory.`, {
+          cause,
+          where: address,
+        });
       if (!busy(error)) throw mediaPlaneErrors("SALLY_PLANE_ADDRESS", "", { cause, where: address });
     }
   }
