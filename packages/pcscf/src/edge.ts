@@ -21,6 +21,7 @@ import {
 import type { StateStore } from "@sallyport/store";
 import type { Side } from "@sallyport/media-security";
 import { createGate, type Gate } from "./admission/gate.ts";
+import { createStanding, type Standing } from "./admission/standing.ts";
 import { createOverload, systemEventLoopDelay, type EventLoopDelay, type Overload } from "./admission/overload.ts";
 import { createCalls } from "./call/calls.ts";
 import { legOfStray } from "./call/stray.ts";
@@ -193,6 +194,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
   };
   let regEvents: RegEvents | undefined;
   let gate: Gate | undefined;
+  let standing: Standing | undefined;
   let overload: Overload | undefined;
   let onStray: (response: SipResponse, flow: Flow) => void = () => undefined;
   let onFlowClosed: EdgeClosing = () => undefined;
@@ -224,6 +226,12 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     onRequest: (transaction) => soon((ready) => ready.onRequest(transaction)),
     onAck: (request, flow) => soon((ready) => ready.onAck(request, flow)),
     onStrayResponse: (response, flow) => onStray(response, flow),
+    onDiscarded: (why) => {
+      if (why === "sender") counters.count("admission_refused_total", { reason: "answer-from-elsewhere" });
+      else counters.count("malformed_total", { code: "response" });
+    },
+    mayAnswer: (flow, sent) => standing?.mayAnswer(flow, sent) === true,
+    isStranger: (flow) => standing?.isStranger(flow) === true,
     onFault: (error) => faults.tell("request", error),
   });
   type Closing = (how: { readonly keepCalls: boolean }) => Promise<void> | void;
@@ -243,7 +251,9 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       },
     });
     closing.push(() => bindings.close());
-    gate = createGate({ clock, config, counters, transport, isRegistered: (flow) => bindings.isOnFlow(flow) });
+    const trust = createCoreTrust(config.core);
+    const isRegistered = (flow: string): boolean => bindings.isOnFlow(flow);
+    gate = createGate({ clock, config, counters, transport, isRegistered, trust });
     const loaded = sealer === undefined ? [] : await loadCalls({ store, sealer, log });
     const access: ListeningPoint[] = [];
     for (const [index, listener] of config.access.entries())
@@ -275,6 +285,13 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       else drained.note(gateway, false);
     }
     const nextHop = nextHopOf(config, core);
+    const points = createPoints([...access, ...core]);
+    standing = createStanding({
+      points,
+      trust,
+      isRegistered,
+      isOpen: (flow) => transport.flow(flow) !== undefined,
+    });
     const ctx: EdgeContext = {
       config,
       clock,
@@ -284,9 +301,9 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       faults,
       tokens: createTokens(key),
       loopKey: createHmac("sha256", key).update("loop mark").digest("base64url"),
-      points: createPoints([...access, ...core]),
+      points,
       bindings,
-      trust: createCoreTrust(config.core),
+      trust,
       transport,
       transactions,
       nextHop,

@@ -36,6 +36,13 @@ export const sourceLimits = z
       .default(200)
       .describe("Of those, requests a second over flows that nobody has registered on, REGISTER included."),
     unregisteredBurst: z.int().min(1).max(1_000_000).default(1000).describe("How many of them may come at once."),
+    strangersPerSecond: z
+      .int()
+      .min(1)
+      .max(10_000_000)
+      .default(8000)
+      .describe("Requests a second of all together that nobody has registered for, forged sources included."),
+    strangersBurst: z.int().min(1).max(10_000_000).default(16_000).describe("How many of them may come at once."),
     max: z
       .int()
       .min(16)

@@ -1,10 +1,11 @@
-// Lets requests of the access side through to the transactions, or not: before anything is allocated for them.
-// Owns the rates of sources. RFC 3261 21.5.4 (503), RFC 6357 (overload).
+// Lets messages of the access side and of strangers through to the transactions, or not: before anything is allocated for
+// them. Owns the rates of sources. RFC 3261 21.5.4 (503), RFC 6357 (overload).
 import { createResponse, tagOf, type Flow, type SipMessage, type SipRequest, type SipTransport } from "@sallyport/sip";
 import type { Clock } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { EdgeCounters } from "../counters.ts";
 import { contactsOf } from "../registration/binding.ts";
+import type { CoreTrust } from "../routing/trust.ts";
 import { isEmergencyContact, isEmergencyUri } from "../routing/emergency.ts";
 import { createRates, sourceOf } from "./rates.ts";
 
@@ -26,6 +27,7 @@ export const createGate = (parts: {
   readonly transport: Pick<SipTransport, "send">;
   /** Whether a UE has registered over the flow. */
   readonly isRegistered: (flowId: string) => boolean;
+  readonly trust: CoreTrust;
 }): Gate => {
   const { clock, counters, transport } = parts;
   const { sources } = parts.config.limits;
@@ -36,6 +38,23 @@ export const createGate = (parts: {
     burst: sources.unregisteredBurst,
     max,
   });
+
+  // What no source exceeds, many together may: forged ones cost a sender nothing.
+  const everybody = createRates(clock, {
+    perSecond: sources.strangersPerSecond,
+    burst: sources.strangersBurst,
+    max: 1,
+  });
+  // As many answers as requests: whoever is asked has to answer, however much it asks itself.
+  const answers = createRates(clock, { perSecond: sources.requestsPerSecond, burst: sources.burst, max });
+  const always = (): boolean => true;
+
+  /** Strangers' rates: each source's own, and that of all of them. */
+  const admitsStranger = (request: SipRequest, flow: Flow, source: string): boolean => {
+    const preferred = (): boolean => isPreferred(request);
+    if (!strangers.take(source, preferred)) return refuse(request, flow, "unregistered-rate");
+    return everybody.take("", preferred) || refuse(request, flow, "strangers-rate");
+  };
 
   const refuse = (request: SipRequest, flow: Flow, reason: string): false => {
     counters.count("admission_refused_total", { reason });
@@ -49,12 +68,17 @@ export const createGate = (parts: {
 
   return {
     admits: (message, flow) => {
-      if (message.kind === "response" || flow.listener?.startsWith("access/") !== true) return true;
       const source = sourceOf(flow.remote.address);
-      const preferred = (): boolean => isPreferred(message);
-      if (!all.take(source, preferred)) return refuse(message, flow, "source-rate");
-      if (parts.isRegistered(flow.id) || strangers.take(source, preferred)) return true;
-      return refuse(message, flow, "unregistered-rate");
+      if (flow.listener?.startsWith("access/") !== true)
+        // RFC 3261 17.1.3: a response of the core side is judged by its transaction.
+        return message.kind === "response" || parts.trust(flow) || admitsStranger(message, flow, source);
+      if (message.kind === "response") {
+        if (answers.take(source, always)) return true;
+        counters.count("admission_refused_total", { reason: "response-rate" });
+        return false;
+      }
+      if (!all.take(source, () => isPreferred(message))) return refuse(message, flow, "source-rate");
+      return parts.isRegistered(flow.id) || admitsStranger(message, flow, source);
     },
   };
 };

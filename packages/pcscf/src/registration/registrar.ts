@@ -1,14 +1,7 @@
 // Takes REGISTER requests of UEs through: agreement, forwarding to the home network, and the binding that a 200 makes.
 // TS 33.328 7.1 (announce and store), TS 24.229 5.2.2, RFC 3327, RFC 3608, RFC 3329. Must not know calls.
 import { token } from "@sallyport/kit";
-import {
-  createResponse,
-  headerList,
-  tagOf,
-  type ServerTransaction,
-  type SipRequest,
-  type SipResponse,
-} from "@sallyport/sip";
+import { headerList, tagOf, type ServerTransaction, type SipRequest, type SipResponse } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import { withoutBody } from "../call/body.ts";
 import { withoutKeying } from "../call/idle-sdp.ts";
@@ -63,7 +56,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     headers: readonly (readonly [string, string])[] = [],
   ): void => {
     counters.count("requests_refused_total", { method: "REGISTER", status: String(status) });
-    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
+    transaction.refuse(status, reason, headers);
   };
 
   /** Bindings leave when their registration does: by `*`, by expiry 0, or because the registrar no longer lists them. */

@@ -34,11 +34,15 @@ export const hasLooped = (
   mark: () => string,
   ours: (host: string, port: number | undefined) => boolean,
 ): boolean => {
+  // Once, and only where there is something to compare it with: a message may carry many Vias with our name.
+  let ending: string | undefined;
   for (const element of headerList(request, "via")) {
     const via = parseVia(element);
     if (via === undefined || !ours(via.host, via.port)) continue;
     const branch = param(via.params, "branch");
-    if (typeof branch === "string" && branch.endsWith(`.${mark()}`)) return true;
+    if (typeof branch !== "string") continue;
+    ending ??= `.${mark()}`;
+    if (branch.endsWith(ending)) return true;
   }
   return false;
 };

@@ -1,7 +1,6 @@
 // Where an incoming request belongs: to the registrar, to a call leg, to a dialog that is no call, or nowhere.
 // Owns admission: UEs that registered, the core we trust, nobody else. RFC 3261 16.3 and 16.4, TS 24.229 5.2.6 and 5.2.7.
 import {
-  createResponse,
   headerList,
   headerValue,
   parseNameAddr,
@@ -61,6 +60,9 @@ const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding |
   return byContact(bindings) ?? bindings.at(-1);
 };
 
+/** The longest a stranger's next request goes unsaid. */
+const strangerMs = 60_000;
+
 const isEmergencyCall = (request: SipRequest): boolean =>
   request.method === "INVITE" && tagOf(request, "to") === undefined && isEmergencyUri(request.uri);
 
@@ -71,6 +73,19 @@ export const createRequests = (
   regEvents?: RegEvents,
 ): Requests => {
   const policy = mediaPolicy(ctx.config);
+  let strangersTold = -Infinity;
+  let strangersSince = 0;
+  /** Anybody may make them come: one line a minute, with how many there were since the last. */
+  const noteStranger = ({ remote }: Flow): void => {
+    const now = ctx.clock.now();
+    if (now - strangersTold < strangerMs) {
+      strangersSince += 1;
+      return;
+    }
+    ctx.log.warn("stranger on the core side", { remote: remote.address, untold: strangersSince });
+    strangersTold = now;
+    strangersSince = 0;
+  };
   const refuse = (
     transaction: ServerTransaction,
     status: number,
@@ -81,7 +96,7 @@ export const createRequests = (
       method: knownMethod(transaction.request.method),
       status: String(status),
     });
-    transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
+    transaction.refuse(status, reason, headers);
   };
 
   /** RFC 6357: not all at the same moment again. */
@@ -140,7 +155,7 @@ export const createRequests = (
     const { transaction, request, token, point, forged } = admitted;
     if (!ctx.trust(transaction.flow)) {
       ctx.counters.count("strangers_refused_total");
-      ctx.log.warn("stranger on the core side", { remote: transaction.flow.remote.address });
+      noteStranger(transaction.flow);
       return refuse(transaction, 403);
     }
     if (request.method === "REGISTER")

@@ -1,10 +1,10 @@
 // Loose routing: taking our own entries off a request, and staying in the path of its dialog. Pure.
 // RFC 3261 16.4, 16.6 step 4, 16.12; RFC 5658 (two Record-Routes, one for each side).
 import {
+  filterHeaderList,
   headerList,
   parseSipUri,
   prependHeader,
-  removeTopListElement,
   replaceHeader,
   withUri,
   param,
@@ -38,20 +38,26 @@ export const arrive = (request: SipRequest, points: Points, tokens: Tokens): Arr
   };
   const own = points.ownUri(request.uri);
   const lr = param(parseSipUri(request.uri)?.params ?? [], "lr") !== undefined;
-  const routes = headerList(request, "route");
+  let routes = headerList(request, "route");
   const last = routes.at(-1);
   if (own !== undefined && lr && last !== undefined) {
     // 16.4: our Record-Route came back as Request-URI, so the sender routes strictly; the target is the last Route.
     take(own.user);
-    out = replaceHeader(withUri(out, last.replace(/^[^<]*<|>.*$/g, "")), "route", routes.slice(0, -1));
+    routes = routes.slice(0, -1);
+    out = replaceHeader(withUri(out, last.replace(/^[^<]*<|>.*$/g, "")), "route", routes);
   }
-  for (;;) {
-    const top = headerList(out, "route")[0];
-    const ours = top === undefined ? undefined : points.ownUri(top);
-    if (ours === undefined) return { request: out, token, addressed, forged };
+  let taken = 0;
+  for (const route of routes) {
+    const ours = points.ownUri(route);
+    if (ours === undefined) break;
     take(ours.user);
-    out = removeTopListElement(out, "route");
+    taken += 1;
   }
+  if (taken > 0) {
+    let passed = 0;
+    out = filterHeaderList(out, "route", () => (passed += 1) > taken);
+  }
+  return { request: out, token, addressed, forged };
 };
 
 /** 16.6 step 4 with RFC 5658: the point the request leaves by goes on top, the one it came in by below. */
