@@ -1,5 +1,5 @@
 // Owns the layout of what one thread tells about itself, in memory that JavaScript reads as it stands: doubles, written by the
-// thread alone. The order is that of `threadFields` in src/native/layout.ts.
+// thread alone. The order is that of src/native/threads.ts.
 #pragma once
 #include <atomic>
 #include <cstddef>

@@ -109,8 +109,8 @@ void XdpThread::run() {
   }
 }
 
-/** Sends what is queued and takes back what was sent: after each round every frame is with the kernel or free. */
-void XdpThread::keepUp() {
+/** Sends what is queued and takes back what was sent: then every frame is with the kernel or free. */
+void XdpThread::turnOver() {
   for (xdp::Interface& one : interfaces_) {
     for (auto& queue : one.queues) {
       queue->send();
@@ -120,6 +120,10 @@ void XdpThread::keepUp() {
   for (xdp::Interface& one : interfaces_) {
     for (auto& queue : one.queues) queue->fill(umem_);
   }
+}
+
+void XdpThread::keepUp() {
+  turnOver();
   if (asked_) resolver_->wake();
   asked_ = false;
   if (nowNs_ - lookedAtNs_ < lookEveryNs) return;
@@ -242,6 +246,8 @@ void XdpThread::receiveFrom(xdp::Interface& interface, xdp::Socket& queue, uint3
     packets_ += some;
     directIn_ += static_cast<unsigned>(good);
     count -= some;
+    // A long round must not keep its first packets waiting, nor the kernel without frames.
+    if (count > 0) turnOver();
   }
 }
 

@@ -47,6 +47,7 @@ class XdpThread final : public EpollThread {
   bool sound(xdp::Interface const& interface, uint8_t* octets, size_t length, frame::Datagram& datagram) const;
   xdp::Hop* wayTo(Port& port, Address const& to);
   bool sendDirect(Port& through, Outgoing const& out, uint8_t* payload);
+  void turnOver();
   void keepUp();
 
   std::vector<std::string> names_;
