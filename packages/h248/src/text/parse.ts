@@ -67,9 +67,9 @@ const refusal = (cursor: Cursor, remains: H248Remains | undefined): H248ParseFai
 /** Reads one message in text encoding, versions 1 to 3, long and short tokens. */
 export const parseH248 = (
   octets: Uint8Array,
-  limits: Partial<H248Limits> = {},
+  limits?: Partial<H248Limits>,
 ): { readonly ok: true; readonly message: H248Message } | H248ParseFailure => {
-  const bounds = { ...defaultH248Limits, ...limits };
+  const bounds = limits === undefined ? defaultH248Limits : { ...defaultH248Limits, ...limits };
   if (octets.length > bounds.maxMessage)
     return { ok: false, code: "too-long", offset: bounds.maxMessage, h248Error: 400 };
   const cursor = new Cursor(octets, bounds);

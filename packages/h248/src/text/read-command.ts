@@ -125,7 +125,9 @@ export const readCommandRequest = (
 ): CommandRequest => {
   cursor.expect("=");
   const termination = readTermination(cursor);
-  return { command, ...prefix, termination, descriptors: readDescriptors(cursor, allowedInRequest[command]) };
+  const descriptors = readDescriptors(cursor, allowedInRequest[command]);
+  const plain = prefix.optional === undefined && prefix.wildcarded === undefined;
+  return plain ? { command, termination, descriptors } : { command, ...prefix, termination, descriptors };
 };
 
 const contextTerminations = (cursor: Cursor, command: CommandName): CommandReply => {
@@ -161,5 +163,5 @@ export const readCommandReply = (cursor: Cursor, command: CommandName): CommandR
     if (descriptor.kind === "error") error = descriptor.error;
     else descriptors.push(descriptor);
   }
-  return { command, termination, descriptors, ...(error === undefined ? {} : { error }) };
+  return error === undefined ? { command, termination, descriptors } : { command, termination, descriptors, error };
 };

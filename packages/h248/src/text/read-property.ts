@@ -4,12 +4,11 @@ import type { Value } from "./cursor.ts";
 import type { H248Error, PackageVersion, Property, Relation } from "./descriptor.ts";
 import { decimal } from "./cursor.ts";
 
-const property = (name: string, relation: Relation, values: readonly Value[]): Property => ({
-  name,
-  relation,
-  values: values.map((value) => value.text),
-  ...(values.some((value) => value.quoted) ? { quoted: true } : {}),
-});
+// Two literals, no spread: a reply with statistics has dozens of these.
+const property = (name: string, relation: Relation, read: readonly Value[]): Property => {
+  const values = read.map((value) => value.text);
+  return read.some((value) => value.quoted) ? { name, relation, values, quoted: true } : { name, relation, values };
+};
 
 /** What follows a property's name. */
 export const readCondition = (cursor: Cursor, name: string): Property => {

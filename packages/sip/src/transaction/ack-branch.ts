@@ -1,6 +1,6 @@
 // The branch of an ACK for a 2xx: the same for every copy of that ACK, so that the next hop knows a copy for one.
 // Pure. RFC 3261 13.2.2.4 (the ACK goes out again for each copy of the 2xx) and 16.11 (a stateless hop repeats its branch).
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { headerValue, parseCSeq, tagOf } from "../message/index.ts";
 import type { SipRequest } from "../message/index.ts";
 
@@ -15,6 +15,6 @@ export const ackBranch = (ack: SipRequest, seed: Uint8Array): string => {
     parseCSeq(headerValue(ack, "cseq") ?? "")?.seq,
     ack.uri,
   ];
-  const digest = createHash("sha256").update(seed).update(JSON.stringify(parts)).digest("hex");
-  return `z9hG4bK${digest.slice(0, 24)}`;
+  const octets = Buffer.concat([seed, Buffer.from(JSON.stringify(parts), "latin1")]);
+  return `z9hG4bK${hash("sha256", octets, "hex").slice(0, 24)}`;
 };
