@@ -90,7 +90,7 @@ describe("registrations after a restart", () => {
     await nothingLeft();
   });
 
-  it("RFC 3261 18: a UE on TCP hangs up over a connection of its own, also when this edge has opened one to it", async () => {
+  it("RFC 3261 18: a UE on TCP hangs up over a connection of its own once it has registered there, also when this edge has opened one to it", async () => {
     await open();
     const bob = await scenario.ue("bob");
     const { path } = await bob.register();
@@ -102,7 +102,9 @@ describe("registrations after a restart", () => {
     );
     bob.respond(await bob.expect("OPTIONS"), 200);
     expect((await ping.final()).status).toBe(200);
-    const bye = bob.send(call.byCalled("BYE", 1));
+    expect((await bob.send(call.byCalled("BYE", 1)).final()).status).toBe(403);
+    await bob.register();
+    const bye = bob.send(call.byCalled("BYE", 2));
     scenario.core.respond(await scenario.core.expect("BYE"), 200);
     expect((await bye.final()).status).toBe(200);
     await nothingLeft();
@@ -366,7 +368,7 @@ describe("calls after a restart", () => {
     await nothingLeft();
   });
 
-  it("a UE on TCP ends its call over a new connection before it has registered again; another UE can not", async () => {
+  it("a UE on TCP ends its call over a new connection when it has registered again; nobody else can, at whatever address", async () => {
     await open();
     const alice = await scenario.ue("alice");
     await alice.register();
@@ -374,7 +376,11 @@ describe("calls after a restart", () => {
     await scenario.restart();
     const mallory = await scenario.ue("mallory", { listener: 2 });
     expect((await mallory.send(dialog.byCaller("BYE", 2)).final()).status).toBe(403);
-    const bye = alice.send(dialog.byCaller("BYE", 3));
+    await mallory.register();
+    expect((await mallory.send(dialog.byCaller("BYE", 3)).final()).status).toBe(403);
+    expect((await alice.send(dialog.byCaller("BYE", 4)).final()).status).toBe(403);
+    await alice.register();
+    const bye = alice.send(dialog.byCaller("BYE", 5));
     scenario.core.respond(await scenario.core.expect("BYE"), 200);
     expect((await bye.final()).status).toBe(200);
     await nothingLeft();

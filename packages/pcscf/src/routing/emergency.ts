@@ -54,3 +54,6 @@ export const unregisteredBinding = (
     confidential: flow.protocol === "tls" || point.trusted,
   };
 };
+
+/** Whether a binding stands for such a UE: who registered has an identity at least. */
+export const isUnregistered = ({ identities }: Pick<Binding, "identities">): boolean => identities.length === 0;

@@ -3,6 +3,7 @@
 import { resolveTarget, type Flow, type SipTarget } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
+import { isUnregistered } from "./emergency.ts";
 
 /** The UE's flow while it lives; never one of another listening point, whatever its name. */
 const liveFlow = ({ transport }: EdgeContext, { flow }: Binding): Flow | undefined => {
@@ -37,13 +38,11 @@ export const noteFlow = (ctx: EdgeContext, binding: Binding, flow: Flow): void =
 };
 
 /**
- * Whether what comes on `flow` may be the UE's. After its connection is gone it speaks from a new one, before it has
- * registered again: it names a call by a token only both ends of the call know, from the address it registered from.
- * It need not use a connection that we opened to it meanwhile: to send on is what RFC 3261 18 lets it open its own for.
+ * Whether what comes on `flow` may be the UE's. A token in Record-Route is no secret, and many UEs share an address: after its
+ * connection is gone the UE speaks from a new one once it has registered there, under the same address of record. Whoever
+ * made an emergency call without registering speaks on its own flow alone (TS 24.229 5.2.10). RFC 5626 5.3; for UDP a flow is
+ * the pair of addresses.
  */
-export const isFlowOf = (ctx: EdgeContext, binding: Binding, flow: Flow): boolean =>
+export const isFlowOf = (ctx: Pick<EdgeContext, "bindings">, binding: Binding, flow: Flow): boolean =>
   flow.id === binding.flow.id ||
-  (binding.flow.protocol !== "udp" &&
-    flow.listener === binding.flow.listener &&
-    flow.remote.address === binding.flow.address &&
-    (binding.flow.ours === true || liveFlow(ctx, binding) === undefined));
+  (!isUnregistered(binding) && ctx.bindings.onFlow(flow.id).some(({ aor }) => aor === binding.aor));
