@@ -9,16 +9,17 @@ import { compileProgram, type Program } from "./child/program.ts";
 import { accessEnd, coreEnd, must, until } from "./rig.ts";
 
 let program: Program;
-let gateway: ChildProcess | undefined;
+const running: ChildProcess[] = [];
 
 beforeAll(() => {
   program = compileProgram();
 }, 120_000);
 
 afterAll(async () => {
-  if (gateway?.exitCode === null) {
-    gateway.kill("SIGKILL");
-    await once(gateway, "exit");
+  for (const child of running) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill("SIGKILL");
+    await once(child, "exit");
   }
   program.remove();
 });
@@ -46,7 +47,7 @@ describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
       onNotify: () => undefined,
       onGateway: (status) => reports.push(status),
     });
-    gateway = program.start(
+    const gateway = program.start(
       "gateway",
       JSON.stringify({
         id: "gw-a.example",
@@ -59,6 +60,7 @@ describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
         emergencyReserve: 200,
       }),
     );
+    running.push(gateway);
     try {
       await until("the gateway", () => controller.gateways()[0]?.state === "up", 30_000);
       const held: IqContext[] = [];
