@@ -1,7 +1,16 @@
 // Forwards requests that belong to no call, one transaction each. Must not know calls nor registration procedures.
 // RFC 3261 16.6 and 16.7; SDP in them carries no keys on (TS 33.328 7.2.1 and 7.3.1, last sentences).
 import type { Side } from "@sallyport/media-security";
-import { createResponse, headerList, tagOf, type ServerTransaction, type SipRequest } from "@sallyport/sip";
+import {
+  createResponse,
+  headerList,
+  param,
+  parseNameAddr,
+  parseSipUri,
+  tagOf,
+  type ServerTransaction,
+  type SipRequest,
+} from "@sallyport/sip";
 import { withoutBody } from "../call/body.ts";
 import { withoutKeying } from "../call/idle-sdp.ts";
 import { otherSide } from "../call/dialog.ts";
@@ -27,6 +36,10 @@ const hopOf = (request: SipRequest, claimed: boolean): DialogHop | undefined =>
     ? undefined
     : { target: request.uri, routes: headerList(request, "route"), claimed };
 
+/** RFC 3261 19.1.1: what follows such a Route goes elsewhere than it says; the core writes none. */
+const leadsAside = (value: string): boolean =>
+  param(parseSipUri(parseNameAddr(value)?.uri ?? value)?.params ?? [], "maddr") !== undefined;
+
 /** Sends a request on and its responses back. */
 export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, binding }: Forwarding): void => {
   const answer = (status: number, reason?: string): void => {
@@ -44,8 +57,10 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
   }
   for (const kind of idle.removed) ctx.counters.count("indications_removed_total", { kind, from: point.side });
   const fromUe = point.side === "access";
+  const hop = hopOf(request, fromUe);
+  if (fromUe && hop?.routes.some(leadsAside) === true) return answer(403);
   const token = ctx.tokens.seal("dialog", binding.id);
-  const facts = { request: idle.message, binding, cameIn: point, hop: hopOf(request, fromUe), token };
+  const facts = { request: idle.message, binding, cameIn: point, hop, token };
   const out = fromUe ? towardsCore(ctx, facts) : towardsUe(ctx, facts);
   if (out === undefined) return answer(refusalOfLostFlow(binding));
   sendRequest(

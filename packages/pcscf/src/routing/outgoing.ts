@@ -2,6 +2,7 @@
 // RFC 3261 16.6, RFC 3608 (Service-Route), RFC 3325 (identity), RFC 5658 (Record-Route), TS 24.229 5.2.6.
 import { token } from "@sallyport/kit";
 import {
+  param,
   parseNameAddr,
   parseSipUri,
   resolveTarget,
@@ -31,7 +32,7 @@ export interface Outgoing {
 export interface DialogHop {
   readonly target: string;
   readonly routes: readonly string[];
-  /** Written by a UE and not by the dialog's own bookkeeping: it may not send us anywhere but to the core. */
+  /** Written by a UE and not by the dialog's own bookkeeping: it may lead nowhere but to the places of the core it knows. */
   readonly claimed?: boolean;
 }
 
@@ -54,12 +55,21 @@ export const coreTarget = (ctx: EdgeContext, value: string | undefined): SipTarg
   return { ...target, listener: point.name };
 };
 
-/** Whether a URI is of the core this UE was given by its registration. */
+const placeOf = ({ protocol, address, port }: SipTarget): string => `${protocol} ${address.toLowerCase()} ${port}`;
+
+/** Where a URI leads, when its host says so itself: maddr would lead elsewhere (RFC 3261 19.1.1). */
+const placeOfUri = (value: string): string | undefined => {
+  const text = parseNameAddr(value)?.uri ?? value;
+  const params = parseSipUri(text)?.params;
+  const target = params === undefined || param(params, "maddr") !== undefined ? undefined : resolveTarget(text);
+  return target === undefined ? undefined : placeOf(target);
+};
+
+/** Whether a URI leads to an element of the core this UE was given by its registration: host, port and transport alike. */
 const isCoreUri = (ctx: EdgeContext, binding: Binding, value: string): boolean => {
-  const host = (text: string): string | undefined => parseSipUri(parseNameAddr(text)?.uri ?? text)?.host.toLowerCase();
-  const { core } = ctx.config;
-  const known = [...binding.serviceRoute, core.nextHop].map(host);
-  return [...known, ...core.trusted.addresses, ...core.trusted.names].includes(host(value));
+  const place = placeOfUri(value);
+  const known = [...binding.serviceRoute, ctx.config.core.nextHop].map(placeOfUri);
+  return place !== undefined && (place === placeOf(ctx.nextHop) || known.includes(place));
 };
 
 export const refusalOfLostFlow = (binding: Binding): 430 | 480 => (binding.outbound ? 430 : 480);
