@@ -1,5 +1,6 @@
 // What the Contacts of a REGISTER ask for: which stay, which leave, and what cannot be asked. Pure.
 // RFC 3261 10.2.2 and 10.3, RFC 5626 6.
+import { createHash } from "node:crypto";
 import { headerList, headerValue, type SipRequest } from "@sallyport/sip";
 import { bindingKey, contactsOf, type ContactFacts } from "./binding.ts";
 
@@ -9,7 +10,7 @@ export interface Asked {
   readonly staying: readonly ContactFacts[];
   /** Taken back with expires=0. A phone that changed its address says both, in either order (RFC 3261 10.2.2). */
   readonly leaving: readonly ContactFacts[];
-  /** Names the same contacts in the REGISTER that answers the challenge. */
+  /** Names the same contacts in the REGISTER that answers the challenge; of one length, whatever it names. */
   readonly key: string;
 }
 
@@ -48,6 +49,8 @@ export const readAsked = (request: SipRequest, aor: string, minExpires: number):
   if (staying.filter(({ regId }) => regId !== undefined).length > 1)
     return { ok: false, status: 400, reason: "Several reg-id" };
   const leaving = once.filter(({ expires }) => expires === 0);
-  const key = byKey.size === 0 ? aor : [...byKey.keys()].toSorted().join("|");
+  // A stranger writes what is hashed, and it is kept until the challenge is answered.
+  const named = byKey.size === 0 ? [aor] : [...byKey.keys()].toSorted();
+  const key = createHash("sha256").update(named.join("|"), "latin1").digest("base64url");
   return { ok: true, asked: { all, staying, leaving, key } };
 };

@@ -1,5 +1,6 @@
-// What a registration that is still being challenged has to remember. Owns a bounded table, oldest out first.
-import type { Clock } from "@sallyport/kit";
+// What a registration that is still being challenged has to remember. Owns a bounded table: what is too old leaves, then the
+// oldest. Nobody has authenticated yet: an entry is small, and holds no message in memory.
+import { ownText, type Clock } from "@sallyport/kit";
 
 interface PendingRegistration {
   /** What our Path names: the same in the REGISTER that answers the challenge. */
@@ -11,6 +12,7 @@ interface PendingRegistration {
 }
 
 export interface PendingRegistrations {
+  readonly size: number;
   get(flowId: string, key: string): PendingRegistration | undefined;
   put(flowId: string, key: string, pending: PendingRegistration): void;
   drop(flowId: string, key: string): void;
@@ -23,17 +25,27 @@ const lifetimeMs = 600_000;
 export const createPendingRegistrations = (clock: Clock): PendingRegistrations => {
   const table = new Map<string, PendingRegistration & { readonly at: number }>();
   const place = (flowId: string, key: string): string => `${flowId} ${key}`;
+  /** The table is in the order of its times. */
+  const forgetOld = (): void => {
+    for (const [name, { at }] of table) {
+      if (clock.now() - at < lifetimeMs && table.size <= maxPending) return;
+      table.delete(name);
+    }
+  };
   return {
+    get size() {
+      return table.size;
+    },
     get: (flowId, key) => {
+      forgetOld();
       const found = table.get(place(flowId, key));
       return found !== undefined && clock.now() - found.at < lifetimeMs ? found : undefined;
     },
-    put: (flowId, key, pending) => {
-      table.delete(place(flowId, key));
-      table.set(place(flowId, key), { ...pending, at: clock.now() });
-      if (table.size <= maxPending) return;
-      const [oldest] = table.keys();
-      if (oldest !== undefined) table.delete(oldest);
+    put: (flowId, key, { pathId, sent, announced }) => {
+      const name = place(flowId, key);
+      table.delete(name);
+      table.set(name, { pathId: ownText(pathId), sent, announced: announced.map(ownText), at: clock.now() });
+      forgetOld();
     },
     drop: (flowId, key) => void table.delete(place(flowId, key)),
   };
