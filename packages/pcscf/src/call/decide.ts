@@ -2,11 +2,12 @@
 // Pure. TS 33.328 7.2.1 and 7.3.1; the order of invariant 6 holds because a message that needs the gateway waits here.
 import { decide, type Effect, type NegotiationEvent } from "@sallyport/media-security";
 import { writeSdp } from "@sallyport/sdp";
-import { sdpBodyOf } from "./body.ts";
+import { withBody } from "@sallyport/sip";
+import { sdpBodyOf, withoutBody } from "./body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { finishIfIdle, passAck, passRequest, passResponse } from "./pass.ts";
 import { onAgreed, sendAsk } from "./reoffer.ts";
-import type { CallInput, Carried } from "./types.ts";
+import type { CallInput, Carried, DecidedBody } from "./types.ts";
 import { putDecided, putEvidence, refuse, type Work } from "./work.ts";
 
 const takeCarried = (work: Work): Carried | undefined => {
@@ -22,12 +23,19 @@ export const pass = (work: Work, carried: Carried, sdp: Buffer | undefined): voi
   else passAck(work, carried.from, carried.request, sdp);
 };
 
+/** Sends a copy on as the first was; one that comes when none is due any more without what both ends have long had. */
+export const passAgain = (work: Work, carried: Carried, { sent }: DecidedBody): void => {
+  if (sent !== undefined) return pass(work, carried, Buffer.from(sent, "latin1"));
+  if (carried.kind === "response")
+    return passResponse(work, carried.exchange, withoutBody(carried.response), undefined);
+  if (carried.kind === "ack") passAck(work, carried.from, withBody(carried.request, Buffer.alloc(0)), undefined);
+};
+
 const sendOn = (work: Work, carried: Carried, sdp: Buffer): void => {
   const body = sdpBodyOf(carried.kind === "response" ? carried.response : carried.request);
   if (body.kind !== "sdp") return;
   // Requests are told from their copies by their transaction.
-  if (carried.kind !== "request")
-    putDecided(work, carried.key, { received: body.octets.toString("latin1"), sent: sdp.toString("latin1") });
+  if (carried.kind !== "request") putDecided(work, carried.key, body.octets, sdp);
   pass(work, carried, sdp);
 };
 

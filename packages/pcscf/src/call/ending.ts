@@ -24,12 +24,14 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
   if (work.call.phase === "ending") return;
   work.call.carried = undefined;
   work.call.own = undefined;
+  work.call.decided = new Map();
+  work.decided = undefined;
   work.call.phase = "ending";
   work.call.ended = { reason, detail };
   release(work);
   // Whoever still waits for an answer inside the dialog gets one: the dialog is gone. RFC 3261 12.2.2.
   for (const exchange of work.call.exchanges.values()) refuse(work, exchange, 481);
-  for (const timer of ["setup", "acknowledge", "session", "flow", "re-offer"] as const)
+  for (const timer of ["setup", "acknowledge", "session", "flow", "re-offer", "forget"] as const)
     work.effects.push({ kind: "disarm", timer });
   // A gateway still at work for this leg says with its answer what there is to give back.
   if (linger || work.call.waiting.length > 0) work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });

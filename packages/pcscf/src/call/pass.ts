@@ -5,7 +5,7 @@ import { dialogOf, numberOf, otherSide, partyAt, seqOf, shiftOf, tagsOf } from "
 import { finish } from "./ending.ts";
 import { heardMark } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";
-import { putDecided, putDialog, putExchange, type Work } from "./work.ts";
+import { putDialog, putExchange, putMark, type Work } from "./work.ts";
 
 const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | undefined): M => {
   if (sdp === undefined) return message;
@@ -151,7 +151,7 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
   });
   if (dialog.unacknowledged !== seq) {
     const known = [...work.call.exchanges.values()].some((each) => each.method === "INVITE" && each.seq === seq);
-    if (!known) putDecided(work, heardMark(dialog.tag, seq), { received: "", sent: "" });
+    if (!known) putMark(work, heardMark(dialog.tag, seq));
     return;
   }
   putDialog(work, { ...dialog, unacknowledged: undefined });

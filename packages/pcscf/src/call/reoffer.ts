@@ -9,7 +9,7 @@ import { ackNumbered, offerTowards, otherSide, partyAt, refreshed, upstreamOf } 
 import { endCall } from "./ending.ts";
 import { readiness } from "./quiet.ts";
 import type { CallDialog, OwnOffer } from "./types.ts";
-import { putDecided, putDialog, putEvidence, type Work } from "./work.ts";
+import { putDialog, putEvidence, putMark, type Work } from "./work.ts";
 
 /** How often, and how soon again, an offer waits for others to end, or is made again after 491. */
 const maxTries = 40;
@@ -56,7 +56,7 @@ const start = (work: Work, own: OwnOffer): void => {
   if (invite !== undefined) {
     work.call.moved = dialog.tag;
     // What repeats the early answer is written anew from now on.
-    putDecided(work, `response/${invite}/${dialog.tag}/18x`, { received: "", sent: "" });
+    putMark(work, `response/${invite}/${dialog.tag}/18x`);
   }
   const gateway = own.why === "gateway-lost" && towards === "access" ? "lost" : "kept";
   return decideNext(work, { kind: "re-offer", towards, gateway });

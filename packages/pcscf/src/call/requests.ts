@@ -1,14 +1,14 @@
 // What a request, its CANCEL, its silence and the ACK of a 2xx do to a leg. Pure. RFC 3261 9, 12.2, 13, 16.6, 16.9.
 import { withBody, type SipRequest } from "@sallyport/sip";
 import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "./body.ts";
-import { decideNext, pass } from "./decide.ts";
+import { decideNext, passAgain } from "./decide.ts";
 import { dialogOf, opening, otherSide, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
-import type { Carried, DecidedBody, Exchange, Side } from "./types.ts";
-import { exchangesOf, noteUnusable, putDialog, putExchange, refuse, type Work } from "./work.ts";
+import type { Carried, Exchange, Side } from "./types.ts";
+import { exchangesOf, isCopy, noteUnusable, putDialog, putExchange, refuse, type Work } from "./work.ts";
 
 /** Requests of one leg that may be open at the same time. */
 const maxOpenExchanges = 16;
@@ -140,10 +140,6 @@ export const onUnanswered = (work: Work, id: number, status: number): void => {
   finishIfIdle(work);
 };
 
-/** The SDP was decided before. */
-export const isCopy = (known: DecidedBody | undefined, received: Buffer): known is DecidedBody =>
-  known !== undefined && known.received.length === received.length && known.received === received.toString("latin1");
-
 /** The ACK of a 2xx; it may carry the answer to an offer the 2xx made. RFC 3261 13.2.2.4, RFC 6337 2.1. */
 export const onAck = (work: Work, from: Side, arrived: SipRequest): void => {
   const request = withoutSurroundings(arrived);
@@ -160,7 +156,7 @@ export const onAck = (work: Work, from: Side, arrived: SipRequest): void => {
     return;
   }
   const known = work.call.decided.get(key);
-  if (body.kind === "sdp" && isCopy(known, body.octets)) return pass(work, carried, Buffer.from(known.sent, "latin1"));
+  if (body.kind === "sdp" && isCopy(known, body.octets)) return passAgain(work, carried, known);
   const role = requestRole(work.call, { from, method: "ACK" }, request);
   const parsed = body.kind === "sdp" ? readSdp(body.octets) : undefined;
   // SDP that answers nothing has no place in an ACK: the ACK goes on without it.

@@ -1,16 +1,16 @@
 // What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
 import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
 import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings } from "./body.ts";
-import { decideNext, pass, putOff } from "./decide.ts";
+import { decideNext, passAgain, putOff } from "./decide.ts";
 import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "./idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
-import { isCopy, offerFailed } from "./requests.ts";
+import { offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
-import { noteUnusable, putDecided, putDialog, type Work } from "./work.ts";
+import { isCopy, noteUnusable, putDialog, putMark, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into. */
 const maxDialogs = 16;
@@ -103,7 +103,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
   const key = `response/${exchange.id}/${branch}/${response.status < 200 ? "18x" : "2xx"}`;
   const carried: Carried = { kind: "response", key, exchange: exchange.id, response };
   const known = work.call.decided.get(key);
-  if (body.kind === "sdp" && isCopy(known, body.octets)) return pass(work, carried, Buffer.from(known.sent, "latin1"));
+  if (body.kind === "sdp" && isCopy(known, body.octets)) return passAgain(work, carried, known);
   if (role.kind === "neither") {
     const idle = withoutKeying(response);
     // The negotiation needs nothing of it: the answer itself goes on.
@@ -123,7 +123,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
     const event = { kind: "answer", from, sdp: parsed.document, carrier: role.carrier, branch, request } as const;
     return decideNext(work, event, carried);
   }
-  putDecided(work, answeredMark(exchange.id, branch), { received: "", sent: "" });
+  putMark(work, answeredMark(exchange.id, branch));
   work.call.offer = { from, exchange: exchange.id, within: "response" };
   return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
 };
@@ -191,7 +191,7 @@ export const onStray = (work: Work, from: Side, response: SipResponse): void => 
   if (opening && (!heard || dialog.unacknowledged === seq)) {
     work.effects.push({ kind: "pass-on", towards: upstream, response: withoutBody(response), party: dialog.upstream });
     if (heard) return;
-    putDecided(work, heardMark(dialog.tag, seq), { received: "", sent: "" });
+    putMark(work, heardMark(dialog.tag, seq));
     putDialog(work, { ...dialog, unacknowledged: seq });
     work.effects.push({ kind: "arm", timer: "acknowledge", ms: acknowledgeMs });
     return;

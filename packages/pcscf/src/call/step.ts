@@ -8,7 +8,7 @@ import { onOwnResponse, onReOffer, onReOfferTimer } from "./reoffer.ts";
 import { onResponse, onStray } from "./responses.ts";
 import type { CallEffect, CallEvidence, CallInput, CallState, CallTimer } from "./types.ts";
 import { offerFailed } from "./requests.ts";
-import { noInputs, openWork, refuse, type CallEnvironment, type Work } from "./work.ts";
+import { forgetDecided, noInputs, openWork, refuse, type CallEnvironment, type Work } from "./work.ts";
 
 export interface CallFacts {
   readonly id: string;
@@ -92,6 +92,8 @@ const onTimer = (work: Work, timer: CallTimer): void => {
       return endCall(work, "flow-lost", 480, "the UE's flow is gone", "access");
     case "re-offer":
       return onReOfferTimer(work);
+    case "forget":
+      return forgetDecided(work);
     case "linger":
       work.effects.push({ kind: "finished" });
       return;

@@ -115,10 +115,14 @@ export type Carried =
     }
   | { readonly kind: "ack"; readonly key: string; readonly from: Side; readonly request: SipRequest };
 
-/** SDP that was already decided: a retransmission gets the same result without a second decision. Octets as Latin-1. */
+/** SDP that was already decided: a retransmission gets the same result without a second decision. */
 export interface DecidedBody {
+  /** SHA-256 of what came, so that no key is kept for the comparison; "" of a mark. */
   readonly received: string;
-  readonly sent: string;
+  /** What left, octets as Latin-1; gone when no retransmission is due any more, as keys are in it. */
+  readonly sent: string | undefined;
+  /** When it was decided, ms since the epoch. */
+  readonly at: number;
 }
 
 export type EndReason =
@@ -171,7 +175,7 @@ export interface CallState {
   readonly released: boolean;
 }
 
-export type CallTimer = "setup" | "acknowledge" | "session" | "flow" | "re-offer" | "linger";
+export type CallTimer = "setup" | "acknowledge" | "session" | "flow" | "re-offer" | "forget" | "linger";
 
 export type CallInput =
   | { readonly kind: "request"; readonly exchange: number; readonly from: Side; readonly request: SipRequest }

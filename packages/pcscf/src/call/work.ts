@@ -1,5 +1,6 @@
 // The working copy of one step: the next state being built and the effects collected. Owns small edits of the state.
 // The copy is the step's own and is changed in place; what the state before holds is never touched.
+import { createHash } from "node:crypto";
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { Evidence } from "@sallyport/media-security";
@@ -77,12 +78,47 @@ export const putDialog = (work: Work, dialog: CallDialog): void => {
 /** Decided bodies remembered for retransmissions. */
 const maxDecided = 32;
 
-export const putDecided = (work: Work, key: string, body: DecidedBody): void => {
+/** 64*T1: how long a response or an ACK may come again (RFC 3261 13.3.1.4, RFC 3262 3). */
+const againMs = 32_000;
+
+const put = (work: Work, key: string, body: DecidedBody): void => {
   work.decided ??= work.call.decided = new Map(work.call.decided);
   work.decided.set(key, body);
   if (work.decided.size <= maxDecided) return;
   const oldest = work.decided.keys().next();
   if (oldest.done !== true) work.decided.delete(oldest.value);
+};
+
+const digestOf = (octets: Buffer): string => createHash("sha256").update(octets).digest("base64");
+
+const hasText = ({ sent }: DecidedBody): boolean => sent !== undefined;
+
+/** Remembers that something happened, and nothing of it. */
+export const putMark = (work: Work, key: string): void => put(work, key, { received: "", sent: undefined, at: 0 });
+
+/** Remembers what became of SDP, as long as it may come again. */
+export const putDecided = (work: Work, key: string, received: Buffer, sent: Buffer): void => {
+  const armed = [...work.call.decided.values()].some(hasText);
+  put(work, key, { received: digestOf(received), sent: sent.toString("latin1"), at: work.env.now() });
+  if (!armed) work.effects.push({ kind: "arm", timer: "forget", ms: againMs });
+};
+
+/** The SDP was decided before. */
+export const isCopy = (known: DecidedBody | undefined, received: Buffer): known is DecidedBody =>
+  known !== undefined && known.received !== "" && known.received === digestOf(received);
+
+/** Lets go of what need not be sent again. The marks stay. */
+export const forgetDecided = (work: Work): void => {
+  const now = work.env.now();
+  let next = Infinity;
+  for (const [key, body] of work.call.decided) {
+    if (!hasText(body)) continue;
+    const left = body.at + againMs - now;
+    // A clock that was set back keeps nothing longer.
+    if (left <= 0 || left > againMs) put(work, key, { ...body, sent: undefined });
+    else next = Math.min(next, left);
+  }
+  if (next < Infinity) work.effects.push({ kind: "arm", timer: "forget", ms: next });
 };
 
 /** Keeps what was found and done, with its time, as far as there is room. */
