@@ -1,5 +1,6 @@
 // Test fixture: two network namespaces with a link between them, one for the media plane, one for its peers; gone with the test.
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Ground } from "../ground.ts";
 
@@ -42,10 +43,18 @@ export interface Link extends Ground {
   remove(): void;
 }
 
+/** Whoever was killed could not remove its own. */
+const removeOrphans = (): void => {
+  for (const [name, pid] of ip("netns", "list").matchAll(/^sallyport-(?:near|far|probe)-(\d+)\S*/gm)) {
+    if (!existsSync(`/proc/${pid}`)) spawnSync("ip", ["netns", "del", name]);
+  }
+};
+
 let made = 0;
 
 /** Names carry this process's number: whatever was left behind by a killed test can be told apart. */
 export const makeLink = (): Link => {
+  removeOrphans();
   const name = `${process.pid}-${++made}`;
   const near = `sallyport-near-${name}`;
   const namespace = `sallyport-far-${name}`;
