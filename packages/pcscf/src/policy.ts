@@ -36,7 +36,7 @@ const quirkModes = z
 const match = z
   .strictObject({
     accessNetwork: patterns(
-      "Access types of P-Access-Network-Info; * stands for any run of characters, case is ignored.",
+      "Access types of P-Access-Network-Info; * stands for any run of characters, case is ignored. What the listening point's accessNetworkInfo says; where it says nothing, the UE's own word, which nobody vouches for (RFC 7315 4.4, TS 24.229 7.2A.4): let no protection hang on it alone.",
     ),
     transport: z
       .array(z.enum(["udp", "tcp", "tls"]))
