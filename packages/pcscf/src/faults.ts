@@ -5,7 +5,7 @@ import { redactKeys, SallyportError, type Clock, type Log, type LogFields } from
 import type { EdgeCounters } from "./counters.ts";
 
 /** Where an error got as far as here, in words of our own: they label a counter. */
-export type FaultPlace = "call" | "gateway" | "timer" | "connection" | "registration" | "request";
+type FaultPlace = "call" | "gateway" | "timer" | "connection" | "registration" | "request";
 
 export interface Faults {
   tell(place: FaultPlace, error: unknown, about?: LogFields): void;

@@ -51,7 +51,7 @@ export interface OwnOffer {
 }
 
 /** What decides whether an offer can be made in a dialog before the INVITE is answered. RFC 3311 5.1. */
-export interface EarlyFacts {
+interface EarlyFacts {
   /** Whether each end allows UPDATE. */
   readonly upstreamUpdates: boolean;
   readonly downstreamUpdates: boolean;
