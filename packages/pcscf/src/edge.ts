@@ -112,6 +112,7 @@ const openPoint = async (
     protocol: listener.protocol,
     address: listener.address,
     port: listener.port,
+    reserved: side === "core",
     ...(listener.tls === undefined ? {} : { tls: await readTls(listener.tls) }),
     ...(listener.advertised === undefined ? {} : { advertise: listener.advertised }),
   });
@@ -199,6 +200,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
   let onStray: (response: SipResponse, flow: Flow) => void = () => undefined;
   let onFlowClosed: EdgeClosing = () => undefined;
   let answersAnew: (flow: Flow) => boolean = () => false;
+  let isProven: (flow: Flow) => boolean = () => false;
   const transport = createSipTransport({
     clock,
     log: log.child({ room: "sip" }),
@@ -215,6 +217,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       faults.guard("connection", () => onFlowClosed(flow));
     },
     answersAnew: (flow) => answersAnew(flow),
+    isProven: (flow) => isProven(flow),
   });
   const transactions: Transactions = createTransactions({
     transport,
@@ -338,6 +341,8 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       regEvents?.registered(binding);
     });
     requests = createRequests(ctx, registrar, calls, watching);
+    // Registered, of the core, or in an emergency call without registration (TS 24.229 5.2.10).
+    isProven = (flow) => standing?.isStranger(flow) === false || calls.isOnFlow(flow);
     onFlowClosed = (flow) => calls.flowClosed(flow);
     // RFC 3261 18.2.2 for the core; a UE is answered on its own connection or not at all (RFC 5626 5.3).
     answersAnew = (flow) => ctx.points.ofFlow(flow)?.side === "core" && ctx.trust(flow);

@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { VirtualClock } from "@sallyport/kit";
-import { headerValue } from "@sallyport/sip";
-import { createRates, sourceOf } from "../src/admission/rates.ts";
+import { headerValue, sourceOf } from "@sallyport/sip";
+import { createRates } from "../src/admission/rates.ts";
 import type { EdgeConfigInput } from "../src/index.ts";
 import { establishOriginating, originate } from "./support/calls.ts";
 import { contactOf, rawRegister, registerRaw } from "./support/registering.ts";

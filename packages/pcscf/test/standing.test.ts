@@ -14,9 +14,9 @@ import { coreRequest, openScenario, settled, until, type Scenario } from "./supp
 import { coreSdp, sdp } from "./support/sdp.ts";
 
 let scenario: Scenario | undefined;
-const sockets: { destroy?(): void; close?(): void }[] = [];
+const sockets: (() => void)[] = [];
 afterEach(async () => {
-  for (const socket of sockets.splice(0)) (socket.destroy ?? socket.close)?.call(socket);
+  for (const end of sockets.splice(0)) end();
   await scenario?.close();
   scenario = undefined;
 });
@@ -48,13 +48,13 @@ const overTcp = (port: number, localAddress: string, text: string): void => {
   const socket = connect({ port, host: "127.0.0.1", localAddress });
   socket.on("error", () => undefined);
   socket.write(text);
-  sockets.push(socket);
+  sockets.push(() => socket.destroy());
 };
 
 const udpSocket = async (address: string): Promise<Socket> => {
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => socket.bind(0, address, () => resolve()));
-  sockets.push(socket);
+  sockets.push(() => socket.close());
   return socket;
 };
 
@@ -244,7 +244,7 @@ describe("RFC 3261 8.2.7: strangers' requests", () => {
     const alice = await scenario.ue("alice");
     await alice.register();
     const socket = connect(scenario.edge.access[0]?.port ?? 0, "127.0.0.1");
-    sockets.push(socket);
+    sockets.push(() => socket.destroy());
     const stray = forge(
       alice.request("INVITE", "sip:x@y.example"),
       "SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx",
@@ -265,10 +265,64 @@ describe("RFC 3261 8.2.7: strangers' requests", () => {
       (await core.send(coreRequest(core, "INVITE", "sip:bob@127.0.0.1", { body: coreSdp() })).final()).status;
     for (let each = 0; each < 5; each += 1) expect(await ask()).toBe(403);
     clock.advance(60_000);
+    // Its connection was a stranger's as well, and is given up.
+    await settled();
     expect(await ask()).toBe(403);
     const lines = logs.filter(({ event }) => event === "stranger on the core side");
     expect(lines.map(({ fields }) => fields["untold"])).toEqual([0, 4]);
     expect(count("strangers_refused_total")).toBe(6);
+  });
+});
+
+describe("RFC 3261 18.2: connections of strangers", () => {
+  const junk = "X\r\nContent-Length: 0\r\n\r\n";
+  const hold = (port: number, address: string): (() => boolean) => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress: address });
+    let open = true;
+    socket.on("error", () => undefined).on("close", () => (open = false));
+    socket.write(junk);
+    sockets.push(() => socket.destroy());
+    return () => open;
+  };
+
+  it("fill no place that a UE needs, nor one of the core, and are given up unless somebody registers over them", async () => {
+    const change = (config: EdgeConfigInput): EdgeConfigInput => ({
+      ...config,
+      limits: { transport: { maxConnections: 30, maxConnectionsPerAddress: 10 } },
+    });
+    scenario = await openScenario({ change });
+    const { edge, clock } = scenario;
+    const port = edge.access[0]?.port ?? 0;
+    const alice = await scenario.ue("alice");
+    await alice.register();
+    const held: (() => boolean)[] = [];
+    for (let each = 0; each < 30; each += 1) {
+      held.push(hold(port, `127.0.4.${1 + (each % 3)}`));
+      await until(() => count("malformed_total") === each + 1, "heard");
+    }
+    const left = (): number => held.filter((open) => open()).length;
+    // Of 30 places the core and our own connections have three each, alice one.
+    await until(() => left() === 23, "room made");
+    expect([held[6]?.(), held[7]?.()]).toEqual([false, true]);
+    const bob = await scenario.ue("bob");
+    await bob.register();
+    await until(() => left() === 22, "room made for bob");
+    clock.advance(41_000);
+    await until(() => left() === 0, "given up");
+    expect((await originate(scenario, alice)).arrived.request.method).toBe("INVITE");
+    expect((await originate(scenario, bob)).arrived.request.method).toBe("INVITE");
+  });
+
+  it("TS 24.229 5.2.10: an emergency call without registration keeps its connection", async () => {
+    scenario = await openScenario({ change: (config) => ({ ...config, emergency: { unregistered: true } }) });
+    const mallory = await scenario.ue("mallory");
+    const { sent, arrived } = await originate(scenario, mallory, { to: "urn:service:sos", body: sdp() });
+    scenario.core.respond(arrived, 180);
+    await sent.responses.next(({ status }) => status === 180);
+    for (let each = 0; each < 3; each += 1) scenario.clock.advance(41_000);
+    await settled();
+    scenario.core.respond(arrived, 486);
+    expect((await sent.final()).status).toBe(486);
   });
 });
 

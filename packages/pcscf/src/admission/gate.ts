@@ -1,13 +1,21 @@
 // Lets messages of the access side and of strangers through to the transactions, or not: before anything is allocated for
 // them. Owns the rates of sources. RFC 3261 21.5.4 (503), RFC 6357 (overload).
-import { createResponse, tagOf, type Flow, type SipMessage, type SipRequest, type SipTransport } from "@sallyport/sip";
+import {
+  createResponse,
+  sourceOf,
+  tagOf,
+  type Flow,
+  type SipMessage,
+  type SipRequest,
+  type SipTransport,
+} from "@sallyport/sip";
 import type { Clock } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { EdgeCounters } from "../counters.ts";
 import { contactsOf } from "../registration/binding.ts";
 import type { CoreTrust } from "../routing/trust.ts";
 import { isEmergencyContact, isEmergencyUri } from "../routing/emergency.ts";
-import { createRates, sourceOf } from "./rates.ts";
+import { createRates } from "./rates.ts";
 
 export interface Gate {
   /** False: the request was refused or dropped, and counted. */

@@ -7,15 +7,6 @@ export interface Rates {
   take(source: string, preferred: () => boolean): boolean;
 }
 
-/** What one address speaks for: an IPv4 address, or the /64 an IPv6 subscriber has to itself. */
-export const sourceOf = (address: string): string => {
-  const plain = address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
-  if (!plain.includes(":")) return plain;
-  const [head = ""] = plain.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  return [...groups, "0", "0", "0", "0"].slice(0, 4).join(":");
-};
-
 export const createRates = (
   clock: Clock,
   { perSecond, burst, max }: { readonly perSecond: number; readonly burst: number; readonly max: number },

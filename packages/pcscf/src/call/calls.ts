@@ -25,6 +25,8 @@ export interface Calls {
   /** Opens a leg for an initial INVITE; false when a limit is reached. */
   start(transaction: ServerTransaction, arrived: SipRequest, binding: Binding, from: Side): boolean;
   notify(notification: IqNotification): void;
+  /** Whether somebody who did not register is in a call over the flow. */
+  isOnFlow(flow: Flow): boolean;
   /** A connection is gone: the calls of the UEs behind it wait a while for them to come back. */
   flowClosed(flow: Flow): void;
   /** The UE of a binding registered (again). */
@@ -175,6 +177,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       if (notification.kind === "context-lost") losses.add({ leg, notification });
       else leg.notify(notification);
     },
+    isOnFlow: (flow) => perBinding.has(unregisteredId(flow.id)),
     flowClosed: (flow) => {
       const here = [...ctx.bindings.onFlow(flow.id).map(({ id }) => id), unregisteredId(flow.id)];
       for (const id of here) for (const leg of ofBinding(id)) leg.feed({ kind: "flow-lost" });

@@ -26,10 +26,19 @@ export interface ConnectionHandlers {
   onClose(): void;
 }
 
+/** How long a peer may have ceased to be proven before it is noticed, ms. */
+const lookMs = 600_000;
+
 export const createConnection = (
   socket: Socket,
   flow: Flow,
-  options: { readonly clock: Clock; readonly limits: TransportLimits; /** We opened it. */ readonly ours: boolean },
+  options: {
+    readonly clock: Clock;
+    readonly limits: TransportLimits;
+    /** We opened it. */
+    readonly ours: boolean;
+    readonly isProven?: ((flow: Flow) => boolean) | undefined;
+  },
   handlers: ConnectionHandlers,
 ): Connection => {
   const { clock, limits } = options;
@@ -38,8 +47,12 @@ export const createConnection = (
   /** We are done with it: what still arrives is not looked at. */
   let leaving = false;
   let crlfs = 0;
-  let proven = options.ours; // a stranger has to deliver a message before it may be silent for long
+  let delivered = false;
+  /** A stranger has to show who it is before it may be silent for long: by what its owner asks for, else by a message. */
+  const isProven = (): boolean => options.ours || (options.isProven?.(flow) ?? delivered);
   let lastUse = clock.now();
+  /** Since when it is a stranger's; undefined while it is not. */
+  let strangeSince: number | undefined = lastUse;
   let messageTimer: Timer | undefined;
   let closeTimer: Timer | undefined;
   let waiting: { resolve(): void; reject(error: Error): void; timer: Timer } | undefined;
@@ -48,11 +61,17 @@ export const createConnection = (
     sipErrors("SALLY_SIP_FLOW_GONE", `${flow.protocol} ${hostPort(flow.remote.address, flow.remote.port)}.`);
 
   // One lazy timer: it looks at the last use when it fires, so that a message costs no timer.
-  const idleLeft = (): number => lastUse + (proven ? limits.idleMs : limits.firstMessageMs) - clock.now();
-  const watch = (): Timer =>
-    clock.after(Math.max(1, idleLeft()), () => {
-      if (idleLeft() <= 0) socket.destroy();
-      else idleTimer = watch();
+  const idleLeft = (): number => {
+    const now = clock.now();
+    if (!isProven()) return (strangeSince ??= now) + limits.firstMessageMs - now;
+    strangeSince = undefined;
+    return lastUse + limits.idleMs - now;
+  };
+  const watch = (left = idleLeft()): Timer =>
+    clock.after(Math.max(1, Math.min(left, lookMs)), () => {
+      const now = idleLeft();
+      if (now <= 0) socket.destroy();
+      else idleTimer = watch(now);
     });
   let idleTimer = watch();
 
@@ -82,7 +101,7 @@ export const createConnection = (
     framer.push(chunk, (frame) => {
       if (!open || leaving) return;
       if (frame.kind === "crlf") {
-        if (proven) lastUse = clock.now();
+        lastUse = clock.now();
         // RFC 5626 4.4.1: a single CRLF is a pong, two are a ping.
         if (waiting !== undefined) settlePong();
         else if (++crlfs === 2) {
@@ -94,7 +113,7 @@ export const createConnection = (
       crlfs = 0;
       completed = true;
       if (frame.kind === "broken") return handlers.onBroken(frame.code, frame.head);
-      proven = true;
+      delivered = true;
       lastUse = clock.now();
       handlers.onMessage(frame.octets);
     });

@@ -35,6 +35,8 @@ export interface ListenSpec {
   readonly port: number;
   /** Needed for TLS; for a TLS client it is also what connections sent from this listening point show. */
   readonly tls?: TlsMaterial;
+  /** Its peers have places of their own, which those of other listening points cannot take. */
+  readonly reserved?: boolean;
   /** What a Via says instead of `address`, where `address` is a wildcard or sits behind a translator. */
   readonly advertise?: string;
 }

@@ -13,6 +13,7 @@ export type {
 } from "./flow.ts";
 export { createSipTransport, isFlow } from "./transport.ts";
 export type { SipTransport, SipTransportOptions } from "./transport.ts";
+export { sourceOf } from "./source.ts";
 export { resolveTarget } from "./target.ts";
 export type { TargetOptions } from "./target.ts";
 export type { Lookup } from "./datagrams.ts";

@@ -17,6 +17,8 @@ export interface PoolOptions {
   readonly clock: Clock;
   readonly limits: TransportLimits;
   readonly admission: Admission;
+  /** Whether a peer has shown who it is; left out: by its first message. */
+  readonly isProven: ((flow: Flow) => boolean) | undefined;
   handlersOf(connection: () => Connection): ConnectionHandlers;
   onClose(flow: Flow): void;
 }
@@ -82,7 +84,7 @@ export const createConnectionPool = (options: PoolOptions): ConnectionPool => {
     const connection = createConnection(
       socket,
       flow,
-      { clock, limits, ours },
+      { clock, limits, ours, isProven: options.isProven },
       {
         ...handlers,
         onClose: () => {
@@ -114,20 +116,20 @@ export const createConnectionPool = (options: PoolOptions): ConnectionPool => {
 
   const open = (target: SipTarget, origin: Origin): Promise<Connection> => {
     const key = targetKey(target);
-    const leave = admission.admit(`to ${hostPort(target.address, target.port)}`);
-    if (leave === undefined) return Promise.reject(sipErrors("SALLY_SIP_LIMIT", hostPort(target.address, target.port)));
+    const place = admission.admit("ours", `to ${hostPort(target.address, target.port)}`);
+    if (place === undefined) return Promise.reject(sipErrors("SALLY_SIP_LIMIT", hostPort(target.address, target.port)));
     const started = dial(target, { clock, connectMs: limits.connectMs, ...origin });
     const connection = started.opened.then(
       (socket) => {
         opening.delete(key);
-        socket.once("close", leave);
+        socket.once("close", () => place.leave());
         const made = add(socket, target.protocol, target.listener, true);
         byTarget.set(key, made);
         return made;
       },
       (error: unknown) => {
         opening.delete(key);
-        leave();
+        place.leave();
         throw error;
       },
     );

@@ -48,6 +48,11 @@ export interface SipTransportOptions {
    * clients that are reached by their own connections alone (RFC 5626 5.3). Default: to everybody.
    */
   answersAnew?(flow: Flow): boolean;
+  /**
+   * Whether a peer that connected has shown who it is. One that has not is given up after `firstMessageMs`, whatever it
+   * sends, and makes room when there are too many. Default: by its first message, and nobody makes room.
+   */
+  isProven?(flow: Flow): boolean;
   /** Sees every message as it crosses the socket. */
   observe?(event: WireEvent): void;
 }
@@ -88,7 +93,8 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
   const datagrams = new Map<string, DatagramPoint>();
   const streams = new Map<string, StreamPoint>();
   const specs = new Map<string, ListenSpec & Listening>();
-  const admission = createAdmission(limits);
+  const isProven = options.isProven === undefined ? undefined : (flow: Flow) => options.isProven?.(flow) === true;
+  const admission = createAdmission(limits, isProven);
   let closed = false;
 
   const observe = (direction: "in" | "out", octets: Buffer, flow: Flow): void =>
@@ -120,6 +126,7 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     clock,
     limits,
     admission,
+    isProven,
     handlersOf: (connection) => {
       let malformed = 0;
       return {
@@ -243,8 +250,10 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
         datagrams.set(spec.name, point);
         bound = point.local;
       } else {
-        const point = await openStreamPoint(spec, { limits, admission, log }, (socket) =>
-          pool.adopt(socket, spec.protocol, spec.name),
+        const point = await openStreamPoint(
+          spec,
+          { limits, admission, log },
+          (socket) => pool.adopt(socket, spec.protocol, spec.name).flow,
         );
         streams.set(spec.name, point);
         bound = point;
