@@ -1,7 +1,7 @@
 // Who may speak for a call: its own UE, on a flow that it registered on, and nobody else behind the same address.
 // RFC 5626 5.3, TS 24.229 5.2.6.3 and 5.2.10; invariants 1 and 5 depend on it, as whoever speaks is told the key.
 import { afterEach, describe, expect, it } from "vitest";
-import { headerValue, headerValues } from "@sallyport/sip";
+import { headerValue, headerValues, setHeader } from "@sallyport/sip";
 import { establishOriginating, type Established } from "./support/calls.ts";
 import { openScenario, settled, type Scenario, type TestUe } from "./support/scenario.ts";
 import { coreSdp, crypto, keyOf, sdp } from "./support/sdp.ts";
@@ -78,15 +78,8 @@ describe("RFC 5626 5.3: who speaks for a call", () => {
     await claimed.register();
     // The call says that alice makes it.
     const invite = stranger.request("INVITE", "urn:service:sos", { body: sdp() });
-    const named = {
-      ...invite,
-      headers: invite.headers.map((field) =>
-        field.name === "from"
-          ? { ...field, raw: `From: <${claimed.aor}>;tag=s`, value: `<${claimed.aor}>;tag=s` }
-          : field,
-      ),
-    };
-    const sent = stranger.send(named);
+    const from = `<${claimed.aor}>;tag=s`;
+    const sent = stranger.send(setHeader(invite, "from", from));
     const arrived = await scenario.core.expect("INVITE");
     scenario.core.respond(arrived, 200, { headers: [["Contact", "<sip:psap@127.0.0.1>"]], body: coreSdp() });
     const ok = await sent.final();
@@ -98,14 +91,7 @@ describe("RFC 5626 5.3: who speaks for a call", () => {
         .toReversed()
         .map((value) => ["Route", value] as const),
     });
-    const byeNamed = {
-      ...bye,
-      headers: bye.headers.map((field) =>
-        field.name === "from"
-          ? { ...field, raw: `From: <${claimed.aor}>;tag=s`, value: `<${claimed.aor}>;tag=s` }
-          : field,
-      ),
-    };
+    const byeNamed = setHeader(bye, "from", from);
     expect((await claimed.send(byeNamed).final()).status).toBe(403);
     const own = stranger.send(byeNamed);
     scenario.core.respond(await scenario.core.expect("BYE"), 200);
