@@ -146,7 +146,7 @@ export const createPhones = async ({ protocol, count, town, certificates, unackn
     throw new Error(`${phone.name} cannot register`);
   };
 
-  /** On TCP and TLS a UE whose connection is gone is a stranger to the edge until it registers; it does so to call. */
+  /** On TCP and TLS a UE whose connection is gone is a stranger to the edge until it registers; it does so to call, and to hang up. */
   const present = (phone) => {
     if (phone.flow !== undefined) return Promise.resolve();
     phone.returning ??= register(phone).finally(() => {
@@ -209,6 +209,12 @@ export const createPhones = async ({ protocol, count, town, certificates, unackn
         pause(patience).then(() => ({ status: 408 })),
       ]);
       half.byes = [...(half.byes ?? []), status];
+      // The edge hears nobody for a call on a connection that its UE has not registered on.
+      if (status === 403 && protocol !== "udp") {
+        half.phone.flow = undefined;
+        await present(half.phone).catch(() => undefined);
+        continue;
+      }
       // 481 after a BYE that got no answer: the first one did arrive.
       if (status === 200 || (status === 481 && attempt > 0)) return end(half, "bye");
       if (status !== 408 && unsent !== true && status !== 503) return end(half, `bye ${status}`);
