@@ -8,7 +8,7 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since the Unix epoch; never goes back. */
   now(): number;
-  /** Runs `run` once, `ms` milliseconds from now, by the system's clock 24 days at most. Does not keep the process alive. */
+  /** Runs `run` once, `ms` milliseconds from now. Does not keep the process alive. */
   after(ms: number, run: () => void): Timer;
 }
 
