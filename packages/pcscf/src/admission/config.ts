@@ -6,14 +6,20 @@ const count = (what: string, max: number) => z.int().min(1).max(max).optional().
 /** The transport's own limits that an operator may set; defaults are the transport's. */
 export const transportLimits = z
   .strictObject({
-    maxConnections: count("Connections held, both sides.", 1_000_000),
+    maxConnections: count(
+      "Connections held, both sides; a tenth each is kept for the core and for those opened from here, and strangers make room for newcomers.",
+      1_000_000,
+    ),
     maxConnectionsPerAddress: count("Connections from one address.", 100_000),
     maxMessage: count("Octets of one message.", 65_536),
     maxHeaderBlock: count("Octets of start line and header fields.", 65_536),
     maxMalformed: count("Malformed messages on one connection before it is closed.", 1000),
     maxUnsent: count("Octets that may wait for a peer that does not read.", 67_108_864),
     connectMs: count("From the first octet to a finished TLS handshake, ms.", 60_000),
-    firstMessageMs: count("How long a connection may stay without having delivered one message, ms.", 600_000),
+    firstMessageMs: count(
+      "How long a connection may stay before somebody registers over it, or it shows itself as the core's, ms.",
+      600_000,
+    ),
     messageMs: count("From the first octet of a message on a stream to its last, ms.", 600_000),
     idleMs: count("How long a connection may stay silent after that, ms.", 86_400_000),
   })
