@@ -61,10 +61,7 @@ export const judge = ({ protocol, calls, kills, over, counts, gatewayPorts, phon
   }
   // On UDP nobody registers again; on a new connection those do that want to call, or to hang up.
   const again = phones.registers - phones.registered;
-  must(
-    again <= (protocol === "udp" ? 0 : kills.length * phones.count),
-    `${again} phones registered again`,
-  );
+  must(again <= (protocol === "udp" ? 0 : kills.length * phones.count), `${again} phones registered again`);
   must(phones.unexpected.length === 0, `requests of no call: ${phones.unexpected.slice(0, 3).join("; ")}`);
 
   const media = calls.filter(

@@ -23,7 +23,7 @@ const allowed = (): string | undefined => {
     fileURLToPath(new URL("holder.mjs", import.meta.url)),
     "lo",
   ];
-  const { stdout = "" } = spawnSync("ip", within, { encoding: "utf8" });
+  const { stdout } = spawnSync("ip", within, { encoding: "utf8" });
   spawnSync("ip", ["netns", "del", probe]);
   // What the machine refuses outright is no fault of ours; all else is.
   const refused =

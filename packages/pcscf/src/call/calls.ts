@@ -25,7 +25,7 @@ export interface Calls {
   /** Opens a leg for an initial INVITE; false when a limit is reached. */
   start(transaction: ServerTransaction, arrived: SipRequest, binding: Binding, from: Side): boolean;
   notify(notification: IqNotification): void;
-  /** Whether somebody who did not register is in a call over the flow. */
+  /** Whether somebody is in a call over the flow, registered or not any more. */
   isOnFlow(flow: Flow): boolean;
   /** A connection is gone: the calls of the UEs behind it wait a while for them to come back. */
   flowClosed(flow: Flow): void;
@@ -116,6 +116,17 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     return places.get(placeOf(context));
   };
 
+  /** Flows on which UEs of live legs are, for as long as one look at the connections takes. */
+  let flows: Set<string> | undefined;
+  const speaking = (): ReadonlySet<string> => {
+    if (flows === undefined) {
+      flows = new Set();
+      for (const leg of legs.values()) if (!leg.ended) flows.add(leg.flowId);
+      queueMicrotask(() => (flows = undefined));
+    }
+    return flows;
+  };
+
   const losses = createLosses<{ readonly leg: Leg; readonly notification: IqNotification }>(
     ctx.clock,
     ({ leg, notification }) => leg.notify(notification),
@@ -177,7 +188,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       if (notification.kind === "context-lost") losses.add({ leg, notification });
       else leg.notify(notification);
     },
-    isOnFlow: (flow) => perBinding.has(unregisteredId(flow.id)),
+    isOnFlow: (flow) => speaking().has(flow.id),
     flowClosed: (flow) => {
       const here = [...ctx.bindings.onFlow(flow.id).map(({ id }) => id), unregisteredId(flow.id)];
       for (const id of here) for (const leg of ofBinding(id)) leg.feed({ kind: "flow-lost" });

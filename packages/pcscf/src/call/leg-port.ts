@@ -16,6 +16,8 @@ export interface Leg {
   readonly id: string;
   readonly bindingId: string;
   readonly ended: boolean;
+  /** The flow of the leg's own UE. */
+  readonly flowId: string;
   readonly context: IqContext | undefined;
   /** A restart will take it up where it is now. */
   readonly kept: boolean;

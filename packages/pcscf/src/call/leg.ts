@@ -93,6 +93,10 @@ class CallLeg implements Leg {
     return this.#facts.bindingId;
   }
 
+  get flowId(): string {
+    return this.#current().flow.id;
+  }
+
   get kept(): boolean {
     return this.#keeping.kept;
   }
