@@ -15,7 +15,7 @@ type Headers = readonly (readonly [string, string])[];
 const open = async (session: EdgeConfigInput["session"]): Promise<void> => {
   scenario = await openScenario({ change: (config) => ({ ...config, session }) });
   alice = await scenario.ue("alice");
-  ({ path } = await alice.register({ expires: 7200 }));
+  ({ path } = await alice.register());
 };
 
 /** An INVITE with these headers, answered 200 with those: what each side saw of the timer. */

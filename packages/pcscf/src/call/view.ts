@@ -107,6 +107,6 @@ export const recordOf = (view: CallView): Readonly<Record<string, unknown>> => (
   security: view.security,
   reason: view.reason,
   ended: view.ended?.reason,
-  talkedMs: view.answeredAt === undefined ? 0 : (view.endedAt ?? view.answeredAt) - view.answeredAt,
+  talkedMs: view.answeredAt === undefined ? 0 : Math.round((view.endedAt ?? view.answeredAt) - view.answeredAt),
   media: view.media,
 });
