@@ -26,9 +26,6 @@ export interface ConnectionHandlers {
   onClose(): void;
 }
 
-/** How long a peer may have ceased to be proven before it is noticed, ms. */
-const lookMs = 600_000;
-
 export const createConnection = (
   socket: Socket,
   flow: Flow,
@@ -49,10 +46,11 @@ export const createConnection = (
   let crlfs = 0;
   let delivered = false;
   /** A stranger has to show who it is before it may be silent for long: by what its owner asks for, else by a message. */
-  const isProven = (): boolean => options.ours || (options.isProven?.(flow) ?? delivered);
-  let lastUse = clock.now();
-  /** Since when it is a stranger's; undefined while it is not. */
-  let strangeSince: number | undefined = lastUse;
+  let proven = options.ours;
+  /** Whoever once was no stranger may be silent as long as others: its registration may have run out meanwhile. */
+  const isProven = (): boolean => (proven ||= options.isProven?.(flow) ?? delivered);
+  const since = clock.now();
+  let lastUse = since;
   let messageTimer: Timer | undefined;
   let closeTimer: Timer | undefined;
   let waiting: { resolve(): void; reject(error: Error): void; timer: Timer } | undefined;
@@ -62,13 +60,11 @@ export const createConnection = (
 
   // One lazy timer: it looks at the last use when it fires, so that a message costs no timer.
   const idleLeft = (): number => {
-    const now = clock.now();
-    if (!isProven()) return (strangeSince ??= now) + limits.firstMessageMs - now;
-    strangeSince = undefined;
-    return lastUse + limits.idleMs - now;
+    const until = isProven() ? lastUse + limits.idleMs : since + limits.firstMessageMs;
+    return until - clock.now();
   };
   const watch = (left = idleLeft()): Timer =>
-    clock.after(Math.max(1, Math.min(left, lookMs)), () => {
+    clock.after(Math.max(1, left), () => {
       const now = idleLeft();
       if (now <= 0) socket.destroy();
       else idleTimer = watch(now);
@@ -160,6 +156,8 @@ export const createConnection = (
           return reject(sipErrors("SALLY_SIP_BACKLOG", `${hostPort(flow.remote.address, flow.remote.port)}.`));
         }
         lastUse = clock.now();
+        // The answer to a REGISTER is where a stranger ceases to be one.
+        isProven();
         gather();
         socket.write(octets, (error) => (error === null || error === undefined ? resolve(flow) : reject(gone())));
       }),
