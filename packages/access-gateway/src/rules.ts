@@ -6,7 +6,7 @@ import { refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { LegPlan, LegRemote, Policing, SourceFilter } from "@sallyport/media-plane";
-import { isIpv6Literal } from "./stream-family.ts";
+import { isIpv6Literal } from "./address-family.ts";
 
 /** What is in force for one stream; nothing where nothing was ever ordered. */
 export interface Rules {

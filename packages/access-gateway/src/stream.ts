@@ -8,10 +8,10 @@ import { ok } from "@sallyport/kit";
 import type { LatchRule, LegPlan, LegRemote } from "@sallyport/media-plane";
 import { sameCrypto } from "@sallyport/sdp";
 import type { CryptoAttribute } from "@sallyport/sdp";
+import { isIpv6Literal } from "./address-family.ts";
 import type { Cryptos } from "./protection.ts";
 import { isSecure, protectionOf } from "./protection.ts";
 import type { Rules } from "./rules.ts";
-import { isIpv6Literal } from "./stream-family.ts";
 import { mergeRules, planRules, showRules } from "./rules.ts";
 
 /** One side of the gateway: where it binds and which realm that is. */

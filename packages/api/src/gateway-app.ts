@@ -76,12 +76,12 @@ const mediaOf = (gateway: AskedGateway, now: number): MediaLoad => {
 
 /** Of each packet thread: metric, what it counts, and the field it is taken from. */
 const threadMetrics: readonly (readonly [string, Metric["type"], string, keyof Thread])[] = [
-  ["media_packets_in_total", "counter", "MediaLoad datagrams received.", "packetsIn"],
-  ["media_packets_out_total", "counter", "MediaLoad datagrams sent.", "packetsOut"],
-  ["media_lost_total", "counter", "MediaLoad datagrams the kernel dropped: a receive buffer was full.", "lost"],
-  ["media_send_errors_total", "counter", "MediaLoad datagrams that could not be sent.", "sendErrors"],
+  ["media_packets_in_total", "counter", "Media datagrams received.", "packetsIn"],
+  ["media_packets_out_total", "counter", "Media datagrams sent.", "packetsOut"],
+  ["media_lost_total", "counter", "Media datagrams the kernel dropped: a receive buffer was full.", "lost"],
+  ["media_send_errors_total", "counter", "Media datagrams that could not be sent.", "sendErrors"],
   ["media_buffers_exhausted_total", "counter", "Times receive buffers ran out.", "buffersExhausted"],
-  ["media_oversized_total", "counter", "MediaLoad datagrams longer than a receive buffer.", "oversized"],
+  ["media_oversized_total", "counter", "Media datagrams longer than a receive buffer.", "oversized"],
   ["media_cpu_seconds_total", "counter", "Processor time of the thread, seconds.", "cpuSeconds"],
   ["media_load", "gauge", "Share of the last tenths of a second the thread was at work, 0 to 1.", "load"],
   ["media_queue_depth", "gauge", "Datagrams found waiting at once, a peak that decays within seconds.", "queueDepth"],
