@@ -1,13 +1,10 @@
 // More and more media through a gateway as a process of its own, on fresh calls at each step: from which rate on new calls are turned
 // away, and from which on packets are lost. `node bench/overload.mjs [--rates 20000,40000,...] [--calls 100] [--engine socket]`
 // after a build. The gateway has core 0, the load generator core 1.
-import { createIqController } from "@sallyport/iq";
-import { Secret, silentLog, systemClock, systemRandom } from "@sallyport/kit";
-import { suites } from "@sallyport/srtp";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { favour, startChild } from "../../media-plane/bench/child.mjs";
+import { startChild } from "../../media-plane/bench/child.mjs";
 import { buildGenerator, generator } from "../../media-plane/bench/generator.mjs";
+import { address, lostOf, newCall, startPair } from "./pair.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -18,67 +15,15 @@ const { values: options } = parseArgs({
   },
 });
 const calls = Number(options.calls);
-const address = "127.0.0.1";
-const suite = suites.AES_CM_128_HMAC_SHA1_80;
 const say = (text) => process.stderr.write(`${text}\n`);
 
 buildGenerator();
-favour(process.pid);
-const controller = await createIqController({
-  config: {
-    mid: "<edge-a.example>",
-    listen: [{ protocol: "tcp", address, port: 0 }],
-    gateways: [{ id: "gw-a", mid: "<gw-a.example>" }],
-    lab: true,
-    style: "compact",
-  },
-  clock: systemClock,
-  random: systemRandom,
-  log: silentLog,
-  onNotify: () => undefined,
-  onGateway: () => undefined,
-});
-const gateway = startChild(
-  process.execPath,
-  [
-    ...process.execArgv,
-    fileURLToPath(new URL("process.mjs", import.meta.url)),
-    JSON.stringify({
-      id: "gw-a.example",
-      controllers: [{ address, port: controller.listening[0].port, protocol: "tcp" }],
-      interfaces: { access: { address }, core: { address } },
-      ports: { first: 30_000, last: 59_999 },
-      media: { engine: options.engine },
-      retry: { firstMs: 20, longestMs: 100 },
-      lab: true,
-    }),
-  ],
-  { core: 0, show: true },
-);
-while (controller.gateways()[0]?.state !== "up") await new Promise((resolve) => setTimeout(resolve, 10));
-
-const common = { media: "audio", formats: ["0"], mode: "send-receive" };
-const key = (master) => ({ tag: 1, suite: suite.name, keys: [{ master: Secret.copyOf(master) }], sessionParams: [] });
+const { controller, gateway, stop } = await startPair(options.engine, 0);
 const setUp = async (at) => {
-  const [fromUe, towardsUe] = [systemRandom.bytes(30), systemRandom.bytes(30)].map((octets) => Buffer.from(octets));
-  const remote = (port) => ({ address, port });
-  const added = await controller.add(undefined, [
-    {
-      stream: 1,
-      access: {
-        ...common,
-        protocol: "RTP/SAVP",
-        remote: remote(10_000 + 2 * at),
-        localCrypto: key(towardsUe),
-        remoteCrypto: key(fromUe),
-      },
-      core: { ...common, protocol: "RTP/AVP", remote: remote(20_000 + 2 * at) },
-    },
-  ]);
-  const line = [10_000 + 2 * at, 20_000 + 2 * at, added.access[0].port, added.core[0].port, fromUe.toString("hex")];
-  return { context: added.context, line: line.join(" ") };
+  const { plan, line } = newCall(at);
+  const added = await controller.add(undefined, plan("send-receive", true));
+  return { context: added.context, line: line(added) };
 };
-const lostOf = ({ media }) => media.threads.reduce((sum, { lost }) => sum + lost, 0);
 
 say("   rate/s  lost %  kernel lost  load  queue  turned away");
 for (const rate of options.rates.split(",").map(Number)) {
@@ -119,7 +64,5 @@ for (const rate of options.rates.split(",").map(Number)) {
   say(figures.join("  "));
   for (const { context } of running) await controller.subtract(context);
 }
-gateway.endInput();
-await gateway.gone;
-await controller.close();
+await stop();
 process.exit(0);

@@ -4,13 +4,10 @@
 // a build; needs as many file descriptors as four a call (`ulimit -n`).
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createIqController } from "@sallyport/iq";
-import { Secret, silentLog, systemClock, systemRandom } from "@sallyport/kit";
-import { suites } from "@sallyport/srtp";
-import { cpuSeconds, favour, startChild } from "../../media-plane/bench/child.mjs";
+import { cpuSeconds, startChild } from "../../media-plane/bench/child.mjs";
 import { buildGenerator, generator } from "../../media-plane/bench/generator.mjs";
+import { address, lostOf, newCall, startPair } from "./pair.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -23,68 +20,17 @@ const { values: options } = parseArgs({
   },
 });
 const [calls, rate, running, packets] = ["calls", "rate", "running", "packets"].map((name) => Number(options[name]));
-const address = "127.0.0.1";
-const suite = suites.AES_CM_128_HMAC_SHA1_80;
-const ports = { ue: 10_000, core: 20_000 };
 const say = (text) => process.stderr.write(`${text}\n`);
 
 buildGenerator();
-const controller = await createIqController({
-  config: {
-    mid: "<edge-a.example>",
-    listen: [{ protocol: "tcp", address, port: 0 }],
-    gateways: [{ id: "gw-a", mid: "<gw-a.example>" }],
-    lab: true,
-    style: "compact",
-  },
-  clock: systemClock,
-  random: systemRandom,
-  log: silentLog,
-  onNotify: () => undefined,
-  onGateway: () => undefined,
-});
-favour(process.pid);
-const gateway = startChild(
-  process.execPath,
-  [
-    ...process.execArgv,
-    fileURLToPath(new URL("process.mjs", import.meta.url)),
-    JSON.stringify({
-      id: "gw-a.example",
-      controllers: [{ address, port: controller.listening[0].port, protocol: "tcp" }],
-      interfaces: { access: { address }, core: { address } },
-      ports: { first: 30_000, last: 59_999 },
-      media: { engine: options.engine },
-      retry: { firstMs: 20, longestMs: 100 },
-      lab: true,
-    }),
-  ],
-  { show: true },
-);
-while (controller.gateways()[0]?.state !== "up") await new Promise((resolve) => setTimeout(resolve, 10));
-
-const common = { media: "audio", formats: ["0"] };
-const cryptoOf = (master) => ({
-  tag: 1,
-  suite: suite.name,
-  keys: [{ master: Secret.copyOf(master) }],
-  sessionParams: [],
-});
+const { controller, gateway, stop } = await startPair(options.engine);
 
 /** Reserve, then configure with both keys, as an edge does for an INVITE and its answer. */
 const setUp = async (at) => {
-  const [fromUe, towardsUe] = [systemRandom.bytes(30), systemRandom.bytes(30)].map((octets) => Buffer.from(octets));
-  const plan = (mode, keys) => [
-    {
-      stream: 1,
-      access: { ...common, protocol: "RTP/SAVP", mode, remote: { address, port: ports.ue + 2 * at }, ...keys },
-      core: { ...common, protocol: "RTP/AVP", mode, remote: { address, port: ports.core + 2 * at } },
-    },
-  ];
-  const added = await controller.add(undefined, plan("inactive", {}));
-  const keys = { localCrypto: cryptoOf(towardsUe), remoteCrypto: cryptoOf(fromUe) };
-  await controller.modify(added.context, plan("send-receive", keys));
-  return { access: added.access[0].port, core: added.core[0].port, fromUe: fromUe.toString("hex") };
+  const { plan, line } = newCall(at);
+  const added = await controller.add(undefined, plan("inactive", false));
+  await controller.modify(added.context, plan("send-receive", true));
+  return line(added);
 };
 
 const opened = [];
@@ -95,9 +41,7 @@ const measureMs = Math.ceil((calls / rate) * 1000) + 4000;
 const load = startChild(generator, [address, address, "0", packets, warmMs, measureMs, "-1", "160"].map(String), {
   show: true,
 });
-load.write(
-  `${opened.map(({ access, core, fromUe }, at) => [ports.ue + 2 * at, ports.core + 2 * at, access, core, fromUe].join(" ")).join("\n")}\n`,
-);
+load.write(`${opened.join("\n")}\n`);
 load.endInput();
 await load.next();
 const before = await gateway.ask("figures");
@@ -145,9 +89,7 @@ const result = {
   setUpMs: { p50: quantile(0.5), p99: quantile(0.99), most: sorted.at(-1) },
   gatewayCpuMsPerCall: cpuMs / calls,
   media: { sent, received, lost: sent - received },
-  kernelLost:
-    after.media.threads.reduce((sum, thread) => sum + thread.lost, 0) -
-    before.media.threads.reduce((sum, thread) => sum + thread.lost, 0),
+  kernelLost: lostOf(after) - lostOf(before),
   contexts: after.contexts,
 };
 say(JSON.stringify(result, undefined, 2));
@@ -155,7 +97,5 @@ if (options.json !== undefined) {
   mkdirSync(dirname(options.json), { recursive: true });
   writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
 }
-gateway.endInput();
-await gateway.gone;
-await controller.close();
+await stop();
 process.exit(0);
