@@ -1,17 +1,10 @@
 // Owns what is refused before the engine sees it: values that are no address, port, rule or code point, and what its record has no
 // words for.
-import { isIP } from "node:net";
 import { srtpErrors, suites } from "@sallyport/srtp";
 import { mediaPlaneErrors } from "../errors.ts";
-import type { LegChange, LegRemote, Protection } from "../plane.ts";
+import type { LegChange, Protection } from "../plane.ts";
 import { checkPolicing, checkSourceFilter } from "../portable/rules.ts";
-
-const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535;
-
-const checkRemote = ({ address, rtpPort, rtcpPort, rtcpAddress = address }: LegRemote): void => {
-  if (isIP(address) !== 0 && isIP(rtcpAddress) !== 0 && isPort(rtpPort) && isPort(rtcpPort)) return;
-  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpAddress} ${rtcpPort}.`);
-};
+import { checkRemote } from "../remote.ts";
 
 /** In the record an MKI without octets is none, and a lifetime of 0, or of 2^64, none too: the core cannot refuse them. */
 const checkKeys = (protection: Protection): void => {

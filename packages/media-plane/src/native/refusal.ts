@@ -2,6 +2,7 @@
 import { getSystemErrorName } from "node:util";
 import { srtpErrors } from "@sallyport/srtp";
 import { mediaPlaneErrors } from "../errors.ts";
+import { noRoom } from "../socket-error.ts";
 
 const firstRefusal = -1000;
 
@@ -21,20 +22,10 @@ const refusals: readonly ((owner: () => number) => Error)[] = [
 export const refusal = (code: number, owner: () => number): Error =>
   refusals[firstRefusal - code - 1]?.(owner) ?? mediaPlaneErrors("SALLY_PLANE_REMOTE", "It is no address literal.");
 
-/** -ENOMEM, -ENFILE, -EMFILE, -ENOBUFS: no room for another socket, and another port would not help. */
-const full: ReadonlySet<number> = new Set([-12, -23, -24, -105]);
-
 /** Sockets that could not be bound. `code` is -errno. */
 export const unbound = (code: number, address: string): Error => {
-  if (full.has(code)) {
-    const detail = `${getSystemErrorName(code)}: raise the limits of open files and memory.`;
-    return mediaPlaneErrors("SALLY_PLANE_PORTS", detail, { where: address });
-  }
-  return mediaPlaneErrors(
-    "SALLY_PLANE_ADDRESS",
-    code > firstRefusal ? getSystemErrorName(code) : "It is no IP literal.",
-    {
-      where: address,
-    },
+  const name = code > firstRefusal ? getSystemErrorName(code) : undefined;
+  return (
+    noRoom(name, address) ?? mediaPlaneErrors("SALLY_PLANE_ADDRESS", name ?? "It is no IP literal.", { where: address })
   );
 };

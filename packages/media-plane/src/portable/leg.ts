@@ -1,10 +1,10 @@
 // Owns one leg: its sockets, plan, contexts and counters, and the path of a packet through it:
 // filter -> police -> classify -> source -> unprotect -> learn -> mode -> the joined leg -> protect -> send (invariants 3, 4, 9).
-import { isIP } from "node:net";
 import type { Clock, Datagram, Endpoint } from "@sallyport/kit";
 import { classifyPacket, rtpHeaderLength, type PacketKind, type SrtpFailure, type SrtpResult } from "@sallyport/srtp";
 import { mediaPlaneErrors } from "../errors.ts";
 import type { LegChange, LegCounters, LegPlan, LegRemote } from "../plane.ts";
+import { checkRemote } from "../remote.ts";
 import { isLoneApp, looksClearRtcp, looksClearRtp } from "./clear.ts";
 import { LegContexts } from "./contexts.ts";
 import { newTally, type Tally } from "./counters.ts";
@@ -38,15 +38,6 @@ type MediaKind = "rtp" | "rtcp";
 const receives = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.mode === "receive-only";
 const sends = (plan: LegPlan): boolean => plan.mode === "send-receive" || plan.mode === "send-only";
 
-/** @throws SALLY_PLANE_REMOTE: a bad destination must not wait for the packet path to fail. */
-const checkRemote = (remote: LegRemote | undefined): void => {
-  if (remote === undefined) return;
-  const { address, rtpPort, rtcpPort, rtcpAddress = address } = remote;
-  const areAddresses = isIP(address) !== 0 && isIP(rtcpAddress) !== 0;
-  if (areAddresses && [rtpPort, rtcpPort].every((port) => Number.isInteger(port) && port >= 0 && port <= 65535)) return;
-  throw mediaPlaneErrors("SALLY_PLANE_REMOTE", `It is ${address}, RTP ${rtpPort}, RTCP ${rtcpAddress} ${rtcpPort}.`);
-};
-
 /** @throws SALLY_PLANE_DSCP: node:dgram cannot write a code point (RFC 2474). */
 const checkDscp = (dscp: number | undefined): void => {
   if (dscp !== undefined && dscp !== 0) throw mediaPlaneErrors("SALLY_PLANE_DSCP", `It is ${dscp}.`);
@@ -54,7 +45,7 @@ const checkDscp = (dscp: number | undefined): void => {
 
 /** @throws as `MediaPlane.open` for everything but addresses to bind and keys. */
 const checkPlan = (plan: LegChange): void => {
-  checkRemote(plan.remote);
+  if (plan.remote !== undefined) checkRemote(plan.remote);
   checkSourceFilter(plan.sourceFilter);
   checkPolicing(plan.policing);
   checkDscp(plan.dscp);

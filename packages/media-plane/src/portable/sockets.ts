@@ -1,6 +1,7 @@
 // Owns the two sockets of a leg: finds a pair of ports that binds. Knows nothing of what arrives.
 import type { Datagram, DatagramHandlers, OpenDatagram } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
+import { noRoom } from "../socket-error.ts";
 import type { PortPairs } from "./ports.ts";
 
 export interface SocketPair {
@@ -16,11 +17,10 @@ export interface PairHandlers {
 // Ports of the range that other programs hold are passed over, but not the whole range in one `open`.
 const attempts = 32;
 
-const busy = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "EADDRINUSE" || error.code === "EACCES");
+const busy = (code: string | undefined): boolean => code === "EADDRINUSE" || code === "EACCES";
 
-/** The process or the machine has no room for another socket: another port would not help. */
-const full: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error ? String(error.code) : undefined;
 
 const openBoth = async (
   openDatagram: OpenDatagram,
@@ -53,13 +53,10 @@ export const openPair = async (
     } catch (error) {
       ports.give(port);
       cause = error;
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (full.has(code))
-        throw mediaPlaneErrors("SALLY_PLANE_PORTS", `${String(code)}: raise the limits of open files and memory.`, {
-          cause,
-          where: address,
-        });
-      if (!busy(error)) throw mediaPlaneErrors("SALLY_PLANE_ADDRESS", "", { cause, where: address });
+      const code = codeOf(error);
+      const crowded = noRoom(code, address, cause);
+      if (crowded !== undefined) throw crowded;
+      if (!busy(code)) throw mediaPlaneErrors("SALLY_PLANE_ADDRESS", "", { cause, where: address });
     }
   }
   throw mediaPlaneErrors("SALLY_PLANE_PORTS", "", { cause, where: address });
