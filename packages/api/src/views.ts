@@ -79,7 +79,7 @@ export const callRow = (view: CallView): CallRow => ({
   startedAt: view.startedAt,
   ...optional("answeredAt", view.answeredAt, same),
   ...optional("endedAt", view.endedAt, same),
-  ...optional("durationMs", view.endedAt, (endedAt) => endedAt - (view.answeredAt ?? endedAt)),
+  ...optional("durationMs", view.durationMs, same),
   ...optional("ended", view.ended, ({ reason, detail }) => ({ reason, detail: prose(detail) })),
   security: view.security,
   reason: view.reason,

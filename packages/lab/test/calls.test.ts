@@ -142,6 +142,7 @@ describe("calls", () => {
         .calls()
         .find(({ callId }) => callId === id)
         ?.media.find((leg) => leg.side === side);
+    expect(lab.a.edge.calls().find(({ callId }) => callId === id)?.durationMs).toSatisfy(Number.isInteger);
     await until("the gateway's answer to Subtract", () => record("core") !== undefined);
     expect(said).toBeGreaterThan(5);
     expect(record("access")).toMatchObject({

@@ -18,6 +18,8 @@ export type { AnswerFault, CheckResult, SelectResult } from "./sdes/offer-answer
 export type { CryptoRefusal, SkippedCrypto, UsableCrypto } from "./sdes/accept.ts";
 export { parse3ge2ae } from "./sdes/indication.ts";
 export type { Indication } from "./sdes/indication.ts";
+export { otherSide } from "./negotiation/model.ts";
+export { securityAttribute } from "./negotiation/security-attribute.ts";
 export { decide } from "./negotiation/decide.ts";
 export { canReOffer, sessionInForce } from "./negotiation/reoffer.ts";
 export { liveKeys } from "./negotiation/keys.ts";

@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRequest, headerList, parseMessage, writeMessage, type SipRequest } from "@sallyport/sip";
-import { sdpBodyOf, withSdpBody } from "../src/call/body.ts";
-import { withoutKeying } from "../src/call/idle-sdp.ts";
+import { sdpBodyOf, withSdpBody } from "../src/body/sdp-body.ts";
+import { withoutKeying } from "../src/body/idle-sdp.ts";
 import { countDown, hasLooped, loopMark } from "../src/routing/hops.ts";
 import { createPoints } from "../src/routing/points.ts";
 import { arrive } from "../src/routing/route.ts";

@@ -10,6 +10,8 @@ import type { MediaPolicyRule } from "../registration/policy.ts";
 /** Where an SDP comes from or goes to: "access" is the UE, "core" everybody else. */
 export type Side = "access" | "core";
 
+export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
+
 /** The SIP message that carries an SDP. An answer in an "18x" is provisional, in any other carrier it is final. */
 export type Carrier = "INVITE" | "18x" | "2xx" | "PRACK" | "ACK" | "UPDATE";
 

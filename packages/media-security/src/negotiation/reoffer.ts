@@ -6,7 +6,7 @@ import { parseSdp, writeSdp, type SdpDocument } from "@sallyport/sdp";
 import { createOffer } from "../sdes/offer-answer.ts";
 import { decideAnswer } from "./answer.ts";
 import { close } from "./ending.ts";
-import type { NegotiationEvent, Side } from "./model.ts";
+import { otherSide, type NegotiationEvent, type Side } from "./model.ts";
 import { baseOf, request, type Outcome } from "./outcome.ts";
 import { reservations } from "./plan.ts";
 import { accept, install, noteMedia, releaseIfIdle } from "./progress.ts";
@@ -24,8 +24,6 @@ import { fingerprint, noteKeys, type Step } from "./step.ts";
 import { writeOffer } from "./write.ts";
 
 type ReOffer = NegotiationEvent & { readonly kind: "re-offer" };
-
-const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
 /** A description kept for later, as small as it can be: its text, which no JSON and no inspection shows. */
 const packed = (document: SdpDocument): HeldDocument => {

@@ -12,6 +12,7 @@ import {
 } from "@sallyport/sdp";
 import type { LegAddress } from "./model.ts";
 import { offersCapability, profileOf } from "./read.ts";
+import { securityAttribute } from "./security-attribute.ts";
 
 /** What stands on one m-line of the body that is sent on. */
 export type WrittenLine =
@@ -42,11 +43,7 @@ const hopAttributes = new Set(
 const positions = (lines: readonly SdpLine[], gone: (line: SdpLine) => boolean): readonly number[] =>
   lines.flatMap((line, at) => (at > 0 && gone(line) ? [at] : []));
 
-/** A name counts by how it begins: what stands behind it may be read by others as no part of it. */
-const nameOf = (line: SdpLine): string => {
-  const name = attributeName(line) ?? "";
-  return ["3ge2ae", "crypto"].find((each) => name.startsWith(each)) ?? name;
-};
+const nameOf = (line: SdpLine): string => securityAttribute(line) ?? attributeName(line) ?? "";
 
 const isHopLine = (line: SdpLine): boolean => line.type === "k" || hopAttributes.has(nameOf(line));
 

@@ -1,7 +1,7 @@
 // Owns the body that is sent on: a decided offer or an agreed answer, rewritten for its receiver, with its o= version.
 // TS 33.328 7.2.1 steps 3 and 8, 7.3.1 steps 4 and 7, both closing sentences.
 import type { SdpDocument } from "@sallyport/sdp";
-import type { Effect, Side } from "./model.ts";
+import { otherSide, type Effect, type Side } from "./model.ts";
 import { stampOrigin } from "./origin.ts";
 import { rewrite, type WrittenLine } from "./rewrite.ts";
 import {
@@ -15,8 +15,6 @@ import {
   type Session,
 } from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
-
-const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
 const localOf = (installed: readonly InstalledStream[], index: number, side: Side) =>
   installed.find(({ wish }) => wish.stream === index + 1)?.[side];

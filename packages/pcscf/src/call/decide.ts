@@ -3,7 +3,7 @@
 import { decide, type Effect, type NegotiationEvent } from "@sallyport/media-security";
 import { writeSdp } from "@sallyport/sdp";
 import { withBody } from "@sallyport/sip";
-import { sdpBodyOf, withoutBody } from "./body.ts";
+import { sdpBodyOf, withoutBody } from "../body/sdp-body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { finishIfIdle, passAck, passRequest, passResponse } from "./pass.ts";
 import { onAgreed, sendAsk } from "./reoffer.ts";

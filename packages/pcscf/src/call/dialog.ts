@@ -1,5 +1,6 @@
 // The dialogs of a leg, seen from the proxy between their ends: enough to route in them, and to speak in either end's
 // name when the network ends the call (TS 24.229 5.2.8.1). Pure. RFC 3261 12 and 16.
+import { otherSide } from "@sallyport/media-security";
 import {
   createRequest,
   headerList,
@@ -12,8 +13,6 @@ import {
   type SipResponse,
 } from "@sallyport/sip";
 import type { CallDialog, CallState, Exchange, Party, Side } from "./types.ts";
-
-export const otherSide = (side: Side): Side => (side === "access" ? "core" : "access");
 
 export const upstreamOf = (call: { readonly direction: CallState["direction"] }): Side =>
   call.direction === "originating" ? "access" : "core";

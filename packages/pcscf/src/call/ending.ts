@@ -1,7 +1,8 @@
 // How a leg ends: what each side is told, and that nothing is left at the gateway (invariant 10). Pure.
 // RFC 3261 9.1, 13.2.2.4, 15; TS 24.229 5.2.8.1 (release by the P-CSCF).
+import { otherSide } from "@sallyport/media-security";
 import { reasonPhrase } from "@sallyport/sip";
-import { ackTowards, byeTowards, otherSide, upstreamOf } from "./dialog.ts";
+import { ackTowards, byeTowards, upstreamOf } from "./dialog.ts";
 import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
 import { putDialog, putExchange, refuse, type Work } from "./work.ts";

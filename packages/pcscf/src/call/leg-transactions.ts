@@ -1,6 +1,6 @@
 // The SIP transactions of one call leg: what it was asked and has to answer, what it asked and waits for. Owns them until
 // they are let go of (invariant 10); writes what leaves for its receiver. Decides nothing.
-import type { Side } from "@sallyport/media-security";
+import { otherSide, type Side } from "@sallyport/media-security";
 import {
   appendHeader,
   createResponse,
@@ -20,7 +20,6 @@ import type { ListeningPoint } from "../routing/points.ts";
 import { sendRequest } from "../routing/sending.ts";
 import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
 import { noteFlow } from "../routing/ue-flow.ts";
-import { otherSide } from "./dialog.ts";
 import type { CallEffect, CallInput, CallState, Party } from "./types.ts";
 
 /** What becomes of a BYE or of anything else we send in our own name interests nobody. */

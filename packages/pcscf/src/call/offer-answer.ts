@@ -1,8 +1,7 @@
 // Which SDP is an offer, which an answer, which neither. Pure bookkeeping of RFC 3264 and RFC 6337 2; knows no content.
 import { headerList, headerValue, tagOf, type SipRequest, type SipResponse } from "@sallyport/sip";
-import type { Carrier } from "@sallyport/media-security";
+import { otherSide, type Carrier } from "@sallyport/media-security";
 import type { CallState, Exchange, Side } from "./types.ts";
-import { otherSide } from "./dialog.ts";
 
 export type SdpRole =
   | { readonly kind: "offer"; readonly carrier: Carrier; readonly branch?: string }

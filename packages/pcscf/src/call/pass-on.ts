@@ -1,5 +1,6 @@
 // Sends a 2xx on whose transaction died with an earlier run of this edge: its Vias still name who waits for it.
 // Decides nothing, keeps nothing. RFC 3261 16.7 and 18.2.2; RFC 6026 8.9 forbids it only for what is of no call here.
+import { otherSide } from "@sallyport/media-security";
 import { headerValue, removeTopListElement } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
@@ -7,7 +8,6 @@ import { coreTarget, countRemoved } from "../routing/outgoing.ts";
 import { assertIdentity } from "../routing/identity.ts";
 import { scrub } from "../routing/scrub.ts";
 import { flowTo } from "../routing/ue-flow.ts";
-import { otherSide } from "./dialog.ts";
 import type { CallEffect } from "./types.ts";
 
 /** Never to an address a UE wrote into it: towards the core to the next element of the dialog, towards the UE by its flow. */

@@ -1,7 +1,8 @@
 // Sends a message of the leg on to the other side and notes what that means for the leg. Pure. RFC 3261 16.6, 16.7, 13.3.
+import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
-import { sdpBodyOf, withSdpBody } from "./body.ts";
-import { dialogOf, numberOf, otherSide, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
+import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
+import { dialogOf, numberOf, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
 import { heardMark } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";

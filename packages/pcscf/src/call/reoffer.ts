@@ -1,11 +1,11 @@
 // Offers of the edge's own, in a running call or before its answer: its context moves to another gateway, or a key is nearly
 // used up. Speaks in the name of the far end, as a BYE of the network does, and keeps the numbers of both ends apart. Pure.
 // RFC 3261 12.2, 14.1 and 13.2.2.4; RFC 3311 5; RFC 4028 7.4; TS 33.328 4.2.2 (the gateway stays in the path), 6.2.1.3.
-import { canReOffer, sessionInForce, type Side } from "@sallyport/media-security";
+import { otherSide, canReOffer, sessionInForce, type Side } from "@sallyport/media-security";
 import { headerValue, parseCSeq, type SipResponse } from "@sallyport/sip";
-import { readSdp, sdpBodyOf } from "./body.ts";
+import { readSdp, sdpBodyOf } from "../body/sdp-body.ts";
 import { decideNext } from "./decide.ts";
-import { ackNumbered, offerTowards, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
+import { ackNumbered, offerTowards, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { endCall } from "./ending.ts";
 import { readiness } from "./quiet.ts";
 import type { CallDialog, OwnOffer } from "./types.ts";

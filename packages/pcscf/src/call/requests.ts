@@ -1,10 +1,11 @@
 // What a request, its CANCEL, its silence and the ACK of a 2xx do to a leg. Pure. RFC 3261 9, 12.2, 13, 16.6, 16.9.
+import { otherSide } from "@sallyport/media-security";
 import { withBody, type SipRequest } from "@sallyport/sip";
-import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "./body.ts";
+import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "../body/sdp-body.ts";
 import { decideNext, passAgain } from "./decide.ts";
-import { dialogOf, opening, otherSide, refreshed, seqOf, tagsOf } from "./dialog.ts";
+import { dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
-import { withoutKeying } from "./idle-sdp.ts";
+import { withoutKeying } from "../body/idle-sdp.ts";
 import { requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
 import type { Carried, Exchange, Side } from "./types.ts";

@@ -1,10 +1,11 @@
 // What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
+import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
-import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings } from "./body.ts";
+import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings } from "../body/sdp-body.ts";
 import { decideNext, passAgain, putOff } from "./decide.ts";
-import { ackNumbered, ackTowards, dialogFrom, dialogOf, otherSide, partyAt, refreshed, upstreamOf } from "./dialog.ts";
+import { ackNumbered, ackTowards, dialogFrom, dialogOf, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
-import { withoutKeying } from "./idle-sdp.ts";
+import { withoutKeying } from "../body/idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";

@@ -18,6 +18,8 @@ export interface CallView {
   readonly startedAt: number;
   readonly answeredAt?: number;
   readonly endedAt?: number;
+  /** From the answer to the end, in whole ms; absent before the end, 0 without an answer. */
+  readonly durationMs?: number;
   readonly ended?: { readonly reason: EndReason; readonly detail: string };
   readonly security: NegotiationSummary["security"];
   readonly reason: ReasonCode;
@@ -85,7 +87,7 @@ export const viewOf = (
     phase: state.phase === "ending" ? "ended" : state.phase,
     startedAt,
     ...(answeredAt === undefined ? {} : { answeredAt }),
-    ...(endedAt === undefined ? {} : { endedAt }),
+    ...(endedAt === undefined ? {} : { endedAt, durationMs: Math.round(endedAt - (answeredAt ?? endedAt)) }),
     ...(state.ended === undefined ? {} : { ended: state.ended }),
     security,
     reason,
@@ -107,6 +109,6 @@ export const recordOf = (view: CallView): Readonly<Record<string, unknown>> => (
   security: view.security,
   reason: view.reason,
   ended: view.ended?.reason,
-  talkedMs: view.answeredAt === undefined ? 0 : Math.round((view.endedAt ?? view.answeredAt) - view.answeredAt),
+  durationMs: view.durationMs,
   media: view.media,
 });

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { Evidence } from "@sallyport/media-security";
-import type { UnusableBody } from "./body.ts";
+import type { UnusableBody } from "../body/sdp-body.ts";
 import type { CallDialog, CallEffect, CallInput, CallState, DecidedBody, Exchange, Side } from "./types.ts";
 
 export interface CallEnvironment {

@@ -3,8 +3,8 @@
 import { token } from "@sallyport/kit";
 import { headerList, tagOf, type ServerTransaction, type SipRequest, type SipResponse } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
-import { withoutBody } from "../call/body.ts";
-import { withoutKeying } from "../call/idle-sdp.ts";
+import { withoutBody } from "../body/sdp-body.ts";
+import { withoutKeying } from "../body/idle-sdp.ts";
 import { mediaPolicy } from "../policy.ts";
 import { noteQuirk } from "../quirks.ts";
 import { acceptable, withViasOf } from "../routing/answer.ts";

@@ -1,6 +1,6 @@
 // Forwards requests that belong to no call, one transaction each. Must not know calls nor registration procedures.
 // RFC 3261 16.6 and 16.7; SDP in them carries no keys on (TS 33.328 7.2.1 and 7.3.1, last sentences).
-import type { Side } from "@sallyport/media-security";
+import { otherSide, type Side } from "@sallyport/media-security";
 import {
   createResponse,
   headerList,
@@ -11,9 +11,8 @@ import {
   type ServerTransaction,
   type SipRequest,
 } from "@sallyport/sip";
-import { withoutBody } from "../call/body.ts";
-import { withoutKeying } from "../call/idle-sdp.ts";
-import { otherSide } from "../call/dialog.ts";
+import { withoutBody } from "../body/sdp-body.ts";
+import { withoutKeying } from "../body/idle-sdp.ts";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
 import { acceptable, answerTowards } from "./answer.ts";

@@ -11,6 +11,7 @@ import {
 } from "@sallyport/media-security";
 import type { StateValue } from "@sallyport/store";
 import type { CallDialog, CallEvidence, CallState, Party } from "../call/types.ts";
+import { presentWithin } from "../present.ts";
 import { bindingFrom, type Binding } from "../registration/binding.ts";
 
 /** What a leg knows beside its state. Times are ms since the epoch. */
@@ -85,15 +86,6 @@ const lasting = ({ tag, callId, upstream, downstream, state, session }: CallDial
   ...(session === undefined ? {} : { session }),
 });
 
-/** What a store takes: it refuses values that JSON would change, and what is not there may be written as undefined here. */
-const said = <T>(value: T): T => {
-  if (Array.isArray(value)) return value.map(said) as T;
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([name, inner]) => (inner === undefined ? [] : [[name, said(inner)]])),
-  ) as T;
-};
-
 /** The record of a leg, and the secrets that have to be sealed beside it: see `freezeNegotiation` for who releases them. */
 export const freezeCall = (
   call: CallState,
@@ -106,9 +98,9 @@ export const freezeCall = (
     direction: call.direction,
     callId: call.callId,
     dialogs: confirmedOf(call.dialogs).map(lasting),
-    evidence: said(call.evidence.slice(0, maxEvidence)),
+    evidence: presentWithin(call.evidence.slice(0, maxEvidence)),
     negotiation: value,
-    ...said(surroundings),
+    ...presentWithin(surroundings),
   } as const;
   return { record, secrets };
 };

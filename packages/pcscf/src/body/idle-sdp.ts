@@ -1,19 +1,15 @@
 // SDP that is neither offer nor answer: in 4xx to 6xx, in OPTIONS and its answer, in INFO. Keys and indications in it mean
 // nothing and are taken out in both directions. Pure. TS 33.328 7.2.1 and 7.3.1, last sentences; invariants 1 and 2.
-import { applyEdits, attributeName, writeSdp, type SdpEdit, type SdpPlace } from "@sallyport/sdp";
+import { securityAttribute } from "@sallyport/media-security";
+import { applyEdits, writeSdp, type SdpEdit, type SdpPlace } from "@sallyport/sdp";
 import type { SipMessage } from "@sallyport/sip";
-import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings, withSdpBody } from "./body.ts";
-
-const keying = ["crypto", "3ge2ae", "key-mgmt"] as const;
+import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings, withSdpBody } from "./sdp-body.ts";
 
 export type IdleSdp<M extends SipMessage> =
   | { readonly ok: true; readonly message: M; readonly removed: readonly string[] }
   | { readonly ok: false; readonly status: 400 | 415 | 488; readonly reason: string };
 
-/**
- * The message without keys and indications; refused when its body cannot be read. A name counts by how it begins: what
- * stands behind it may be read by others as no part of it.
- */
+/** The message without keys and indications; refused when its body cannot be read. */
 export const withoutKeying = <M extends SipMessage>(arrived: M): IdleSdp<M> => {
   const message = withoutSurroundings(arrived);
   const body = sdpBodyOf(message);
@@ -31,8 +27,7 @@ export const withoutKeying = <M extends SipMessage>(arrived: M): IdleSdp<M> => {
   for (const [place, section] of sections) {
     const lines: number[] = [];
     for (const [at, line] of section.entries()) {
-      const name = attributeName(line) ?? "";
-      const found = keying.find((each) => name.startsWith(each));
+      const found = securityAttribute(line);
       if (found === undefined) continue;
       lines.push(at);
       removed.push(found);
