@@ -32,6 +32,8 @@ export interface ContextsOptions {
   readonly emergencyReserve?: number;
   /** Of what there is too little for another context; emergency calls do not ask. Never of anything when left out. */
   readonly shortage?: () => string | undefined;
+  /** Realms whose every address is gone; none when left out. */
+  readonly realmsLost?: () => readonly string[];
 }
 
 /** Where a leg belongs. */
@@ -154,11 +156,12 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       refused += 1;
       return refusal(412, `${contexts.size} contexts in use`);
     }
-    const short = emergency ? undefined : shortage?.();
-    if (short !== undefined) {
+    const short = shortage?.();
+    if (short !== undefined && !emergency) {
       refused += 1;
       return refusal(510, short);
     }
+    const pressed = short !== undefined || contexts.size >= maxContexts;
     const marks = {
       ...(emergency ? { emergency } : {}),
       ...(priority === undefined ? {} : { priority }),
@@ -169,7 +172,7 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     const added = await addTo(context, request);
     // Invariant 10: a failed Add leaves no context behind.
     if (!added.ok) contexts.delete(context.id);
-    return added;
+    return added.ok && pressed ? ok({ ...added.value, pressed }) : added;
   };
 
   const find = (
@@ -232,11 +235,11 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       return true;
     },
 
-    capabilities: () => ({
-      maxContexts,
-      marks: plane.marks,
-      realms: [...interfaces.access, ...interfaces.core].flatMap(({ realm }) => realm ?? []),
-    }),
+    capabilities: () => {
+      const realms = [...new Set([...interfaces.access, ...interfaces.core].flatMap(({ realm }) => realm ?? []))];
+      const lost = options.realmsLost?.() ?? [];
+      return { maxContexts, marks: plane.marks, realms, reachable: realms.filter((realm) => !lost.includes(realm)) };
+    },
 
     subtract: async ({ context: id, termination: names }) => {
       const context = contexts.get(id);

@@ -139,6 +139,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
   ];
   const interfaces = { access: facesOf("access"), core: facesOf("core") };
   const roomInMemory = memoryGauge(clock, config.memoryBudgetMb, deps.memory ?? (() => process.memoryUsage.rss()));
+  let told = nothingTold;
   const contexts = createContexts({
     plane,
     clock,
@@ -147,11 +148,11 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     maxStreams: config.maxStreams,
     emergencyReserve: config.emergencyReserve,
     shortage: () => (roomInMemory() ? media.shortage() : "memory budget"),
+    realmsLost: () => told.down,
   });
-  let told = nothingTold;
   /** A controller that has just come knows nothing of what was told before. */
   const tellAnew = (): void => {
-    told = { ...nothingTold, refused: contexts.refused };
+    told = nothingTold;
   };
   const shared = {
     config: {
@@ -192,8 +193,8 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     const now = clock.now();
     if (now - lookedAt < lookEveryMs) return;
     lookedAt = now;
-    const seen = { contexts: contexts.size, maxContexts: config.maxContexts, refused: contexts.refused };
-    const step = lookAt(told, { ...seen, addresses: addresses() }, [...interfaces.access, ...interfaces.core]);
+    const seen = { contexts: contexts.size, maxContexts: config.maxContexts, addresses: addresses() };
+    const step = lookAt(told, seen, [...interfaces.access, ...interfaces.core]);
     told = step.told;
     for (const event of step.events) {
       log.info("gateway event", { what: event.kind });

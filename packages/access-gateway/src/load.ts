@@ -1,4 +1,4 @@
-// Owns what the gateway tells of itself: congestion (H.248.10 `chp`), overload (H.248.11 `ocp`), realms that come and go
+// Owns what the gateway tells of itself: congestion (H.248.10 `chp`), realms that come and go
 // (H.248.41 Amd. 1 `ipra`). Pure: looked at once in a while, it tells what is new.
 import type { IqRootEvent } from "@sallyport/iq";
 import type { Interface } from "./stream.ts";
@@ -6,19 +6,16 @@ import type { Interface } from "./stream.ts";
 export interface Looked {
   readonly contexts: number;
   readonly maxContexts: number;
-  /** Contexts refused so far. */
-  readonly refused: number;
   /** Local addresses that are there; undefined: nobody looked. */
   readonly addresses?: ReadonlySet<string>;
 }
 
 export interface Told {
   readonly reduction: number;
-  readonly refused: number;
   readonly down: readonly string[];
 }
 
-export const nothingTold: Told = { reduction: 0, refused: 0, down: [] };
+export const nothingTold: Told = { reduction: 0, down: [] };
 
 const beginsAt = 0.9;
 
@@ -49,11 +46,9 @@ export const lookAt = (
   const events: IqRootEvent[] = [];
   const reduction = reductionOf(now);
   if (reduction !== told.reduction) events.push({ kind: "congestion", reduction });
-  // Somebody was turned away since the last look.
-  if (now.refused > told.refused) events.push({ kind: "overload" });
   const down = now.addresses === undefined ? told.down : realmsDown(faces, now.addresses);
   const unavailable = down.filter((realm) => !told.down.includes(realm));
   const available = told.down.filter((realm) => !down.includes(realm));
   if (unavailable.length + available.length > 0) events.push({ kind: "realms", available, unavailable });
-  return { told: { reduction, refused: now.refused, down }, events };
+  return { told: { reduction, down }, events };
 };

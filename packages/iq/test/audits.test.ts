@@ -78,7 +78,7 @@ const make = (version: 1 | 2 | 3 = 2): World => {
       marked.push([context, marks]);
       return context === 7 || context === 8;
     },
-    capabilities: () => ({ maxContexts: 500, marks: false, realms: ["inside", "outside"] }),
+    capabilities: () => ({ maxContexts: 500, marks: false, realms: ["inside", "outside"], reachable: ["inside"] }),
   };
   const world: World = {
     touched,
@@ -192,6 +192,15 @@ describe("contexts and ROOT", () => {
       world.run(`Context = - { Modify = ROOT { Media { TerminationState { root/maxNumberOfContexts = ${value} } } } }`);
     expect(await set(500)).toBe("C=-{MF=ROOT}");
     expect(await set(501)).toContain("ER=534");
+  });
+
+  it("H.248.41 Amd. 1 ipra/ar: ROOT tells the realms that can be reached, and nobody orders them", async () => {
+    const world = make();
+    const shown = "Context = - { AuditValue = ROOT { Audit { Media { TerminationState { ipra/ar } } } } }";
+    expect(await world.run(shown)).toBe("C=-{AV=ROOT{M{TS{SI=IV,ipra/ar=[inside]}}}}");
+    const order = "Context = - { Modify = ROOT { Media { TerminationState { ipra/ar = [inside,outside] } } } }";
+    expect(await world.run(order)).toContain("ER=534");
+    expect(await world.run(audit("Media { Stream = 1 { LocalControl { ipra/ar } } }"))).toContain("ER=445");
   });
 
   it("H.248.10, H.248.11, H.248.14, H.248.41 Amd. 1: ROOT is told what to report, and shows it in an audit", async () => {

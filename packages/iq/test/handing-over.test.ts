@@ -280,21 +280,50 @@ describe("on the wire", () => {
     await until("lost", () => !iq.state().registered);
   }, 15_000);
 
-  it("TS 23.334 8: congestion, overload and realms are told when asked for, and only then", async () => {
+  it("TS 23.334 8: congestion and realms are told when asked for, and only then", async () => {
     const one = await mgc("mgc-a.example");
     let asked = 0;
     const { iq } = await gatewayOf([one], {}, () => asked++);
-    expect(await iq.notifyRoot({ kind: "overload" })).toBe(false);
+    expect(await iq.notifyRoot({ kind: "congestion", reduction: 10 })).toBe(false);
     await tell(one, "Context = - { Modify = ROOT { Events = 4 { chp/mgcon, ocp/mg_overload, ipra/arc } } }");
     expect(asked).toBe(1);
     expect(await iq.notifyRoot({ kind: "congestion", reduction: 130 })).toBe(true);
-    expect(await iq.notifyRoot({ kind: "overload" })).toBe(true);
     expect(await iq.notifyRoot({ kind: "realms", available: ["a"], unavailable: ["b", "c"] })).toBe(true);
-    expect(one.seen.slice(1)).toEqual([
-      "chp/mgcon of ROOT reduction=100",
-      "ocp/mg_overload of ROOT",
-      "ipra/arc of ROOT nar=a nur=b c",
-    ]);
+    expect(one.seen.slice(1)).toEqual(["chp/mgcon of ROOT reduction=100", "ipra/arc of ROOT nar=a nur=b c"]);
+  });
+
+  it("H.248.11 8.1: each Add that comes while there is too little is told, when asked for, and only then", async () => {
+    const one = await mgc("mgc-a.example");
+    const { handler } = await gatewayOf([one]);
+    const add =
+      "Context = $ { Add = ip/1/access/$ { Media { Stream = 1 { Local {\nv=0\nc=IN IP4 $\nm=audio $ RTP/AVP 0\n} } } } }";
+    const refused = async () => {
+      handler.failNext("access");
+      return (await tell(one, add))[0]?.commands[0]?.error?.code;
+    };
+    expect(await refused()).toBe(510);
+    await tell(one, "Context = - { Modify = ROOT { Events = 4 { ocp/mg_overload } } }");
+    const before = one.seen.length;
+    expect([await refused(), await refused()]).toEqual([510, 510]);
+    expect((await tell(one, add))[0]?.commands[0]?.error).toBeUndefined();
+    await until("told twice", () => one.seen.length >= before + 2);
+    expect(one.seen.slice(before)).toEqual(["ocp/mg_overload of ROOT", "ocp/mg_overload of ROOT"]);
+  });
+
+  it("H.248.11 8.1: a controller that does not answer its reports is not buried under them", async () => {
+    const one = await mgc("mgc-a.example");
+    const { handler } = await gatewayOf([one]);
+    await tell(one, "Context = - { Modify = ROOT { Events = 4 { ocp/mg_overload } } }");
+    one.deaf = true;
+    const before = one.seen.length;
+    const add =
+      "Context = $ { Add = ip/1/access/$ { Media { Stream = 1 { Local {\nv=0\nc=IN IP4 $\nm=audio $ RTP/AVP 0\n} } } } }";
+    for (let at = 0; at < 40; at += 1) {
+      handler.failNext("access");
+      await tell(one, add);
+    }
+    await until("told", () => one.seen.length >= before + 16);
+    expect(one.seen.length).toBe(before + 16);
   });
 
   it("TS 23.334 8: leaving gracefully it says 905 and when, refuses new contexts with 503, serves the old, and may stay", async () => {

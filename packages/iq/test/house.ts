@@ -111,6 +111,22 @@ export const until = async (what: string, holds: () => boolean, ms = 3000): Prom
   }
 };
 
+/** Time from now on as this process could use it: what a busy machine kept it waiting for is not counted. */
+export const fairTime = (): (() => number) => {
+  const from = performance.now();
+  let late = 0;
+  let last = from;
+  const tick = setInterval(() => {
+    const now = performance.now();
+    late += Math.max(0, now - last - 10);
+    last = now;
+  }, 10);
+  return () => {
+    clearInterval(tick);
+    return performance.now() - from - late;
+  };
+};
+
 export const failure = async (promise: Promise<unknown>): Promise<SallyportError> => {
   const error: unknown = await promise.then(
     () => undefined,

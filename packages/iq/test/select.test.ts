@@ -1,16 +1,18 @@
 // Which gateway is asked for a new context, in which order, and what it is given for its answers. Pure.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { unregistered } from "../src/controller/registry.ts";
 import type { Candidate, Need } from "../src/controller/select.ts";
 import { chooseGateways } from "../src/controller/select.ts";
 import {
   afterRegistration,
   goodStanding,
-  reductionNow,
   refusedBy,
   rootEvent,
   tookOne,
+  type Standing,
 } from "../src/controller/standing.ts";
+import { statusOf, type StatusFacts } from "../src/controller/status.ts";
 
 const now = 1_000_000;
 
@@ -140,14 +142,41 @@ describe("selection of a gateway", () => {
     expect(rootEvent(goodStanding, "chp/mgcon", { reduction: "900" }, now).reduction).toBe(100);
   });
 
-  it("H.248.11 ocp/mg_overload: steps back with each report, at most 90 percent, and comes forward without", () => {
-    let standing = goodStanding;
-    for (let report = 0; report < 3; report += 1) standing = rootEvent(standing, "ocp/mg_overload", {}, now);
-    expect(reductionNow(standing, now)).toBe(30);
-    expect(reductionNow(standing, now + 1000)).toBe(20);
-    expect(reductionNow(standing, now + 5000)).toBe(0);
-    for (let report = 0; report < 30; report += 1) standing = rootEvent(standing, "ocp/mg_overload", {}, now);
-    expect(reductionNow(standing, now)).toBe(90);
+  it("H.248.11 ocp/mg_overload: what its bucket does not hold goes elsewhere, or nowhere and says for how long", () => {
+    const standing = rootEvent(goodStanding, "ocp/mg_overload", {}, now);
+    expect(choose([candidate("a", { standing })])).toEqual({
+      kind: "none",
+      why: "full",
+      retryMs: 2000,
+      spared: ["a"],
+    });
+    expect(choose([candidate("a", { standing }), candidate("b", { contexts: 9 })])).toEqual({
+      kind: "ask",
+      ids: ["b"],
+      spared: ["a"],
+    });
+    expect(ids([candidate("a", { standing })], emergency)).toEqual(["a"]);
+    expect(chooseGateways([candidate("a", { standing })], plain, now + 2000, () => 0.5).kind).toBe("ask");
+  });
+
+  it("an operator sees how it is: silent, congested, refusing or good, and why", () => {
+    const facts = (standing: Standing, missed: number): StatusFacts => ({
+      entry: { id: "a", mid: "<a>" },
+      view: { ...unregistered, state: "up", missed },
+      standing,
+      contexts: 0,
+      protected: true,
+      peer: undefined,
+      now,
+    });
+    const health = (standing: Standing, missed = 0) => statusOf(facts(standing, missed)).health;
+    expect(health(goodStanding)).toBe("good");
+    expect(health(goodStanding, 1)).toBe("silent");
+    expect(health(refusedBy(goodStanding, "full", now))).toBe("refusing");
+    expect(health(rootEvent(goodStanding, "chp/mgcon", { reduction: "10" }, now))).toBe("congested");
+    expect(health(rootEvent(goodStanding, "ocp/mg_overload", {}, now))).toBe("congested");
+    expect(health(rootEvent(goodStanding, "ocp/mg_overload", {}, now - 60_000))).toBe("good");
+    expect(statusOf(facts({ ...goodStanding, draining: true }, 0)).reason).toContain("drained");
   });
 
   it("a registration wipes what was learnt, not what the operator wants", () => {
@@ -165,8 +194,8 @@ describe("selection of a gateway", () => {
       lastUntil: fc.constantFrom(0, now + 10),
       refusals: fc.nat(5),
       reduction: fc.constantFrom(0, 50, 100),
-      overload: fc.constantFrom(0, 90),
-      overloadAt: fc.constant(now),
+      offered: fc.constant(goodStanding.offered),
+      throttle: fc.constantFrom(undefined, rootEvent(goodStanding, "ocp/mg_overload", {}, now).throttle),
       withoutRealms: fc.constantFrom<readonly string[]>([], ["r"]),
     });
     const one = fc.record({
@@ -208,6 +237,7 @@ describe("selection of a gateway", () => {
           else {
             const chosen = candidates.filter(({ id }) => asked.includes(id));
             expect(chosen.every((each) => !each.standing.draining && each.standing.busyUntil <= now)).toBe(true);
+            expect(chosen.every((each) => each.standing.throttle === undefined)).toBe(true);
             expect(chosen.every(({ capacity, contexts }) => capacity === undefined || contexts < capacity)).toBe(true);
           }
         },

@@ -16,7 +16,7 @@ import { contextsThere, subtractEach } from "./compare.ts";
 import { packageVersion } from "./replies.ts";
 import { handoffRequest, packagesRequest, heartbeatRequest, subtractRequest, watchRootRequest } from "./requests.ts";
 import type { Candidate } from "./select.ts";
-import { afterRegistration, goodStanding, refusedBy, rootEvent, tookOne, type Standing } from "./standing.ts";
+import { afterRegistration, goodStanding, rootEvent, type Standing } from "./standing.ts";
 import { statusOf } from "./status.ts";
 import { alone, type LinkPorts } from "./link-ports.ts";
 import type { GatewayStatus, IqGatewayEntry, LossReason } from "./types.ts";
@@ -100,14 +100,9 @@ export class GatewayLink {
     return this.#standing;
   }
 
-  /** It took a context. */
-  took(): void {
-    this.#standing = tookOne(this.#standing);
-  }
-
-  /** It did not take one. */
-  refused(why: "busy" | "full"): void {
-    this.#standing = refusedBy(this.#standing, why, this.#ports.clock.now());
+  /** What it was asked, or how it answered, says something of the next context. */
+  learn(change: (standing: Standing, now: number) => Standing): void {
+    this.#standing = change(this.#standing, this.#ports.clock.now());
   }
 
   /** An event of ROOT. */

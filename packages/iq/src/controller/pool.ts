@@ -7,6 +7,7 @@ import type { IqContext, ReservedEnds, StreamPlan } from "../types.ts";
 import type { GatewayLink } from "./link.ts";
 import { addContext, carriesKeys, willCarryKeys } from "./procedures.ts";
 import { chooseGateways, type Choice } from "./select.ts";
+import { askedOne, refusedBy, sparedOne, tookOne } from "./standing.ts";
 
 export interface PoolPorts {
   readonly clock: Clock;
@@ -75,6 +76,7 @@ export const addSomewhere = async (
     clock.now(),
     chance,
   );
+  for (const id of choice.spared ?? []) all.find(({ entry }) => entry.id === id)?.learn(sparedOne);
   if (choice.kind === "none") throw nobody(choice, realms);
   const until = clock.now() + times.budgetMs;
   // An error costs its stack: none is made before there is one to tell of.
@@ -85,15 +87,16 @@ export const addSomewhere = async (
     if (at > 0 && left <= 0) break;
     // It may have gone while another was asked.
     if (link === undefined || link.state !== "up") continue;
+    link.learn(askedOne);
     const patience = at === choice.ids.length - 1 ? Math.max(left, 1) : times.tryMs;
     try {
       const added = await addContext(link, streams, { ...how, timeoutMs: Math.min(times.commandTimeoutMs, patience) });
-      link.took();
+      link.learn(tookOne);
       return added;
     } catch (error) {
       const fault = faultOf(error);
       if (fault === undefined) throw error;
-      link.refused(fault);
+      link.learn((standing, now) => refusedBy(standing, fault, now));
       refused = error;
     }
   }

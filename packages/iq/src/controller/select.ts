@@ -1,7 +1,8 @@
 // Owns the choice among gateways: which may serve a plan, and in which order they are asked. Pure.
 // By realm (ipdc/realm), load (contexts against weight and capacity) and health; emergency calls are refused last.
 import type { GatewayState } from "./types.ts";
-import { reductionNow, type Standing } from "./standing.ts";
+import type { Standing } from "./standing.ts";
+import { waitFor } from "./throttle.ts";
 
 export interface Candidate {
   readonly id: string;
@@ -27,15 +28,20 @@ export interface Need {
   readonly emergency: boolean;
 }
 
-export type Choice =
+export type Choice = {
+  /** Left alone because the bucket of their overload was full (H.248.11). */
+  readonly spared?: readonly string[];
+} &
   /** Best first. */
-  | { readonly kind: "ask"; readonly ids: readonly string[] }
-  /** `retryMs`: when it may be worth another try, as far as known. */
-  | {
-      readonly kind: "none";
-      readonly why: "no-gateway" | "unprotected" | "realm" | "full" | "draining";
-      readonly retryMs?: number;
-    };
+  (
+    | { readonly kind: "ask"; readonly ids: readonly string[] }
+    /** `retryMs`: when it may be worth another try, as far as known. */
+    | {
+        readonly kind: "none";
+        readonly why: "no-gateway" | "unprotected" | "realm" | "full" | "draining";
+        readonly retryMs?: number;
+      }
+  );
 
 export const servesRealms = (candidate: Pick<Candidate, "realms" | "standing">, realms: readonly string[]): boolean =>
   realms.every(
@@ -62,12 +68,14 @@ export const chooseGateways = (
   const open = near.filter(({ standing }) => !standing.draining);
   if (open.length === 0 && !need.emergency) return { kind: "none", why: "draining" };
   // H.248.10: what a gateway asked to be kept away is kept away by lot, each gateway for itself.
-  const spared = (candidate: Candidate): boolean => {
-    const reduction = reductionNow(candidate.standing, now);
-    return reduction > 0 && chance() * 100 < reduction;
-  };
+  const spared = ({ standing: { reduction } }: Candidate): boolean => reduction > 0 && chance() * 100 < reduction;
+  // H.248.11: so is what its bucket does not hold.
+  const throttled = need.emergency
+    ? []
+    : open.filter(({ standing }) => standing.throttle !== undefined && waitFor(standing.throttle, now) > 0);
   const willing = open.filter(
-    (candidate) => !isFull(candidate) && candidate.standing.busyUntil <= now && !spared(candidate),
+    (candidate) =>
+      !isFull(candidate) && candidate.standing.busyUntil <= now && !throttled.includes(candidate) && !spared(candidate),
   );
   const rank = (candidate: Candidate): number =>
     (candidate.silent ? 2 : 0) + (candidate.standing.lastUntil > now ? 1 : 0);
@@ -84,7 +92,15 @@ export const chooseGateways = (
       ids: [...first, ...ordered(others.filter((each) => !draining.includes(each))), ...ordered(draining)],
     };
   }
-  if (first.length > 0) return { kind: "ask", ids: first };
-  const waits = open.map(({ standing }) => standing.busyUntil - now).filter((ms) => ms > 0);
-  return { kind: "none", why: "full", ...(waits.length === 0 ? {} : { retryMs: Math.min(...waits) }) };
+  const held = throttled.length === 0 ? {} : { spared: throttled.map(({ id }) => id) };
+  if (first.length > 0) return { kind: "ask", ids: first, ...held };
+  const waits = open
+    .map(({ standing }) => Math.max(standing.busyUntil - now, waitFor(standing.throttle, now)))
+    .filter((ms) => ms > 0);
+  return {
+    kind: "none",
+    why: "full",
+    ...(waits.length === 0 ? {} : { retryMs: Math.min(...waits) }),
+    ...held,
+  };
 };

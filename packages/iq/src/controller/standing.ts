@@ -1,6 +1,16 @@
 // Owns what the controller has learnt of a gateway's ability to take new contexts, as a plain value: refusals, congestion,
-// realms out of service, the operator's wish to drain it. Knows no socket, no clock and no context.
-// H.248.10 (chp), H.248.11 (ocp), H.248.41 Amd. 1 (ipra); TS 29.334 5.14.
+// overload, realms out of service, the operator's wish to drain it. Knows no socket, no clock and no context.
+// H.248.10 (chp), H.248.11 (ocp, in throttle.ts), H.248.41 Amd. 1 (ipra); TS 29.334 5.14.
+import {
+  admittedOne,
+  heldBackOne,
+  nothingOffered,
+  offeredOne,
+  reported,
+  settle,
+  type Offered,
+  type Throttle,
+} from "./throttle.ts";
 
 export interface Standing {
   /** The operator wants no new contexts there. */
@@ -13,9 +23,9 @@ export interface Standing {
   readonly refusals: number;
   /** `chp/mgcon`: percent of new contexts to be kept away, until it says otherwise. */
   readonly reduction: number;
-  /** `ocp/mg_overload`: percent kept away at `overloadAt`, going down from then on. */
-  readonly overload: number;
-  readonly overloadAt: number;
+  /** What it was sent lately, and what `ocp/mg_overload` made of that. */
+  readonly offered: Offered;
+  readonly throttle: Throttle | undefined;
   /** `ipra/arc`: realms it can not reach now, lower case. */
   readonly withoutRealms: readonly string[];
 }
@@ -26,17 +36,13 @@ export const goodStanding: Standing = {
   lastUntil: 0,
   refusals: 0,
   reduction: 0,
-  overload: 0,
-  overloadAt: 0,
+  offered: nothingOffered,
+  throttle: undefined,
   withoutRealms: [],
 };
 
 const firstPauseMs = 500;
 const longestPauseMs = 8000;
-const overloadStep = 10;
-const overloadMost = 90;
-/** Percent points an overload goes down in a second without a further report. */
-const overloadDecay = 10;
 /** A stranger's list of realms is not kept without bound. */
 const maxRealms = 64;
 
@@ -57,11 +63,22 @@ export const tookOne = (standing: Standing): Standing =>
     ? standing
     : { ...standing, refusals: 0, busyUntil: 0, lastUntil: 0 };
 
-/** Percent of new contexts to be kept away from it now, 0 to 100. */
-export const reductionNow = (standing: Standing, now: number): number => {
-  const seconds = Math.max(0, now - standing.overloadAt) / 1000;
-  return Math.max(standing.reduction, standing.overload - overloadDecay * seconds, 0);
+/** A new context is asked of it. */
+export const askedOne = (standing: Standing, now: number): Standing => ({
+  ...standing,
+  offered: offeredOne(standing.offered, now),
+  throttle: admittedOne(standing.throttle, now),
+});
+
+/** A new context was kept away from it for its overload. */
+export const sparedOne = (standing: Standing, now: number): Standing => {
+  const throttle = heldBackOne(standing.throttle, now);
+  return throttle === standing.throttle ? standing : { ...standing, throttle };
 };
+
+/** It asked for fewer new contexts, in per cent or by its reports of overload. */
+export const isCongested = ({ reduction, throttle }: Standing, now: number): boolean =>
+  reduction > 0 || settle(throttle, now) !== undefined;
 
 /** What ROOT reported (H.248.1 7.2.7); events without meaning here change nothing. */
 export const rootEvent = (
@@ -76,11 +93,9 @@ export const rootEvent = (
       const asked = Number(parameters["reduction"]);
       return Number.isFinite(asked) ? { ...standing, reduction: Math.min(100, Math.max(0, asked)) } : standing;
     }
-    // H.248.11: one report for each context it takes while overloaded; the controller steps back until they stop.
-    case "ocp/mg_overload": {
-      const current = Math.max(0, standing.overload - (overloadDecay * Math.max(0, now - standing.overloadAt)) / 1000);
-      return { ...standing, overload: Math.min(overloadMost, current + overloadStep), overloadAt: now };
-    }
+    // H.248.11 8.1: one report for each Add it gets while overloaded.
+    case "ocp/mg_overload":
+      return { ...standing, throttle: reported(standing.throttle, standing.offered, now) };
     // H.248.41 Amd. 1: newly available and newly unavailable realms.
     case "ipra/arc": {
       const listed = (value: string | undefined): readonly string[] =>

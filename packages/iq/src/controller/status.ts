@@ -1,7 +1,7 @@
 // Owns how a gateway looks to an operator: state, health, load, and why. Pure.
 import type { H248Peer } from "@sallyport/h248";
 import type { GatewayView } from "./registry.ts";
-import { reductionNow, type Standing } from "./standing.ts";
+import { isCongested, type Standing } from "./standing.ts";
 import type { GatewayHealth, GatewayStatus, IqGatewayEntry } from "./types.ts";
 
 export interface StatusFacts {
@@ -17,7 +17,7 @@ export interface StatusFacts {
 const healthOf = ({ view, standing, now }: StatusFacts): GatewayHealth => {
   if (view.state === "down") return "down";
   if (view.missed > 0) return "silent";
-  if (reductionNow(standing, now) > 0) return "congested";
+  if (isCongested(standing, now)) return "congested";
   return standing.lastUntil > now ? "refusing" : "good";
 };
 

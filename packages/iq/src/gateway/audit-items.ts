@@ -9,6 +9,7 @@ import type { RootWatch } from "./decode-events.ts";
 import { modeToken, statisticsDescriptors, statisticsProperties, withoutKey } from "./encode.ts";
 import type { ItemKind } from "./packages.ts";
 import { itemsDone, judgeItem, packagesDone } from "./packages.ts";
+import type { RootProperties } from "./root.ts";
 import type { GatewayCapabilities, TerminationView } from "./types.ts";
 
 type Shown = Result<readonly Descriptor[], H248Error>;
@@ -235,17 +236,19 @@ export const terminationCapability = (view: TerminationView, item: AuditItem, ca
   }
 };
 
-/** What ROOT is: limits and timers of this gateway, `root` package (H.248.1 E.2). */
+/** What ROOT is: limits and timers of this gateway, `root` and `ipra` packages (H.248.1 E.2, H.248.41 Amd. 1). */
 export interface RootState {
   readonly watch: RootWatch;
-  readonly properties: Readonly<Record<string, string>>;
+  readonly properties: RootProperties;
 }
 
 /** AuditValue and AuditCapability of ROOT: one item. */
 export const rootValue = (state: RootState, item: AuditItem): Shown => {
   switch (item.name.toLowerCase()) {
     case "media": {
-      const all = Object.entries(state.properties).map(([name, value]) => property(name, value));
+      const all = Object.entries(state.properties).map(([name, value]): Property =>
+        typeof value === "string" ? property(name, value) : { name, relation: "all", values: value },
+      );
       const wanted = below(item).flatMap((part) => (is(part, "terminationstate") ? below(part) : [part]));
       for (const one of wanted) {
         if (is(one, "servicestates") || is(one, "buffer")) continue;

@@ -27,6 +27,8 @@ export interface Execution {
   readonly watchRoot?: (watch: RootWatch) => void;
   /** The gateway is leaving: no new contexts. */
   readonly leaving?: () => boolean;
+  /** H.248.11 8.1: an Add came while there is too little for it, whether it was taken or not. */
+  readonly overloaded?: () => void;
 }
 
 const auditedOf = (run: Execution): Audited => {
@@ -38,6 +40,9 @@ const auditedOf = (run: Execution): Audited => {
     capabilities,
   };
 };
+
+/** 412 contexts, 432 terminations, 510 resources, 511 busy: what an Add is refused with for want of something. */
+const wants = new Set([412, 432, 510, 511]);
 
 /** H.248.1 6.1.1: a priority is 0 to 15. */
 const marksOf = (action: ActionRequest): Result<ContextMarks, H248Error> => {
@@ -90,6 +95,7 @@ const add = async (
     ...(action.ieps === undefined ? {} : { ieps: action.ieps }),
     name,
   });
+  if (added.ok ? added.value.pressed === true : wants.has(added.error.code)) run.overloaded?.();
   if (!added.ok) {
     releaseOrder(order.value);
     return added;

@@ -32,6 +32,8 @@ import type {
 
 const registerTimeoutMs = 4000;
 const leaveTimeoutMs = 1000;
+/** Reports of overload without an answer: a controller that has as many of them knows. */
+const maxReports = 16;
 
 /** H.248.1: commands of one context in order, whatever messages they came in. */
 const ordered = (handler: IqGatewayHandler): IqGatewayHandler => {
@@ -135,6 +137,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
       options.onRootWatch?.();
     },
     leaving: () => leavingUntil !== undefined,
+    overloaded: () => void reportOverload(),
   };
 
   const association = createAssociation({
@@ -317,6 +320,16 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     timeoutMs = registerTimeoutMs,
   ): Promise<readonly ActionReply[]> =>
     request(observedEvents({ ...event, termination: root, request: rootWatch.request }, clock.now()), "-", timeoutMs);
+
+  let reports = 0;
+  /** H.248.11 8.1: its controller is told with each Add, and slows down by how often it is told. */
+  const reportOverload = async (): Promise<void> => {
+    if (!rootWatch.names.has("ocp/mg_overload") || reports >= maxReports) return;
+    reports += 1;
+    // A report that is lost is made up for by the next one.
+    await requestOfRoot({ name: "ocp/mg_overload", parameters: {} }).catch(() => undefined);
+    reports -= 1;
+  };
 
   /** What we say of all of ourselves while registered. */
   const announce = async (method: "Graceful" | "Restart", reason: string, delay?: number): Promise<boolean> => {

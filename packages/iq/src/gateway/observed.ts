@@ -20,11 +20,11 @@ export const observedEvents = (event: Omit<IqGatewayEvent, "context">, now: numb
           name: event.name,
           time: timeStamp(now),
           ...(event.stream === undefined ? {} : { stream: event.stream }),
-          properties: Object.entries(event.parameters ?? {}).map(([name, value]) => ({
-            name,
-            relation: "=",
-            values: [value],
-          })),
+          properties: Object.entries(event.parameters ?? {}).map(([name, value]) =>
+            typeof value === "string"
+              ? { name, relation: "=", values: [value] }
+              : { name, relation: "all", values: value },
+          ),
         },
       ],
     },

@@ -46,7 +46,7 @@ const packages: Readonly<Record<string, PackageEntry>> = {
   it: { version: 1, events: ["ito"] },
   ocp: { version: 1, events: ["mg_overload"] },
   chp: { version: 1, events: ["mgcon"] },
-  ipra: { version: 1, events: ["arc"] },
+  ipra: { version: 1, properties: ["ar"], events: ["arc"] },
   nt: { version: 1, statistics: ["dur", "os", "or"] },
   rtp: { version: 1, statistics: ["ps", "pr", "pl", "jit", "delay"] },
   // Our own: proof of protection. Documented in docs/iq.md.
@@ -81,7 +81,7 @@ export const judgeItem = (
   if (entry === undefined || item === undefined || more.length > 0) return h248Error(440, name);
   if (entry[kind]?.includes(item) !== true) return h248Error(unknown[kind], name);
   if (entry.undone?.includes(item) === true) return h248Error(undone[kind], name);
-  const ofRoot = kind === "events" ? rootEvents.has(lower) : group === "root";
+  const ofRoot = kind === "events" ? rootEvents.has(lower) : group === "root" || group === "ipra";
   return ofRoot === (on === "root") ? undefined : h248Error(undone[kind], name);
 };
 

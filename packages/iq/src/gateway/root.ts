@@ -9,12 +9,15 @@ import type { RootWatch } from "./decode-events.ts";
 import { decodeRootEvents } from "./decode-events.ts";
 import { judgeItem } from "./packages.ts";
 import { singleValue } from "./decode-properties.ts";
-import type { GatewayCapabilities, IqRootEvent } from "./types.ts";
+import type { GatewayCapabilities, IqGatewayEvent, IqRootEvent } from "./types.ts";
+
+/** `package/property` of ROOT to its value; a list is a sub-list. */
+export type RootProperties = Readonly<Record<string, string | readonly string[]>>;
 
 export const unlimited: GatewayCapabilities = { maxContexts: 0xffff_fffd, marks: true, realms: [] };
 
-/** H.248.1 E.2: timers in ms. */
-export const rootProperties = ({ maxContexts }: GatewayCapabilities): Readonly<Record<string, string>> => {
+/** H.248.1 E.2: timers in ms. H.248.41 Amd. 1: the realms that can be reached, where there are any. */
+export const rootProperties = ({ maxContexts, realms, reachable = realms }: GatewayCapabilities): RootProperties => {
   const { pendingLimit, peerPendingLimit, pendingRetryMs, provisionalMs } = defaultAssociationTimers;
   return {
     "root/maxNumberOfContexts": String(maxContexts),
@@ -26,11 +29,12 @@ export const rootProperties = ({ maxContexts }: GatewayCapabilities): Readonly<R
     "root/MGCProvisionalResponseTimerValue": String(pendingRetryMs),
     "root/MGCOriginatedPendingLimit": String(peerPendingLimit),
     "root/MGOriginatedPendingLimit": String(pendingLimit),
+    ...(reachable.length === 0 ? {} : { "ipra/ar": reachable }),
   };
 };
 
 /** Timers are provisioned (TS 29.334 5.10): a value that is in force may be repeated, another can not be set. */
-const judgeState = (state: TerminationState, have: Readonly<Record<string, string>>): H248Error | undefined => {
+const judgeState = (state: TerminationState, have: RootProperties): H248Error | undefined => {
   if ((state.serviceState ?? "InService") !== "InService")
     return refusal(501, `ServiceStates=${state.serviceState}`).error;
   if ((state.eventBufferControl ?? "Off") !== "Off") return refusal(501, "Buffer=LockStep").error;
@@ -40,18 +44,15 @@ const judgeState = (state: TerminationState, have: Readonly<Record<string, strin
     const lower = property.name.toLowerCase();
     const current = Object.entries(have).find(([name]) => name.toLowerCase() === lower)?.[1];
     if (singleValue(property) === current) continue;
-    const limit = lower.startsWith("root/max");
     // 534: what the gateway has, nobody can order.
-    return refusal(limit ? 534 : 445, `${property.name}=${property.values.join(",")}`).error;
+    const given = lower.startsWith("root/max") || lower.startsWith("ipra/");
+    return refusal(given ? 534 : 445, `${property.name}=${property.values.join(",")}`).error;
   }
   return undefined;
 };
 
 /** Modify of ROOT: what it is asked to report from now on; undefined when nothing is said about that. */
-export const modifyRoot = (
-  command: CommandRequest,
-  have: Readonly<Record<string, string>>,
-): Result<RootWatch | undefined, H248Error> => {
+export const modifyRoot = (command: CommandRequest, have: RootProperties): Result<RootWatch | undefined, H248Error> => {
   let watch: RootWatch | undefined;
   for (const descriptor of command.descriptors) {
     switch (descriptor.kind) {
@@ -78,21 +79,20 @@ export const modifyRoot = (
   return ok(watch);
 };
 
-/** The event's name and parameters as Notify carries them; a list of realms is one word a realm. */
-export const rootEvent = (
-  event: IqRootEvent,
-): { readonly name: string; readonly parameters: Readonly<Record<string, string>> } => {
+/** The event's name and parameters as Notify carries them; realms are a sub-list, also when it is one. */
+export const rootEvent = (event: IqRootEvent): Required<Pick<IqGatewayEvent, "name" | "parameters">> => {
   switch (event.kind) {
     case "congestion": {
       const reduction = Math.min(100, Math.max(0, Math.round(event.reduction)));
       return { name: "chp/mgcon", parameters: { reduction: String(reduction) } };
     }
-    case "overload":
-      return { name: "ocp/mg_overload", parameters: {} };
     // Realms.
     default: {
-      const [nar, nur] = [event.available.join(" "), event.unavailable.join(" ")];
-      return { name: "ipra/arc", parameters: { ...(nar === "" ? {} : { nar }), ...(nur === "" ? {} : { nur }) } };
+      const { available: nar, unavailable: nur } = event;
+      return {
+        name: "ipra/arc",
+        parameters: { ...(nar.length === 0 ? {} : { nar }), ...(nur.length === 0 ? {} : { nur }) },
+      };
     }
   }
 };

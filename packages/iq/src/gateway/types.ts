@@ -122,6 +122,8 @@ export interface AddedTermination {
   readonly context: number;
   readonly termination: string;
   readonly chosen: readonly ChosenStream[];
+  /** It was taken although there is too little for further ones: an emergency call. */
+  readonly pressed?: boolean;
 }
 
 export interface StreamCounts {
@@ -182,6 +184,8 @@ export interface GatewayCapabilities {
   /** Code points other than 0 can be written. */
   readonly marks: boolean;
   readonly realms: readonly string[];
+  /** `ipra/ar`: those of them that can be reached now; all when left out. */
+  readonly reachable?: readonly string[];
 }
 
 export interface IqControllerAddress {
@@ -243,15 +247,14 @@ export interface IqGatewayEvent {
   /** `package/event`. */
   readonly name: string;
   readonly stream?: number;
-  readonly parameters?: Readonly<Record<string, string>>;
+  /** A list is the value of a parameter that is a sub-list. */
+  readonly parameters?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** What ROOT may be asked to report; sent only when the controller asked for it. */
 export type IqRootEvent =
   /** `chp/mgcon`: percent of new contexts that should stay away (H.248.10). */
   | { readonly kind: "congestion"; readonly reduction: number }
-  /** `ocp/mg_overload` (H.248.11). */
-  | { readonly kind: "overload" }
   /** `ipra/arc` (H.248.41 Amd. 1). */
   | { readonly kind: "realms"; readonly available: readonly string[]; readonly unavailable: readonly string[] };
 
