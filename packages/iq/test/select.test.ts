@@ -147,7 +147,7 @@ describe("selection of a gateway", () => {
     expect(choose([candidate("a", { standing })])).toEqual({
       kind: "none",
       why: "full",
-      retryMs: 2000,
+      retryMs: 500,
       spared: ["a"],
     });
     expect(choose([candidate("a", { standing }), candidate("b", { contexts: 9 })])).toEqual({
@@ -156,7 +156,7 @@ describe("selection of a gateway", () => {
       spared: ["a"],
     });
     expect(ids([candidate("a", { standing })], emergency)).toEqual(["a"]);
-    expect(chooseGateways([candidate("a", { standing })], plain, now + 2000, () => 0.5).kind).toBe("ask");
+    expect(chooseGateways([candidate("a", { standing })], plain, now + 500, () => 0.5).kind).toBe("ask");
   });
 
   it("an operator sees how it is: silent, congested, refusing or good, and why", () => {

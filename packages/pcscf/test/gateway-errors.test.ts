@@ -18,6 +18,8 @@ interface Told {
   /** The error of every command of that kind from now on; `silent`: it is not answered, `leave`: the gateway goes instead. */
   add: number | "silent" | "leave" | undefined;
   modify: number | undefined;
+  /** Contexts asked for. */
+  asked: number;
   readonly held: Set<number>;
 }
 
@@ -31,6 +33,7 @@ const scripted = (script: Told): IqGatewayHandler => {
   let port = 30_000;
   return {
     add: async ({ context, name, streams }) => {
+      if (context === "new") script.asked += 1;
       if (script.add === "silent") return new Promise(() => undefined);
       if (script.add === "leave") {
         void gateway.close();
@@ -60,7 +63,7 @@ const scripted = (script: Told): IqGatewayHandler => {
 };
 
 beforeEach(async () => {
-  told = { add: undefined, modify: undefined, held: new Set() };
+  told = { add: undefined, modify: undefined, asked: 0, held: new Set() };
   scenario = await openScenario({
     createIq: createIqController,
     change: (config) => ({ ...config, iq: { ...config.iq, lab: true } }),
@@ -151,6 +154,31 @@ describe("H.248 errors as a SIP caller sees them", () => {
     expect([none.status, headerValue(none, "retry-after")]).toEqual([503, "10"]);
     expect(scenario.core.requests.all.some(({ request }) => request.method === "INVITE")).toBe(false);
     expect(scenario.edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+  });
+
+  it("H.248.11: an overloaded gateway is sent few calls, the others hear 503 at once, emergency calls pass, and then all do", async () => {
+    told.add = 510;
+    const asked = (): number => told.asked;
+    const flood = async (calls: number, everyMs: number): Promise<readonly number[]> => {
+      const statuses: number[] = [];
+      for (let at = 0; at < calls; at += 1) {
+        statuses.push((await call(`flood-${asked()}-${scenario.clock.now()}-${at}`)).status);
+        scenario.clock.advance(everyMs);
+      }
+      return statuses;
+    };
+    await flood(3, 20);
+    const before = asked();
+    expect(new Set(await flood(100, 20))).toEqual(new Set([503]));
+    // Two seconds, a hundred calls: a few have found out that it is so still.
+    expect(asked() - before).toBeGreaterThan(0);
+    expect(asked() - before).toBeLessThan(12);
+    told.add = undefined;
+    const sos = alice.send(alice.request("INVITE", "urn:service:sos", { body: ueOffer(), callId: "sos" }));
+    scenario.core.respond(await scenario.core.expect("INVITE"), 486);
+    expect((await sos.final()).status).toBe(486);
+    scenario.clock.advance(12_000);
+    await establishOriginating(scenario, alice);
   });
 
   it("every row of the table has been a caller's answer here, and none is left out", () => {

@@ -32,6 +32,8 @@ const roundMs = 1000;
 /** Reports a round that are a "suitably low level": they are all that tells that the gateway still has enough. */
 const goalReports = 1;
 const leastRate = 0.5;
+/** What a throttle starts with where hardly anything was sent: one refusal is not an overload yet. */
+const leastStart = 2;
 /** What is surely no limit: one second of the fastest controller. */
 const mostRate = 10_000;
 /** A round without a report lets this much more through. */
@@ -82,7 +84,7 @@ export const reported = (throttle: Throttle | undefined, offered: Offered, now: 
   const current = settle(throttle, now);
   if (current !== undefined) return { ...current, reports: current.reports + 1 };
   const recent = now - offered.round < 2 * roundMs ? Math.max(offered.now, offered.before) : 0;
-  const rate = Math.min(mostRate, Math.max(leastRate, recent / 2));
+  const rate = Math.min(mostRate, Math.max(leastStart, recent / 2));
   const level = depthOf(rate);
   return { rate, level, at: now, round: now, reports: 1, admitted: 0, binding: false, quiet: 0 };
 };
