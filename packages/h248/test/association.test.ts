@@ -345,6 +345,67 @@ describe("H.248.1 clause 8: answers", () => {
     end.come(request(5));
     await settle();
     expect(end.taken()).toEqual(["reply 5 error 500"]);
+    expect(end.association.counts().faults).toBe(1);
+  });
+
+  it("H.248.8 error 500: whatever goes wrong while an answer is made is answered, counted, told without its text, and ends nothing", async () => {
+    const defect = new TypeError("defect inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj");
+    let unable = 0;
+    const broken: readonly Partial<AssociationOptions>[] = [
+      { onRequest: () => Promise.reject(defect) },
+      { onRequest: () => Promise.resolve(undefined as never) },
+      { onRequest: () => Promise.resolve([{ context: 1, commands: undefined as never }]) },
+      {
+        transport: {
+          send: () => true,
+          maxMessage: () => {
+            unable += 1;
+            throw defect;
+          },
+        },
+      },
+    ];
+    for (const options of broken) {
+      const sent: string[] = [];
+      const send = (octets: Uint8Array): boolean => sent.push(Buffer.from(octets).toString()) > 0;
+      const end = alone({ ...options, transport: { maxMessage: () => 60_000, ...options.transport, send } });
+      end.come(request(5));
+      await settle();
+      expect(sent.map((text) => /Error = (\d+)/.exec(text)?.[1])).toEqual(["500"]);
+      expect(end.association.counts()).toMatchObject({ faults: 1, remembered: 1 });
+      expect(end.records.map(({ level }) => level)).toContain("error");
+      expect(JSON.stringify(end.records)).not.toContain("d0Rmdm");
+      end.association.close();
+    }
+    expect(unable).toBe(1);
+  });
+
+  it("a transport that throws loses the message, and neither the process nor the transaction", async () => {
+    let working = false;
+    const sent: string[] = [];
+    const send = (octets: Uint8Array): boolean => {
+      if (!working) throw new Error("no buffer space");
+      return sent.push(Buffer.from(octets).toString()) > 0;
+    };
+    const end = alone({ transport: { send, maxMessage: () => 60_000 } });
+    end.come(request(5));
+    await settle();
+    // Nothing came back, so it is asked again.
+    working = true;
+    end.come(request(5));
+    expect(sent).toHaveLength(1);
+    working = false;
+    end.come("!/2 <b.example> Q=5{}");
+    expect(await caught(end.association.request(audit, { peer: there }))).toMatchObject({ code: "SALLY_H248_CLOSED" });
+    expect(end.association.counts()).toMatchObject({ faults: 3, outstanding: 0 });
+    working = true;
+    const waiting = caught(end.association.request(audit, { peer: there }));
+    working = false;
+    // A repetition comes from a timer.
+    end.clock.advance(1000);
+    expect(await waiting).toMatchObject({ code: "SALLY_H248_CLOSED" });
+    end.association.close();
+    expect(end.clock.waiting).toBe(0);
   });
 
   it("a reply that does not fit the transport becomes 533, one that cannot be written 500", async () => {

@@ -57,7 +57,13 @@ export const alone = (options: Partial<AssociationOptions> = {}) => {
     transport: {
       send: (octets, peer) => {
         const parsed = parseH248(octets);
-        if (!parsed.ok) throw new Error(`we sent what we refuse: ${parsed.code} at ${parsed.offset}`);
+        // Told outside: what a transport throws is caught.
+        if (!parsed.ok) {
+          queueMicrotask(() => {
+            throw new Error(`we sent what we refuse: ${parsed.code} at ${parsed.offset}`);
+          });
+          return false;
+        }
         if (open) sent.push({ octets: Buffer.from(octets), message: parsed.message, peer });
         return open;
       },

@@ -4,6 +4,7 @@ import type { ActionReply } from "@sallyport/h248";
 import { describe, expect, it } from "vitest";
 import type { Execution } from "../src/gateway/execute.ts";
 import { runActions } from "../src/gateway/execute.ts";
+import type { AddRequest } from "../src/index.ts";
 import type { RecordingHandler } from "./handler.ts";
 import { recordingHandler } from "./handler.ts";
 import { actionsOf, must } from "./plans.ts";
@@ -16,6 +17,8 @@ interface Case {
   readonly code: number;
   readonly text: string;
 }
+
+const key = Buffer.alloc(30, 7).toString("base64");
 
 const cases = JSON.parse(readFileSync(new URL("vectors/refusals.json", import.meta.url), "utf8")) as readonly Case[];
 
@@ -84,6 +87,23 @@ describe("commands", () => {
       ["Modify", 430],
       ["Subtract", undefined],
     ]);
+  });
+
+  it("invariant 10: an error nobody foresaw leaves no context of its action either, and no key", async () => {
+    const on = gateway({ keysAllowed: true });
+    const added = on.handler.add.bind(on.handler);
+    let broken: AddRequest | undefined;
+    on.handler.add = async (request) => {
+      if (request.name.side === "access") return added(request);
+      broken = request;
+      throw new TypeError("defect");
+    };
+    const secured = add("core").replace("RTP/AVP 0", `RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}`);
+    await expect(run(on, `Context = $ { ${add("access")}, ${secured} }`)).rejects.toThrow("defect");
+    expect([...on.handler.held.keys()]).toEqual([7]);
+    const local = must(broken?.streams[0]?.local);
+    if (local.kind !== "describe") throw new TypeError("unreachable: it describes");
+    expect(must(local.text.crypto).keys.map(({ master }) => master.released)).toEqual([true]);
   });
 
   it("invariant 10: a failed Add in a CHOOSE context leaves no context, also when the Add before it was good", async () => {

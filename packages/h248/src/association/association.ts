@@ -32,10 +32,32 @@ export const createAssociation = (options: AssociationOptions): Association => {
   }
   // 6.1.3: a restarted element must not meet the answers its former life was given.
   const firstId = (options.random ?? systemRandom).bytes(4).readUInt32BE(0) >>> 1;
-  const outgoing = new Outgoing(options, timers, limits, firstId);
-  const incoming = new Incoming(options, timers, limits);
   let refused = 0;
+  let faults = 0;
   let closed = false;
+
+  /** An error of ours, or of what was handed to us, ends the transaction it happened in and nothing else. */
+  const fault = (what: string, error: unknown): void => {
+    faults++;
+    log.error("h248 fault", { what, error: error instanceof Error ? error.name : typeof error });
+  };
+  // What a transport throws is a message that did not arrive.
+  const guarded: AssociationOptions = {
+    ...options,
+    transport: {
+      send: (octets, peer) => {
+        try {
+          return transport.send(octets, peer);
+        } catch (error) {
+          fault("send", error);
+          return false;
+        }
+      },
+      maxMessage: (peer) => transport.maxMessage(peer),
+    },
+  };
+  const outgoing = new Outgoing(guarded, timers, limits, firstId);
+  const incoming = new Incoming(guarded, timers, limits, fault);
 
   const answerUnreadable = (failure: H248ParseFailure, peer: H248Peer): void => {
     refused++;
@@ -55,7 +77,7 @@ export const createAssociation = (options: AssociationOptions): Association => {
             kind: "transactions",
             transactions: [{ kind: "reply", id: transaction.id, body: { kind: "error", error } }],
           };
-    transport.send(writeH248({ version, mid: options.mid, body }, style), peer);
+    guarded.transport.send(writeH248({ version, mid: options.mid, body }, style), peer);
   };
 
   const take = (message: H248Message, peer: H248Peer): void => {
@@ -106,7 +128,13 @@ export const createAssociation = (options: AssociationOptions): Association => {
       outgoing.closed(peer);
       options.onPeerClosed?.(peer);
     },
-    counts: () => ({ outstanding: outgoing.outstanding, repeated: outgoing.repeated, refused, ...incoming.counts }),
+    counts: () => ({
+      outstanding: outgoing.outstanding,
+      repeated: outgoing.repeated,
+      refused,
+      faults,
+      ...incoming.counts,
+    }),
     close: () => {
       closed = true;
       outgoing.closed(undefined);

@@ -63,6 +63,7 @@ export class Incoming {
   readonly #options: AssociationOptions;
   readonly #timers: AssociationTimers;
   readonly #limits: AssociationLimits;
+  readonly #fault: (what: string, error: unknown) => void;
   readonly #senders = new Map<string, Sender>();
   /** How many of a peer's transactions are remembered, whatever message identifiers it uses. */
   readonly #ofPeer = new Map<string, number>();
@@ -74,10 +75,16 @@ export class Incoming {
   #dropped = 0;
   #closed = false;
 
-  constructor(options: AssociationOptions, timers: AssociationTimers, limits: AssociationLimits) {
+  constructor(
+    options: AssociationOptions,
+    timers: AssociationTimers,
+    limits: AssociationLimits,
+    fault: (what: string, error: unknown) => void,
+  ) {
     this.#options = options;
     this.#timers = timers;
     this.#limits = limits;
+    this.#fault = fault;
   }
 
   get counts(): { readonly remembered: number; readonly answerOctets: number; readonly dropped: number } {
@@ -198,8 +205,9 @@ export class Incoming {
         actions: await this.#options.onRequest({ actions: request.actions, mid, peer, version }),
       };
     } catch (error) {
-      const code = error instanceof SallyportError ? error.code : undefined;
-      this.#options.log.warn("h248 request failed", { transaction: entry.id, peer: peer.id, code });
+      if (error instanceof SallyportError)
+        this.#options.log.warn("h248 request failed", { transaction: entry.id, peer: peer.id, code: error.code });
+      else this.#fault("request", error);
       body = rejection(error);
     }
     if (!this.#closed) this.#step(entry, { kind: "executed", now: this.#options.clock.now() }, undefined, body);
@@ -288,14 +296,14 @@ export class Incoming {
   #write(id: number, version: H248Version, body: ReplyBody, ackRequired: boolean, peer: H248Peer): readonly Buffer[] {
     const reply = (content: ReplyBody, more: { immAckRequired?: true; segment?: Segment } = {}): Buffer =>
       this.#writeTransaction({ kind: "reply", id, ...more, body: content }, version);
-    const most = this.#options.transport.maxMessage(peer);
     try {
+      const most = this.#options.transport.maxMessage(peer);
       const octets = reply(body, ackRequired ? { immAckRequired: true } : {});
       if (octets.length <= most) return [octets];
       const segments = version < 3 || body.kind === "error" ? undefined : this.#cut(body.actions, reply, most);
       return segments ?? [reply(failed(533, "Response exceeds maximum transport PDU size"))];
-    } catch {
-      this.#options.log.error("h248 reply cannot be written", { transaction: id });
+    } catch (error) {
+      this.#fault("reply", error);
       return [reply(failed(500, "Internal failure"))];
     }
   }

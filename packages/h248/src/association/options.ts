@@ -105,6 +105,8 @@ export interface AssociationCounts {
   readonly refused: number;
   /** Repetitions we sent. */
   readonly repeated: number;
+  /** Errors nobody foresaw: in a request's execution (answered 500), in the writing or sending of a message. */
+  readonly faults: number;
 }
 
 export interface Association {

@@ -12,7 +12,7 @@ import type { RootWatch } from "./decode-events.ts";
 import { decodeOrder, releaseOrder } from "./decode.ts";
 import { chosenReply, errorReply, subtractReplies } from "./encode.ts";
 import { modifyRoot, rootProperties, unlimited } from "./root.ts";
-import type { ContextMarks, IqGatewayHandler } from "./types.ts";
+import type { ContextMarks, IqGatewayHandler, TerminationOrder } from "./types.ts";
 
 export interface Execution {
   readonly handler: IqGatewayHandler;
@@ -67,6 +67,21 @@ type Replies = Result<readonly ActionReply[], H248Error>;
 const inContext = (running: Running, ...commands: readonly CommandReply[]): Replies =>
   ok([{ context: running.context, commands }]);
 
+/** The keys of an order are the handler's once it was carried out; else they are let go here. */
+const ownKeys = async <T>(
+  order: TerminationOrder,
+  carriedOut: Promise<Result<T, H248Error>>,
+): Promise<Result<T, H248Error>> => {
+  let taken = false;
+  try {
+    const outcome = await carriedOut;
+    taken = outcome.ok;
+    return outcome;
+  } finally {
+    if (!taken) releaseOrder(order);
+  }
+};
+
 const add = async (
   run: Execution,
   action: ActionRequest,
@@ -87,19 +102,19 @@ const add = async (
     releaseOrder(order.value);
     return refusal(441, `Local of stream ${bare?.stream ?? 1}`);
   }
-  const added = await run.handler.add({
-    ...order.value,
-    context: context === "$" ? "new" : context,
-    emergency: action.emergency ?? false,
-    ...(action.priority === undefined ? {} : { priority: action.priority }),
-    ...(action.ieps === undefined ? {} : { ieps: action.ieps }),
-    name,
-  });
+  const added = await ownKeys(
+    order.value,
+    run.handler.add({
+      ...order.value,
+      context: context === "$" ? "new" : context,
+      emergency: action.emergency ?? false,
+      ...(action.priority === undefined ? {} : { priority: action.priority }),
+      ...(action.ieps === undefined ? {} : { ieps: action.ieps }),
+      name,
+    }),
+  );
   if (added.ok ? added.value.pressed === true : wants.has(added.error.code)) run.overloaded?.();
-  if (!added.ok) {
-    releaseOrder(order.value);
-    return added;
-  }
+  if (!added.ok) return added;
   if (context === "$") running.made = true;
   running.context = added.value.context;
   return inContext(running, chosenReply(command, added.value.termination, added.value.chosen));
@@ -120,11 +135,11 @@ const modify = async (run: Execution, command: CommandRequest, running: Running)
   if (/[$*]/.test(command.termination)) return refusal(501, `Modify of ${command.termination}`);
   const order = decodeOrder(command, run.keysAllowed);
   if (!order.ok) return order;
-  const chosen = await run.handler.modify({ ...order.value, context, termination: command.termination });
-  if (!chosen.ok) {
-    releaseOrder(order.value);
-    return chosen;
-  }
+  const chosen = await ownKeys(
+    order.value,
+    run.handler.modify({ ...order.value, context, termination: command.termination }),
+  );
+  if (!chosen.ok) return chosen;
   return inContext(running, chosenReply(command, command.termination, chosen.value));
 };
 
@@ -216,8 +231,21 @@ const runAction = async (run: Execution, action: ActionRequest): Promise<ActionO
     if (!shown.ok) return refuse(shown.error);
     append(replies, shown.value);
   }
+  /** A context this action made does not outlive its failure (invariant 10): what was done in it is undone. */
+  const undo = async (): Promise<boolean> => {
+    if (!running.made || typeof running.context !== "number") return false;
+    await run.handler.subtract({ context: running.context, termination: "*" });
+    return true;
+  };
   for (const command of action.commands) {
-    const outcome = await runCommand(run, action, command, running);
+    let outcome: Replies;
+    try {
+      outcome = await runCommand(run, action, command, running);
+    } catch (error) {
+      // Nobody foresaw it: the whole transaction is answered 500.
+      await undo();
+      throw error;
+    }
     if (outcome.ok) {
       append(replies, outcome.value);
       continue;
@@ -227,11 +255,7 @@ const runAction = async (run: Execution, action: ActionRequest): Promise<ActionO
       append(replies, [{ context: running.context, commands: [failure] }]);
       continue;
     }
-    // A context this action made does not outlive its failure (invariant 10): what was done in it is undone.
-    if (running.made && typeof running.context === "number") {
-      await run.handler.subtract({ context: running.context, termination: "*" });
-      return { replies: [{ context: "$", commands: [failure] }], failed: true };
-    }
+    if (await undo()) return { replies: [{ context: "$", commands: [failure] }], failed: true };
     append(replies, [{ context: running.context, commands: [failure] }]);
     return { replies, failed: true };
   }
