@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts"],
     pool: "forks",
-    testTimeout: 20_000,
+    // A busy machine is slow; only a test that hangs shall fail by its time.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

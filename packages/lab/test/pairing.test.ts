@@ -94,7 +94,7 @@ describe.each(["tls", "tcp", "udp"] as const)("UEs of all kinds over %s", (trans
         }),
       ),
     );
-  }, 30_000);
+  });
   afterAll(async () => {
     await edges?.close();
     await core?.close();

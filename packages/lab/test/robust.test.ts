@@ -75,7 +75,7 @@ const crowd = (scene: Scene, count: number, which: "tcp" | "tls"): readonly Stra
   Array.from({ length: count }, () => scene.dial(which));
 
 const allClosed = (strangers: readonly Stranger[]): Promise<void> =>
-  until("every stranger to be shown out", () => strangers.every(({ closed }) => closed), 10_000);
+  until("every stranger to be shown out", () => strangers.every(({ closed }) => closed));
 
 /** A call with protection goes through, ends, and nothing of anything is left. */
 const servedAgain = async ({ lab, time }: Scene): Promise<void> => {
@@ -85,7 +85,7 @@ const servedAgain = async ({ lab, time }: Scene): Promise<void> => {
   await calling.hangup();
   await called.ended;
   await time.pass(64_500);
-  await until("everything to be given back", () => JSON.stringify(held(lab.a)) === JSON.stringify(nothingHeld), 10_000);
+  await until("everything to be given back", () => JSON.stringify(held(lab.a)) === JSON.stringify(nothingHeld));
 };
 
 const malformed = ({ lab }: Scene, code?: string): number =>
@@ -125,7 +125,7 @@ describe("an edge among strangers", () => {
       // What waits for the rest of a message that never comes has waited long enough.
       await scene.time.pass(limits.transport.messageMs + 100);
       for (const [, { socket }] of some) socket.end();
-      await until("these to be gone", () => some.every(([, { closed }]) => closed), 5_000);
+      await until("these to be gone", () => some.every(([, { closed }]) => closed));
     }
     // On a stream the length has to be there, and true (RFC 3261 18.3): nothing but the status may be another then.
     const wrong = thrown.flatMap(([{ case: name, outcome, status, proxy }, { heard }]) => {
@@ -167,7 +167,7 @@ describe("an edge among strangers", () => {
   it("who says nothing at all is shown out; more connections than one address may have are not let in", async () => {
     const scene = await open();
     const flood = crowd(scene, 150, "tcp");
-    await until("the surplus to be refused", () => flood.filter(({ closed }) => closed).length >= 100, 5_000);
+    await until("the surplus to be refused", () => flood.filter(({ closed }) => closed).length >= 100);
     await settle(50);
     expect(flood.filter(({ closed }) => !closed).length).toBe(limits.transport.maxConnectionsPerAddress);
     await scene.time.pass(limits.transport.firstMessageMs);

@@ -152,7 +152,7 @@ describe("invariant 7", () => {
       "not-the-password-of-carol",
     ])
       known.push(Buffer.from(password));
-  }, 30_000);
+  });
   afterAll(() => lab?.close());
 
   const logs = (): readonly Material[] =>

@@ -20,7 +20,7 @@ describe("the demonstration", () => {
   beforeAll(async () => {
     lab = await openLab();
     story = await tellStory(lab, labCertificates(), { say: (line) => said.push(line) });
-  }, 30_000);
+  });
   afterAll(() => lab?.close());
 
   it("passes every row of its verdict", () => {

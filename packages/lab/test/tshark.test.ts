@@ -88,7 +88,7 @@ describe.skipIf(!hasTshark)("the wires as tshark reads them [tshark]", () => {
     }
     sightings = lab.recorder.sightings.slice();
     rows = dissected(folder, sightings);
-  }, 30_000);
+  });
   afterAll(() => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });

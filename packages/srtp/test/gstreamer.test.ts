@@ -2,11 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSrtpReceiver, createSrtpSender, suites, type SuiteName } from "../src/index.ts";
 import {
-  freePort,
   gstreamerPackages,
   hasGstreamer,
   loopback,
-  play,
+  playOnFreePorts,
   until,
   type Loopback,
   type Playing,
@@ -42,15 +41,10 @@ const reports = ["alice", "bob", "a longer name than those"].map((name) => rtcp(
 describe.each(cases)(`${title}: $title`, ({ suite, cipher, authentication, mki }) => {
   const key = { master: masterFor(suite), ...(mki === "" ? {} : { mki: Buffer.from(mki, "hex") }) };
   const ends: Loopback[] = [];
-  const ports: number[] = [];
+  let ports: readonly number[] = [];
   let gstreamer: Playing | undefined;
 
-  beforeAll(async () => {
-    if (missing) return;
-    for (let count = 0; count < 4; count++) {
-      ends.push(await loopback());
-      ports.push(await freePort());
-    }
+  const pipelineTo = (ports: readonly number[]): string => {
     const hexKey = key.master.use((octets) => octets.toString("hex"));
     // libsrtp takes the SRTCP tag of a _32 suite from the rtcp-auth property: 80 bits.
     const rtcpAuth = authentication === "null" ? "null" : "hmac-sha1-80";
@@ -59,7 +53,7 @@ describe.each(cases)(`${title}: $title`, ({ suite, cipher, authentication, mki }
       `srtp-auth=${authentication},srtcp-cipher=${cipher},srtcp-auth=${rtcpAuth}${mki === "" ? "" : `,mki=(buffer)${mki}`}`;
     const from = (at: number) => `udpsrc address=127.0.0.1 port=${ports[at]}`;
     const to = (at: number) => `udpsink host=127.0.0.1 port=${ends[at]?.port} sync=false async=false`;
-    gstreamer = await play(`
+    return `
       srtpenc name=enc key=${hexKey} rtp-cipher=${cipher} rtp-auth=${authentication} rtcp-cipher=${cipher} rtcp-auth=${rtcpAuth}
         ${mki === "" ? "" : `mki=${mki}`}
       srtpdec name=dec
@@ -67,8 +61,14 @@ describe.each(cases)(`${title}: $title`, ({ suite, cipher, authentication, mki }
       ${from(1)} caps=application/x-rtcp ! enc.rtcp_sink_0 enc.rtcp_src_0 ! ${to(1)}
       ${from(2)} ${caps("srtp")} ! dec.rtp_sink dec.rtp_src ! ${to(2)}
       ${from(3)} ${caps("srtcp")} ! dec.rtcp_sink dec.rtcp_src ! ${to(3)}
-    `);
-  }, 20_000);
+    `;
+  };
+
+  beforeAll(async () => {
+    if (missing) return;
+    for (let count = 0; count < 4; count++) ends.push(await loopback());
+    ({ playing: gstreamer, ports } = await playOnFreePorts(4, pipelineTo));
+  });
 
   afterAll(async () => {
     if (gstreamer !== undefined) await gstreamer.stop();

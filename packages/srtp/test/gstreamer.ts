@@ -27,7 +27,7 @@ export const loopback = async (): Promise<Loopback> => {
   return { socket, port: socket.address().port, received };
 };
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment ago; somebody else may have it by now. */
 export const freePort = async (): Promise<number> => {
   const { socket, port } = await loopback();
   socket.close();
@@ -51,7 +51,7 @@ export interface Playing {
   stop(): Promise<void>;
 }
 
-export const play = async (pipeline: string): Promise<Playing> => {
+const play = async (pipeline: string): Promise<Playing> => {
   const words = pipeline.split(/\s+/).filter((word) => word !== "");
   const child = spawn("gst-launch-1.0", words, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -68,4 +68,20 @@ export const play = async (pipeline: string): Promise<Playing> => {
       await ended;
     },
   };
+};
+
+/** Starts the pipeline on free ports, and on others where somebody else was quicker. */
+export const playOnFreePorts = async (
+  count: number,
+  pipelineTo: (ports: readonly number[]) => string,
+): Promise<{ readonly playing: Playing; readonly ports: readonly number[] }> => {
+  for (let tries = 1; ; tries++) {
+    const ports: number[] = [];
+    while (ports.length < count) ports.push(await freePort());
+    try {
+      return { playing: await play(pipelineTo(ports)), ports };
+    } catch (error) {
+      if (tries === 5 || !String(error).includes("Address already in use")) throw error;
+    }
+  }
 };

@@ -4,7 +4,7 @@ import { labErrors } from "../errors.ts";
 const pollMs = 20;
 
 /** Settles when `holds` says so. @throws SALLY_LAB_TIMEOUT naming `what` */
-export const until = async (what: string, holds: () => boolean, timeoutMs = 10_000): Promise<void> => {
+export const until = async (what: string, holds: () => boolean, timeoutMs = 30_000): Promise<void> => {
   const giveUp = performance.now() + timeoutMs;
   while (!holds()) {
     if (performance.now() > giveUp)

@@ -138,6 +138,8 @@ export const startLab = async (options: LabOptions): Promise<Lab> => {
         },
         policy: { rules: [{ e2ae: "offered" }] },
         ...changed.edge,
+        // One process plays every element and the UEs: a late turn says nothing about the edge.
+        limits: { overload: { eventLoopMs: 0 }, ...changed.edge?.limits },
         iq: {
           mid: `<${edgeName}.${domain}>`,
           listen: {

@@ -100,7 +100,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       dave = await phone("dave", "a", "alice", "srtp-mand");
       erin = await phone("erin", "b", "alice", "srtp-mand");
       frank = await phone("frank", "a", "alice", "srtp");
-    }, 40_000);
+    });
     afterEach(async () => {
       for (const { ue } of [carol, bob]) ue.onCall(undefined);
       await nothingLeft(edges);

@@ -80,7 +80,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       frank = await phone("frank", "a", { speech: voiceOf("carol"), encryption: "srtp" });
       dave = await phone("dave", "a", { speech: voiceOf("alice"), encryption: "srtp-mand" });
       erin = await phone("erin", "b", { speech: voiceOf("carol"), encryption: "srtp-mand" });
-    }, 40_000);
+    });
     afterEach(async () => {
       bob.ue.onCall(undefined);
       await nothingLeft(edges);

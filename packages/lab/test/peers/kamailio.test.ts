@@ -71,7 +71,7 @@ describe.skipIf(!haveKamailio)("Kamailio as the core (Debian package kamailio)",
       alice = await addRegistered("alice", "a", { security });
       bob = await addRegistered("bob", "b", { security });
       carol = await addRegistered("carol", "a", { security });
-    }, 30_000);
+    });
     afterAll(async () => {
       await edges?.close();
       await kamailio?.stop();

@@ -60,7 +60,7 @@ describe.skipIf(!haveLinphone || !haveKamailio).each(["tls", "tcp", "udp"] as co
       await carol.ue.register();
       const edgePort = edges.a.edge.access[0]?.port ?? 0;
       dave = await startLinphone({ name: "dave", edgePort, transport, srtp: true, speech: endless });
-    }, 40_000);
+    });
     afterEach(async () => {
       carol.ue.onCall(undefined);
       await nothingLeft(edges);

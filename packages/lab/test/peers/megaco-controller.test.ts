@@ -137,7 +137,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
       controller = await startMegacoController(`edge-a.${domain}`, transport, port, "edge-a");
       gateway = await startGateway(port);
       await until("the registration of the gateway", () => gateway.registration().registered);
-    }, 30_000);
+    });
     afterEach(() => {
       expect(gateway.contexts()).toBe(0);
       expect(controller.lines.filter((line) => /^(syntax-error|message-error|unexpected)/.test(line))).toEqual([]);

@@ -47,7 +47,6 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
         () =>
           other.received.octets().subarray(from[1]).equals(one.sent.octets().subarray(from[2])) &&
           one.received.octets().subarray(from[0]).equals(other.sent.octets().subarray(from[3])),
-        5000,
       );
     };
     const end = async ([one, other]: readonly [UeCall, UeCall]): Promise<void> => {
@@ -74,7 +73,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
       [alice, bob] = [await stage.addUe("alice"), await stage.addUe("bob")];
       carol = await stage.addUe("carol", { security: { e2ae: "off", e2e: "off" } });
       await Promise.all([alice, bob, carol].map((ue) => ue.register()));
-    }, 30_000);
+    });
     afterEach(async () => {
       for (const ue of [alice, bob, carol]) ue.onCall(undefined);
       // Those of a test that failed; the others have ended.

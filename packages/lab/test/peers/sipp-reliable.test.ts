@@ -68,7 +68,7 @@ describe.skipIf(!haveSipp)("SIPp as UE and as core, reliable provisional respons
       ),
     );
     await Promise.all([phone.done, registering.done]);
-  }, 30_000);
+  });
   afterAll(() => edges?.close());
 
   it("RFC 3262, TS 33.328 7.2.1: reliable 183 with the answer, PRACK, UPDATE, reliable 180, 200 without SDP", async () => {

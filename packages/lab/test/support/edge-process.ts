@@ -179,4 +179,4 @@ export const openKillableLab = async (sip: "udp" | "tls"): Promise<KillableLab> 
 
 /** Settles when the gateway holds that many contexts. */
 export const contexts = (lab: KillableLab, count: number): Promise<void> =>
-  until(`${count} contexts at the gateway`, () => lab.gateway.contexts() === count, 15_000);
+  until(`${count} contexts at the gateway`, () => lab.gateway.contexts() === count);

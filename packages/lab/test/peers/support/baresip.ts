@@ -188,7 +188,7 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
       let said: Said | undefined;
       waiting.set(token, (answer) => (said = answer));
       say(text);
-      await until(`an answer of baresip to ${command}`, () => said !== undefined, 5000);
+      await until(`an answer of baresip to ${command}`, () => said !== undefined);
       waiting.delete(token);
       if (said?.ok !== true) throw new Error(`baresip refused ${command}: ${said?.data ?? ""}`);
       return said.data ?? "";

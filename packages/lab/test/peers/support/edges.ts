@@ -72,7 +72,7 @@ const heldBy = ({ edge, gateway, tap }: LabSide): number =>
 
 /** Settles when no call, context, termination or media port is left (invariant 10). */
 export const nothingLeft = ({ a, b }: Pick<Edges, "a" | "b">): Promise<void> =>
-  until("calls, contexts and media ports to be given back", () => heldBy(a) + heldBy(b) === 0, 5000);
+  until("calls, contexts and media ports to be given back", () => heldBy(a) + heldBy(b) === 0);
 
 export const startEdges = async (options: EdgesOptions): Promise<Edges> => {
   const { corePort, coreProtocol = "udp", access = "tls" } = options;

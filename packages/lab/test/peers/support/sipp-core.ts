@@ -75,7 +75,7 @@ export const sippCore = (protocol: "udp" | "tcp"): SippCore => {
     )?.message;
     const contact = /<(?<uri>[^>]*)>/.exec((seen && headerValue(seen, "contact")) ?? "")?.groups?.["uri"] ?? "";
     values = { path: (seen && headerValue(seen, "path")) ?? "", contact, user: "alice", domain };
-  }, 30_000);
+  });
   afterEach(async ({ task }) => {
     await running?.stop();
     // What SIPp saw says more than what the test missed.
