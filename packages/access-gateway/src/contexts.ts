@@ -137,12 +137,14 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     if (context.terminations.has(side)) return refusal(434, `context ${context.id} has its ${side} termination`);
     const termination = newTermination(terminationName(request.name, ++lastTermination), clock.now());
     context.terminations.set(side, termination);
-    const chosen = await change(context, side, termination, request);
-    if (!chosen.ok) {
-      context.terminations.delete(side);
-      return chosen;
+    let there = false;
+    try {
+      const chosen = await change(context, side, termination, request);
+      there = chosen.ok;
+      return chosen.ok ? ok({ context: context.id, termination: termination.name, chosen: chosen.value }) : chosen;
+    } finally {
+      if (!there) context.terminations.delete(side);
     }
-    return ok({ context: context.id, termination: termination.name, chosen: chosen.value });
   };
 
   const add = async (request: AddRequest): Promise<Result<AddedTermination, H248Error>> => {
@@ -169,10 +171,13 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     };
     const context: Context = { id: nextContext(), terminations: new Map(), marks };
     contexts.set(context.id, context);
-    const added = await addTo(context, request);
-    // Invariant 10: a failed Add leaves no context behind.
-    if (!added.ok) contexts.delete(context.id);
-    return added.ok && pressed ? ok({ ...added.value, pressed }) : added;
+    try {
+      const added = await addTo(context, request);
+      return added.ok && pressed ? ok({ ...added.value, pressed }) : added;
+    } finally {
+      // Invariant 10: a failed Add leaves no context behind, however it failed.
+      if (context.terminations.size === 0) contexts.delete(context.id);
+    }
   };
 
   const find = (

@@ -88,5 +88,5 @@ describe.skipIf(!hasIpv6)("H.248.41: realms on their own addresses", () => {
     await new Promise((resolve) => setTimeout(resolve, 1100));
     await add(false);
     expect(here.gateway.contexts()).toBe(3);
-  }, 30_000);
+  });
 });

@@ -380,6 +380,35 @@ describe("H.248.1 clause 8: answers", () => {
     expect(unable).toBe(1);
   });
 
+  it("H.248.1 8.2.3: a reply that comes after its request was given up is told, once, of the right peer, for LONG-TIMER", async () => {
+    const end = alone();
+    const late: number[] = [];
+    const give = async (mark: number): Promise<number> => {
+      const to = { peer: there, mid: "<b.example>" };
+      const waiting = caught(end.association.request(audit, to, { timeoutMs: 100, onLate: () => late.push(mark) }));
+      end.clock.advance(100);
+      expect(await waiting).toMatchObject({ code: "SALLY_H248_TIMEOUT" });
+      return Number(/request (\d+)/.exec(end.taken()[0] ?? "")?.[1]);
+    };
+    const reply = (id: number, mid = "<b.example>"): string => `!/2 ${mid} P=${id}{C=-{AV=ROOT}}`;
+    const [first, second, third] = [await give(1), await give(2), await give(3)];
+    end.come(reply(first, "<evil.example>"));
+    end.come(reply(first), peerAt("192.0.2.66"));
+    end.come(reply(first + 1000));
+    expect(late).toEqual([]);
+    end.come(reply(first));
+    end.come(reply(first));
+    end.come(`!/2 <b.example> P=${third}{ER=500{}}`);
+    expect(late).toEqual([1]);
+    end.clock.advance(30_000);
+    end.come(reply(second));
+    expect(late).toEqual([1]);
+    // A stranger who never answers makes it remember no more than so many.
+    for (let at = 0; at < 5000; at += 1) await give(at);
+    end.association.close();
+    expect(end.clock.waiting).toBe(0);
+  });
+
   it("a transport that throws loses the message, and neither the process nor the transaction", async () => {
     let working = false;
     const sent: string[] = [];

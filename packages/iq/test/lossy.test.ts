@@ -1,49 +1,11 @@
 // Iq over UDP that loses, doubles and reorders datagrams, both ends whole: every call ends as its controller was told, and
 // after the storm both hold the same contexts, none of them left behind (H.248.1 Annex D.1, 11.5; invariant 10).
 import { VirtualClock, seededRandom, silentLog } from "@sallyport/kit";
-import type { DatagramHandlers, Endpoint, OpenDatagram } from "@sallyport/kit";
 import { describe, expect, it } from "vitest";
 import { createIqController, createIqGateway, type IqContext } from "../src/index.ts";
 import { recordingHandler } from "./handler.ts";
+import { badNetwork, turnsOf } from "./network.ts";
 import { configuration, reservation } from "./plans.ts";
-
-/** Datagrams in memory; `bad`: one in five is lost, one in five comes twice, all come when they like. */
-const badNetwork = (clock: VirtualClock, seed: number) => {
-  const dice = seededRandom(seed);
-  const roll = (): number => dice.bytes(1)[0] ?? 0;
-  const sockets = new Map<string, DatagramHandlers>();
-  const state = { bad: false, lost: 0, doubled: 0 };
-  let lastPort = 40_000;
-  const keyOf = ({ address, port }: Endpoint): string => `${address}:${port}`;
-  const openDatagram: OpenDatagram = async (binding, handlers) => {
-    const local = { address: "127.0.0.1", port: binding.port === 0 ? ++lastPort : binding.port };
-    sockets.set(keyOf(local), handlers);
-    return {
-      local,
-      send: (octets, to) => {
-        const copy = Buffer.from(octets);
-        const arrive = (ms: number): void =>
-          void clock.after(ms, () => sockets.get(keyOf(to))?.onMessage(Buffer.from(copy), local));
-        if (!state.bad) return arrive(1);
-        if (roll() < 51) return void (state.lost += 1);
-        arrive(roll());
-        if (roll() < 51) {
-          state.doubled += 1;
-          arrive(roll() * 3);
-        }
-      },
-      close: async () => void sockets.delete(keyOf(local)),
-    };
-  };
-  return { openDatagram, state };
-};
-
-const turnsOf = async (clock: VirtualClock, ms: number): Promise<void> => {
-  for (let gone = 0; gone < ms; gone += 20) {
-    clock.advance(20);
-    for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
-  }
-};
 
 describe("H.248.1 D.1: Iq over a bad network", () => {
   it.each([1, 2, 3])("calls through a storm leave nothing behind (seed %i)", async (seed) => {

@@ -4,7 +4,7 @@ import { systemRandom } from "@sallyport/kit";
 import { canonicalMid } from "../text/write-mid.ts";
 import { h248Errors, safeErrorText } from "../errors.ts";
 import type { H248ParseFailure } from "../text/limits.ts";
-import type { H248Message, H248Version } from "../text/message.ts";
+import type { H248Message } from "../text/message.ts";
 import { parseH248 } from "../text/parse.ts";
 import { writeH248 } from "../text/write.ts";
 import type { H248Peer } from "../transport/peer.ts";
@@ -113,7 +113,7 @@ export const createAssociation = (options: AssociationOptions): Association => {
   };
 
   return {
-    request: (actions, to, requestOptions: { version?: H248Version; timeoutMs?: number } = {}) =>
+    request: (actions, to, requestOptions = {}) =>
       closed
         ? Promise.reject(h248Errors("SALLY_H248_CLOSED", "The association was closed."))
         : outgoing.request(actions, to, requestOptions),

@@ -93,6 +93,11 @@ export interface RequestOptions {
   readonly version?: H248Version;
   /** Instead of LONG-TIMER. */
   readonly timeoutMs?: number;
+  /**
+   * Told of a whole reply that comes after the request was given up (SALLY_H248_TIMEOUT), within LONG-TIMER of that: what it
+   * tells of was done after all. At most once; never for a reply in segments or one that is an error.
+   */
+  readonly onLate?: (actions: readonly ActionReply[]) => void;
 }
 
 export interface AssociationCounts {

@@ -8,6 +8,7 @@ import type { H248Error } from "../text/descriptor.ts";
 import type { H248Peer } from "../transport/peer.ts";
 import { firstRetry, measure } from "./delay.ts";
 import type { Delay } from "./delay.ts";
+import { LateReplies } from "./late.ts";
 import type {
   AssociationLimits,
   AssociationOptions,
@@ -35,6 +36,7 @@ interface Waiting {
   segments: Gathered | undefined;
   /** Set before the machine is told of the reply. */
   outcome: { readonly actions: readonly ActionReply[] } | { readonly error: SallyportError } | undefined;
+  readonly onLate: RequestOptions["onLate"];
   resolve(actions: readonly ActionReply[]): void;
   reject(error: SallyportError): void;
 }
@@ -50,6 +52,7 @@ export class Outgoing {
   readonly #delays = new Map<string, Delay>();
   /** Answers we have, to be told with the next request on datagrams (D.1.2.1). */
   readonly #confirmed = new Map<string, number[]>();
+  readonly #late: LateReplies;
   #lastId: number;
   #repeated = 0;
 
@@ -58,6 +61,7 @@ export class Outgoing {
     this.#timers = timers;
     this.#limits = limits;
     this.#lastId = firstId;
+    this.#late = new LateReplies(timers.longTimerMs);
   }
 
   get outstanding(): number {
@@ -94,6 +98,7 @@ export class Outgoing {
         sends: 0,
         segments: undefined,
         outcome: undefined,
+        onLate: options.onLate,
         resolve,
         reject,
       };
@@ -107,6 +112,7 @@ export class Outgoing {
     const entry = this.#waiting.get(transaction.id);
     if (entry === undefined || !this.#belongs(entry, mid, peer)) {
       if (entry !== undefined || transaction.kind === "pending") return;
+      this.#takeLate(transaction, mid, peer);
       // D.1.2.2: a reply that was taken long ago is asking again for its acknowledgement.
       if (transaction.segment !== undefined) this.#acknowledgeSegment(transaction.id, transaction.segment, peer);
       else if (transaction.immAckRequired === true) this.#acknowledge(transaction.id, peer);
@@ -119,6 +125,11 @@ export class Outgoing {
     else return this.#takeSegment(entry, transaction.segment, transaction.body.actions, peer);
     this.#measure(entry, now);
     return this.#step(entry, { kind: "reply", ackRequired: transaction.immAckRequired === true });
+  }
+
+  #takeLate({ id, body, segment }: Transaction & { readonly kind: "reply" }, mid: string, peer: H248Peer): void {
+    const givenUp = this.#late.take(id, scopeOf(peer), mid, this.#options.clock.now());
+    if (body.kind === "actions" && segment === undefined) givenUp?.onLate(body.actions);
   }
 
   /** E.14: each segment is acknowledged; the reply is taken when all have come, in whatever order. */
@@ -167,6 +178,7 @@ export class Outgoing {
     }
     this.#delays.clear();
     this.#confirmed.clear();
+    this.#late.clear();
   }
 
   #belongs(entry: Waiting, mid: string, peer: H248Peer): boolean {
@@ -237,10 +249,18 @@ export class Outgoing {
           this.#confirm(entry, input);
           break;
         case "fail":
-          entry.reject(this.#failure(entry, effect.why));
+          this.#giveUp(entry, effect.why);
           break;
       }
     }
+  }
+
+  #giveUp(entry: Waiting, why: "timeout" | "pendings" | "closed"): void {
+    const { id, mid, onLate, peer } = entry;
+    // What is not known to be undone may come to light yet; a connection that is gone brings nothing.
+    if (onLate !== undefined && why !== "closed")
+      this.#late.remember(id, { scope: scopeOf(peer), mid, onLate }, this.#options.clock.now());
+    entry.reject(this.#failure(entry, why));
   }
 
   #failure(entry: Waiting, why: "timeout" | "pendings" | "closed"): SallyportError {

@@ -43,7 +43,7 @@ const runCommand = (inbound: Inbound, action: ActionRequest, command: CommandReq
   if (command.command === "ServiceChange" && onRoot) return serviceChange(inbound, command);
   if (!inbound.link.isRegistered(inbound.peer)) throw iqErrors("SALLY_IQ_NOT_REGISTERED");
   inbound.link.heard();
-  const context = typeof action.context === "number" ? inbound.link.contextOf(action.context) : undefined;
+  const context = typeof action.context === "number" ? inbound.link.contexts.get(action.context)?.context : undefined;
   switch (command.command) {
     case "Notify": {
       // `it/ito` (are you there?) asks for nothing but an answer; congestion, overload and realms are noted.

@@ -1,5 +1,5 @@
 // Owns the words of what one gateway's link needs of the controller around it. No behaviour here.
-import type { ActionReply, ActionRequest, H248Peer } from "@sallyport/h248";
+import type { ActionReply, ActionRequest, H248Peer, RequestOptions } from "@sallyport/h248";
 import type { Clock, Log } from "@sallyport/kit";
 import type { GatewayLink } from "./link.ts";
 import type { RegistryRules } from "./registry.ts";
@@ -28,7 +28,7 @@ export interface LinkPorts {
   request(
     actions: readonly ActionRequest[],
     peer: H248Peer,
-    options: { readonly version: 1 | 2 | 3; readonly timeoutMs: number },
+    options: RequestOptions & { readonly version: 1 | 2 | 3 },
   ): Promise<readonly ActionReply[]>;
   disconnect(peer: H248Peer): void;
   notify(notification: IqNotification): void;

@@ -6,13 +6,13 @@ import { SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
 import type { ServiceChange } from "../profile/services.ts";
-import type { IqContext, IqProfile } from "../types.ts";
+import type { IqProfile } from "../types.ts";
 import type { HeldContext, IqContextState } from "./held.ts";
 import { heldFrom } from "./held.ts";
 import { iqError, lostReply } from "./refusals.ts";
 import type { GatewayView, RegistryEffect, RegistryInput } from "./registry.ts";
 import { stepRegistry, unregistered } from "./registry.ts";
-import { contextsThere, subtractEach } from "./compare.ts";
+import { Agreement } from "./agreement.ts";
 import { packageVersion } from "./replies.ts";
 import { handoffRequest, packagesRequest, heartbeatRequest, subtractRequest, watchRootRequest } from "./requests.ts";
 import type { Candidate } from "./select.ts";
@@ -33,11 +33,7 @@ export class GatewayLink {
   #peer: H248Peer | undefined;
   #heartbeat: Timer | undefined;
   #patience: Timer | undefined;
-  /** Commands under way that may make a context we do not know yet. */
-  #adding = 0;
-  #added = 0;
-  /** A command's outcome is unknown: compare contexts as soon as the gateway is heard again. */
-  #doubtful = false;
+  readonly #agreement: Agreement;
   #closed = false;
   #tellsOfKeys = false;
   #standing: Standing = goodStanding;
@@ -47,6 +43,17 @@ export class GatewayLink {
   constructor(entry: IqGatewayEntry, ports: LinkPorts) {
     this.entry = entry;
     this.#ports = ports;
+    const { clock, log } = ports;
+    this.#agreement = new Agreement({
+      gateway: entry.id,
+      clock,
+      log,
+      held: this.contexts,
+      ready: () => !this.#closed && this.#peer !== undefined,
+      ask: (actions) => this.command(actions),
+      tidy: (context) => this.tidy(context),
+      lose: (lost) => this.#lose(lost, "audit"),
+    });
   }
 
   get state(): GatewayView["state"] {
@@ -85,7 +92,7 @@ export class GatewayLink {
       realms: realms?.map((realm) => realm.toLowerCase()),
       weight,
       capacity,
-      contexts: this.contexts.size + this.#adding,
+      contexts: this.contexts.size + this.#agreement.adding,
       silent: this.#view.missed > 0,
       standing: this.#standing,
     };
@@ -108,7 +115,7 @@ export class GatewayLink {
   /** An event of ROOT. */
   rootEvent(name: string, parameters: Readonly<Record<string, string>>): void {
     const before = this.#standing;
-    this.#standing = rootEvent(before, name, parameters, this.#ports.clock.now());
+    this.learn((standing, now) => rootEvent(standing, name, parameters, now));
     if (this.#standing !== before) this.#ports.report(this.status());
   }
 
@@ -167,19 +174,22 @@ export class GatewayLink {
     const peer = this.#peer;
     if (peer === undefined) throw iqErrors("SALLY_IQ_GATEWAY_LOST", undefined, { where: this.entry.id });
     const adds = actions.some((action) => action.context === "$");
-    if (adds) this.#began();
+    const onLate = (replies: readonly ActionReply[]): void => alone(this.#ports.log, this.#agreement.late(replies));
+    const how = { version: this.#version, timeoutMs, ...(adds ? { onLate } : {}) };
+    const asked = this.#ports.request(actions, peer, how);
+    const over = adds ? this.#agreement.began(asked) : undefined;
     try {
-      return await this.#ports.request(actions, peer, {
-        version: this.#version,
-        timeoutMs,
-      });
+      return await asked;
     } catch (error) {
       if (!(error instanceof SallyportError)) throw error;
       const understood = lostReply(error, this.entry.id);
-      if (understood.doubtful) this.#doubtful = true;
+      if (understood.doubtful) {
+        this.doubt();
+        if (adds) this.#agreement.gaveUp();
+      }
       throw understood.error;
     } finally {
-      if (adds) this.#adding -= 1;
+      over?.();
     }
   }
 
@@ -197,6 +207,7 @@ export class GatewayLink {
 
   /** The call of a context has ended, or the context is not there any more. */
   drop(context: number): void {
+    this.#agreement.ended(context);
     const was = this.contexts.delete(context);
     // The last one of a gateway that is to be emptied: whoever watches wants to know.
     if (was && this.contexts.size === 0 && (this.#standing.draining || this.#view.state === "leaving"))
@@ -215,7 +226,7 @@ export class GatewayLink {
 
   /** A command's outcome is not known. */
   doubt(): void {
-    this.#doubtful = true;
+    this.#agreement.doubt();
   }
 
   close(): void {
@@ -228,11 +239,6 @@ export class GatewayLink {
 
   get #version(): 1 | 2 | 3 {
     return this.#view.version === 1 ? 1 : this.#view.version === 3 ? 3 : 2;
-  }
-
-  #began(): void {
-    this.#adding += 1;
-    this.#added += 1;
   }
 
   #step(input: RegistryInput): readonly RegistryEffect[] {
@@ -259,7 +265,7 @@ export class GatewayLink {
           this.#lose([...this.contexts.values()], effect.reason);
           break;
         case "resynchronise":
-          alone(this.#ports.log, this.#compareSoon());
+          alone(this.#ports.log, this.#agreement.soon());
           break;
         case "start-heartbeat":
           this.#beatLater();
@@ -333,58 +339,12 @@ export class GatewayLink {
     try {
       await this.#ports.request(heartbeatRequest, peer, { version: this.#version, timeoutMs });
       this.heard();
-      if (this.#doubtful) alone(this.#ports.log, this.#resynchronise());
+      if (this.#agreement.doubtful) alone(this.#ports.log, this.#agreement.reach());
     } catch (error) {
       // An error is an answer too: it lives.
       const lives = error instanceof SallyportError && error.code === "SALLY_H248_ERROR";
       if (this.#peer === peer) this.#feed({ kind: lives ? "heartbeat-answered" : "heartbeat-missed" });
     }
     if (this.#peer === peer && this.#view.state !== "down") this.#beatLater();
-  }
-
-  /** H.248.1 11.2: nothing is asked of a gateway before the reply to its ServiceChange has left. */
-  async #compareSoon(): Promise<void> {
-    await new Promise(setImmediate);
-    if (!this.#closed && this.#peer !== undefined) await this.#resynchronise();
-  }
-
-  /** H.248.1 11.5 and invariant 10: what only the gateway knows is subtracted, what only we know is lost. */
-  async #resynchronise(): Promise<void> {
-    this.#doubtful = true;
-    const known = new Map(this.contexts);
-    const added = this.#added;
-    const quiet = this.#adding === 0;
-    try {
-      const listed = await contextsThere((actions) => this.command(actions), [...known.keys()]);
-      if (listed === undefined || this.#closed) return;
-      const { complete, there } = listed;
-      const missing = [...known].filter(([id, held]) => !there.has(id) && this.contexts.get(id) === held);
-      this.#lose(
-        missing.map(([, held]) => held),
-        "audit",
-      );
-      // While contexts are being made nobody can tell a new one from one left behind: look again later.
-      if (!quiet || this.#added !== added) return;
-      if (!complete) this.#ports.log.warn("contexts can not be listed", { gateway: this.entry.id, known: known.size });
-      const left = [...there].filter((id) => !this.contexts.has(id) && !known.has(id));
-      if (left.length > 0)
-        this.#ports.log.warn("contexts left behind are subtracted", {
-          gateway: this.entry.id,
-          count: left.length,
-          contexts: left.slice(0, 20),
-        });
-      this.#doubtful = false;
-      if (!(await subtractEach((actions) => this.command(actions), left))) this.doubt();
-    } catch (error) {
-      this.doubt();
-      this.#ports.log.warn("contexts could not be compared", {
-        gateway: this.entry.id,
-        code: error instanceof SallyportError ? error.code : "unknown",
-      });
-    }
-  }
-
-  contextOf(id: number): IqContext | undefined {
-    return this.contexts.get(id)?.context;
   }
 }
