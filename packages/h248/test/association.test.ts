@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { SallyportError, defineErrors, seededRandom } from "@sallyport/kit";
 import { describe, expect, it } from "vitest";
+import { LateReplies } from "../src/association/late.ts";
 import { createAssociation } from "../src/index.ts";
 import type { ActionReply, AssociationOptions } from "../src/index.ts";
 import { alone, audit, audited, pair, peerAt, settle } from "./wire.ts";
@@ -403,10 +404,17 @@ describe("H.248.1 clause 8: answers", () => {
     end.clock.advance(30_000);
     end.come(reply(second));
     expect(late).toEqual([1]);
-    // A stranger who never answers makes it remember no more than so many.
-    for (let at = 0; at < 5000; at += 1) await give(at);
     end.association.close();
     expect(end.clock.waiting).toBe(0);
+  });
+
+  it("who never answers makes it remember no more than so many requests that were given up: the newest", () => {
+    const late = new LateReplies(30_000);
+    const givenUp = { scope: "s", mid: undefined, onLate: () => undefined };
+    for (let id = 1; id <= 5000; id += 1) late.remember(id, givenUp, 1000);
+    const known = Array.from({ length: 5000 }, (_, at) => late.take(at + 1, "s", "<b>", 1000) !== undefined);
+    expect(known.filter(Boolean)).toHaveLength(4096);
+    expect(known.indexOf(true)).toBe(5000 - 4096);
   });
 
   it("a transport that throws loses the message, and neither the process nor the transaction", async () => {
