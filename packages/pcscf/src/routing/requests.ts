@@ -21,7 +21,7 @@ import type { Registrar } from "../registration/registrar.ts";
 import { isEmergencyUri, unregisteredBinding } from "./emergency.ts";
 import { forwardRequest } from "./forwarding.ts";
 import { countDown, hasLooped, loopMark } from "./hops.ts";
-import { sameIdentity } from "./identity.ts";
+import { registeredAs } from "./identity.ts";
 import { unknownProxyTags } from "./option-tags.ts";
 import type { ListeningPoint } from "./points.ts";
 import { refusalOfLostFlow } from "./outgoing.ts";
@@ -52,9 +52,7 @@ const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding |
   const byContact = (among: readonly Binding[]): Binding | undefined =>
     contact === undefined || among.length < 2 ? undefined : among.find((each) => sameContactUri(each.contact, contact));
   for (const claim of claims) {
-    const found = bindings.filter((binding) =>
-      [...binding.identities, binding.aor].some((identity) => sameIdentity(identity, claim)),
-    );
+    const found = bindings.filter(({ identities, aor }) => registeredAs(claim, [...identities, aor]) !== undefined);
     if (found.length > 0) return byContact(found) ?? found[0];
   }
   return byContact(bindings) ?? bindings.at(-1);
