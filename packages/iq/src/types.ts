@@ -8,11 +8,12 @@ export type StreamMode = "inactive" | "send-only" | "receive-only" | "send-recei
 /** Where a termination looks: `access` to the UE, `core` to everybody else. */
 export type IqSide = "access" | "core";
 
-/** Where media is sent. Addresses are IP literals without brackets; `rtcpPort` defaults to `port + 1`, or to `port` when multiplexed. */
+/** Where media is sent. Addresses are IP literals without brackets; `rtcpPort` defaults to `port + 1`, or to `port` when multiplexed; `rtcpAddress` to `address`. */
 export interface RemoteAddress {
   readonly address: string;
   readonly port: number;
   readonly rtcpPort?: number | undefined;
+  readonly rtcpAddress?: string | undefined;
 }
 
 /** One termination's half of one stream, as the IMS-ALG wants it. */

@@ -121,6 +121,35 @@ describe("the call to the UE, step by step", () => {
   });
 });
 
+describe("RFC 3605 2.1: where a party wants its RTCP", () => {
+  it.each([
+    ["a=rtcp:7001", { rtcpPort: 7001 }],
+    ["a=rtcp:7001 IN IP4 192.0.2.99", { rtcpPort: 7001, rtcpAddress: "192.0.2.99" }],
+    ["a=rtcp: 7001  in ip4 192.0.2.99 ", { rtcpPort: 7001, rtcpAddress: "192.0.2.99" }],
+    // What cannot be sent to from where media is sent: RTCP follows the media.
+    ["a=rtcp:7001 IN IP6 2001:db8::9", { rtcpPort: 7001 }],
+    ["a=rtcp:7001 IN IP4 rtcp.example", { rtcpPort: 7001 }],
+    ["a=rtcp:7001 IN IP4 0.0.0.0", { rtcpPort: 7001 }],
+    ["a=rtcp:7001 IN IP4", { rtcpPort: 7001 }],
+    ["a=rtcp:0 IN IP4 192.0.2.99", {}],
+    ["a=rtcp:70001 IN IP4 192.0.2.99", {}],
+    ["a=rtcp:x", {}],
+  ])("%s", (line, expected) => {
+    const remote = planOf(openCall(terminating).offer("core", coreBody(1, line))).streams[0]?.core?.remote;
+    expect(remote).toEqual({ address: "192.0.2.77", port: 6000, ...expected });
+  });
+
+  it("an address that changes in a re-offer is told to the gateway, one that stays is not", () => {
+    const call = openCall(terminating);
+    call.offer("core", coreBody(1, "a=rtcp:7001 IN IP4 192.0.2.98"));
+    call.answer("access", answer(crypto(1, 9)));
+    const again = call.offer("core", coreBody(1, "a=rtcp:7001 IN IP4 192.0.2.99"));
+    expect(forwarded(again)).not.toContain("192.0.2.9");
+    const settled = call.answer("access", answer(crypto(1, 9)));
+    expect(planOf(settled).streams[0]?.core?.remote).toMatchObject({ rtcpAddress: "192.0.2.99" });
+  });
+});
+
 describe("answers that cannot be used", () => {
   const ours = (text: string) => cryptoLines(text)[0] ?? "";
   it.each([

@@ -45,7 +45,8 @@ const remoteText = (plan: CallEndPlan): string | undefined => {
   const { remote, remoteCrypto } = plan;
   if (remote === undefined && remoteCrypto === undefined) return undefined;
   const mux = plan.rtcpMux ?? false;
-  const rtcp = remote?.rtcpPort;
+  const { rtcpAddress, rtcpPort } = remote ?? {};
+  const next = (remote?.port ?? 0) + 1;
   return writeSessionText({
     address: remote === undefined ? none : given(remote.address),
     port: remote === undefined ? none : given(remote.port),
@@ -53,8 +54,11 @@ const remoteText = (plan: CallEndPlan): string | undefined => {
     protocol: plan.protocol,
     formats: plan.formats,
     rtcpMux: mux,
-    // RFC 3605: said only where it is not port + 1.
-    rtcp: mux || rtcp === undefined || rtcp === (remote?.port ?? 0) + 1 ? undefined : { port: given(rtcp) },
+    // RFC 3605: said only where it is not port + 1 of the same address.
+    rtcp:
+      mux || ((rtcpPort ?? next) === next && rtcpAddress === undefined)
+        ? undefined
+        : { port: given(rtcpPort ?? next), ...(rtcpAddress === undefined ? {} : { address: rtcpAddress }) },
     crypto: remoteCrypto,
   });
 };

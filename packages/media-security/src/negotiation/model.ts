@@ -39,6 +39,8 @@ export interface RemoteAddress {
   readonly address: string;
   readonly port: number;
   readonly rtcpPort?: number | undefined;
+  /** RFC 3605: where RTCP goes, if not to `address`. */
+  readonly rtcpAddress?: string | undefined;
 }
 
 /** One side of one stream as the gateway shall have it; modes are seen from the gateway outwards. */

@@ -76,7 +76,7 @@ const sameCrypto = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefin
 };
 
 const sameRemote = (a: LegWish["remote"], b: LegWish["remote"]): boolean =>
-  a?.address === b?.address && a?.port === b?.port && a?.rtcpPort === b?.rtcpPort;
+  a?.address === b?.address && a?.port === b?.port && a?.rtcpPort === b?.rtcpPort && a?.rtcpAddress === b?.rtcpAddress;
 
 const sameLeg = (a: LegWish | undefined, b: LegWish | undefined): boolean => {
   if (a === undefined || b === undefined) return a === b;

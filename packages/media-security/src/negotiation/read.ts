@@ -11,6 +11,7 @@ import {
   type SdpMedia,
 } from "@sallyport/sdp";
 import { parse3ge2ae } from "../sdes/indication.ts";
+import type { RemoteAddress } from "./model.ts";
 import type { AgreedLine, Direction, PartyEnd, Sides } from "./state.ts";
 
 /** `secure` and `clear` are the pair AVP/SAVP or AVPF/SAVPF, never crossed. */
@@ -75,10 +76,18 @@ const directionOf = (document: SdpDocument, index: number): (typeof directions)[
   return "sendrecv";
 };
 
-const portNumber = (text: string | undefined): number | undefined => {
-  const digits = /^\s*([0-9]{1,5})(?:\s|$)/.exec(text ?? "")?.[1];
-  const port = Number(digits);
-  return digits !== undefined && port > 0 && port <= 65_535 ? port : undefined;
+const isUnspecified = (address: string): boolean => /^[0:.]+$/.test(address);
+
+/**
+ * RFC 3605 2.1: `port [IN IP4|IP6 address]`. An address the gateway could not send to from where it sends media (a name,
+ * another family, the unspecified one) is passed over: RTCP follows the media.
+ */
+const rtcpOf = (value: string | undefined, address: string): Pick<RemoteAddress, "rtcpPort" | "rtcpAddress"> => {
+  const [digits = "", network, , elsewhere = ""] = (value ?? "").trim().split(/[ \t]+/, 4);
+  const port = /^[0-9]{1,5}$/.test(digits) ? Number(digits) : 0;
+  if (port === 0 || port > 65_535) return { rtcpPort: undefined, rtcpAddress: undefined };
+  const usable = network?.toUpperCase() === "IN" && isIP(elsewhere) === isIP(address) && !isUnspecified(elsewhere);
+  return { rtcpPort: port, rtcpAddress: usable && elsewhere !== address ? elsewhere : undefined };
 };
 
 /** What a party says about its end of an active line; undefined where the gateway could not send to it. */
@@ -89,14 +98,14 @@ export const endOf = (document: SdpDocument, index: number, muxed: boolean): Par
   // A line of several ports (RFC 4566 5.14) is several streams under one key: not for SDES.
   if (media.portCount !== undefined && media.portCount > 1) return undefined;
   const named = directionOf(document, index);
-  const unspecified = address === "0.0.0.0" || address === "::";
+  const unspecified = isUnspecified(address);
   const direction: Direction = {
     send: named === "sendrecv" || named === "sendonly",
     receive: !unspecified && (named === "sendrecv" || named === "recvonly"),
   };
   if (unspecified) return { remote: undefined, direction, rtcpMux: muxed };
-  const rtcpPort = muxed ? media.port : portNumber(attributeValues(media.lines, "rtcp")[0]);
-  const remote = { address, port: media.port, rtcpPort };
+  const { rtcpAddress, rtcpPort } = rtcpOf(muxed ? `${media.port}` : attributeValues(media.lines, "rtcp")[0], address);
+  const remote = { address, port: media.port, rtcpPort, rtcpAddress };
   return { remote, direction, rtcpMux: muxed };
 };
 
