@@ -9,6 +9,7 @@ import type { LatchRule, LegPlan, LegRemote } from "@sallyport/media-plane";
 import { sameCrypto } from "@sallyport/sdp";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import { isIpv6Literal } from "./address-family.ts";
+import { destinationOf } from "./destination.ts";
 import type { Cryptos } from "./protection.ts";
 import { isSecure, protectionOf } from "./protection.ts";
 import type { Rules } from "./rules.ts";
@@ -124,9 +125,15 @@ const remoteOf = (
   const port = text.port.value;
   // RFC 3264 8.2: port 0 is a stream that is not used.
   if (port === 0) return ok(undefined);
-  if (isIpv6Literal(address) !== isIpv6Literal(home)) return refusal(449, `Remote c= ${address}`);
+  const destination = destinationOf(address, home);
+  if (destination === "nobody") return ok(undefined);
+  if (isIpv6Literal(address) !== isIpv6Literal(home) || destination === "refused")
+    return refusal(449, `Remote c= ${address}`);
   const elsewhere = mux || text.rtcp?.address === address ? undefined : text.rtcp?.address;
-  if (elsewhere !== undefined && isIpv6Literal(elsewhere) !== isIpv6Literal(home)) {
+  if (
+    elsewhere !== undefined &&
+    (isIpv6Literal(elsewhere) !== isIpv6Literal(home) || destinationOf(elsewhere, home) !== "usable")
+  ) {
     return refusal(449, `Remote a=rtcp address ${elsewhere}`);
   }
   const rtcp = text.rtcp?.port.kind === "given" ? text.rtcp.port.value : port + 1;

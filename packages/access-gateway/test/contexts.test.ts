@@ -157,6 +157,33 @@ describe("contexts", () => {
     expect(on.plane.legs).toBe(3);
   });
 
+  it.each([
+    ["127.0.0.1", 449],
+    ["127.8.9.10", 449],
+    ["224.0.0.5", 449],
+    ["239.255.255.250", 449],
+    ["255.255.255.255", 449],
+    ["0.1.2.3", 449],
+    ["::ffff:127.0.0.1", 449],
+    ["::1", 449],
+    ["ff02::1", 449],
+    ["198.51.100.7", undefined],
+    // Hold as RFC 2543 wrote it: nothing is sent.
+    ["0.0.0.0", undefined],
+  ])(
+    "TS 29.334 5.17.1: a Remote that would have the gateway speak to itself or to everybody: %s: %s",
+    async (address, code_) => {
+      const on = make();
+      const at = (text: object) => ({ kind: "describe", text: { ...remote("RTP/AVP"), ...text } }) as const;
+      const order = (text: object): StreamOrder => ({ ...stream("RTP/AVP"), remote: at(text) });
+      const add = (text: object) => on.contexts.handler.add(addTo("core", "new", [order(text)]));
+      expect(code(await add({ address: { kind: "given", value: address } }))).toBe(code_);
+      const rtcp = { port: { kind: "given", value: 5077 }, address };
+      expect(code(await add({ rtcp }))).toBe(address === "0.0.0.0" ? 449 : code_);
+      expect([...on.plane.plans.values()].filter((plan) => plan.remote?.address === "0.0.0.0")).toEqual([]);
+    },
+  );
+
   it("invariant 10: contexts cleared while a port is being bound leave nothing", async () => {
     const on = make();
     const release = on.plane.hold();
