@@ -1,7 +1,8 @@
 // How requests reach the core: its servers as the DNS has them, the next one when one fails, TCP for what is too long for UDP.
 import { afterEach, describe, expect, it } from "vitest";
 import type { Resolver } from "@sallyport/sip";
-import { bodyOf } from "./support/calls.ts";
+import { bodyOf, originate } from "./support/calls.ts";
+import { createFakeIq } from "./support/fake-iq.ts";
 import { createPeer, type Peer } from "./support/peer.ts";
 import { registerRaw } from "./support/registering.ts";
 import { openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
@@ -51,6 +52,32 @@ describe("RFC 3263: the servers of the next hop", () => {
       },
     });
   };
+
+  it("a gateway that is up before the DNS has answered is no fault, and serves the calls", async () => {
+    let answer: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const iq = createFakeIq();
+    const opening = openScenario({
+      resolver: { ...resolver, srv: async (name) => asked.then(() => resolver.srv(name)) },
+      createIq: iq.create,
+      change: (config) => {
+        ports = [Number(/:(\d+);/.exec(config.core.nextHop)?.[1])];
+        return {
+          ...config,
+          core: { ...config.core, nextHop: "sip:core.home.example", trusted: { addresses: ["127.0.0.1"] } },
+        };
+      },
+    });
+    await until(() => iq.known.length === 1, "the controller");
+    iq.up();
+    answer();
+    scenario = await opening;
+    expect(scenario.logs.filter(({ level }) => level === "error")).toEqual([]);
+    const alice = await scenario.ue("alice");
+    await alice.register();
+    const { arrived } = await originate(scenario, alice);
+    expect(bodyOf(arrived.request)).toContain("RTP/AVP");
+  });
 
   it("RFC 3263 4.2: a name without port and transport leads to its SRV record, by a transport the edge listens on", async () => {
     await open();
