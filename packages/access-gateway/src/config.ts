@@ -1,5 +1,6 @@
 // Owns the gateway's configuration: what may stand in its file. Contents of key files never stand in it, only paths.
 import { isIP } from "node:net";
+import type { PortRange } from "@sallyport/media-plane";
 import { z } from "zod";
 
 const address = z.string().refine((text) => isIP(text) !== 0, "must be an IPv4 or IPv6 literal, without brackets");
@@ -39,16 +40,61 @@ const controller = z
     path: ["tls"],
   });
 
-const extraFace = z.strictObject({
-  side: z.enum(["access", "core"]).describe("Which side it looks to."),
-  address: address.describe("Local address media is bound to."),
-  realm: z.string().min(1).max(64).optional().describe("IP realm (ipdc/realm) this address is in."),
-});
+const portRange = z
+  .strictObject({
+    first: z.number().int().min(1).max(65_535).describe("First media port."),
+    last: z.number().int().min(1).max(65_535).describe("Last media port."),
+  })
+  .refine((range) => range.last > range.first, { message: "last must be above first", path: ["last"] });
 
 const face = z.strictObject({
   address: address.describe("Local address media is bound to."),
   realm: z.string().min(1).max(64).optional().describe("IP realm (ipdc/realm) this address is in."),
+  ports: portRange.optional().describe("Media ports of its own; those of the gateway when absent."),
 });
+
+type Face = z.output<typeof face>;
+
+const extraFace = face.extend({ side: z.enum(["access", "core"]).describe("Which side it looks to.") });
+
+interface Placed {
+  readonly path: (string | number)[];
+  readonly address: string;
+  readonly range: PortRange;
+}
+
+const everywhere = new Set(["0.0.0.0", "::"]);
+
+/** Two interfaces on one address share a range, or have ranges without a port in common. */
+const overlaps = (
+  { access, core, more }: Readonly<Record<"access" | "core", Face>> & { readonly more: readonly Face[] },
+  ports: PortRange,
+): readonly { readonly path: (string | number)[]; readonly message: string }[] => {
+  const place = (path: (string | number)[], { address: at, ports: range = ports }: Face): Placed => ({
+    path: ["interfaces", ...path],
+    address: at.toLowerCase(),
+    range,
+  });
+  const all = [
+    place(["access"], access),
+    place(["core"], core),
+    ...more.map((one, index) => place(["more", index], one)),
+  ];
+  const meet = (a: Placed, b: Placed): boolean =>
+    a.address === b.address ||
+    (isIP(a.address) === isIP(b.address) && (everywhere.has(a.address) || everywhere.has(b.address)));
+  return all.flatMap((one, index) => {
+    const other = all.slice(0, index).find((before) => {
+      const [a, b] = [before.range, one.range];
+      const same = a.first === b.first && a.last === b.last && before.address === one.address;
+      return meet(before, one) && !same && a.first <= b.last && b.first <= a.last;
+    });
+    if (other === undefined) return [];
+    const { first, last } = other.range;
+    const message = `ports overlap with ${first} to ${last} of ${other.path.join(".")}, which is at the same address`;
+    return [{ path: [...one.path, "ports"], message }];
+  });
+};
 
 export const gatewayConfigSchema = z
   .strictObject({
@@ -84,13 +130,7 @@ export const gatewayConfigSchema = z
           .describe("Further addresses: chosen by realm, and within a realm by address family."),
       })
       .describe("Where media is received."),
-    ports: z
-      .strictObject({
-        first: z.number().int().min(1).max(65_535).describe("First media port."),
-        last: z.number().int().min(1).max(65_535).describe("Last media port."),
-      })
-      .refine((range) => range.last > range.first, { message: "last must be above first", path: ["last"] })
-      .describe("Media ports on each interface; a stream takes two."),
+    ports: portRange.describe("Media ports on each interface that has none of its own; a stream takes two."),
     media: z
       .strictObject({
         engine: z
@@ -211,6 +251,9 @@ export const gatewayConfigSchema = z
       .max(60_000)
       .default(200)
       .describe("How often the media engine is asked for events."),
+  })
+  .superRefine(({ interfaces, ports }, context) => {
+    for (const { path, message } of overlaps(interfaces, ports)) context.addIssue({ code: "custom", path, message });
   })
   .describe("An IMS access gateway.");
 

@@ -109,9 +109,10 @@ const memoryGauge = (clock: Clock, budgetMb: number | undefined, read: () => num
   };
 };
 
-const face = (configured: GatewayConfig["interfaces"]["access"]): Interface => ({
-  address: configured.address,
-  ...(configured.realm === undefined ? {} : { realm: configured.realm }),
+const face = ({ address, ports, realm }: GatewayConfig["interfaces"]["access"]): Interface => ({
+  address,
+  ...(realm === undefined ? {} : { realm }),
+  ...(ports === undefined ? {} : { ports }),
 });
 
 const fingerprints = ({ local, remote }: Cryptos): StreamView["keys"] => {

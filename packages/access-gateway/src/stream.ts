@@ -5,7 +5,7 @@ import type { InactivityOrder, SessionText, StreamMode, StreamOrder } from "@sal
 import { refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
-import type { LatchRule, LegPlan, LegRemote } from "@sallyport/media-plane";
+import type { LatchRule, LegPlan, LegRemote, PortRange } from "@sallyport/media-plane";
 import { sameCrypto } from "@sallyport/sdp";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import { isIpv6Literal } from "./address-family.ts";
@@ -19,6 +19,8 @@ import { mergeRules, planRules, showRules } from "./rules.ts";
 export interface Interface {
   readonly address: string;
   readonly realm?: string;
+  /** Its own ports; else those of the engine. */
+  readonly ports?: PortRange;
 }
 
 export interface OwnPorts {
@@ -233,6 +235,7 @@ export const draftStream = (
   const asked = order.local?.kind === "describe" ? order.local.text : undefined;
   const plan: LegPlan = {
     address: face.address,
+    ...(face.ports === undefined ? {} : { ports: face.ports }),
     rtcp: mux ? "mux" : "separate",
     protection: protection.value,
     mode,

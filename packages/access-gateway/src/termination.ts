@@ -120,7 +120,7 @@ const planAfter = (before: LiveStream, draft: StreamDraft): LegPlan =>
   sameProtection(before.state, draft.state) ? { ...draft.plan, protection: before.plan.protection } : draft.plan;
 
 const undoOf = (before: LiveStream): LegChange => {
-  const { address: _address, ...plan } = before.plan;
+  const { address: _address, ports: _ports, ...plan } = before.plan;
   const { dscp, inactivityMs, policing, remote, sourceFilter } = plan;
   return { ...plan, dscp, inactivityMs, policing, remote, sourceFilter };
 };

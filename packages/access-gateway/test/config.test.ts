@@ -42,6 +42,65 @@ describe("configuration", () => {
     expect(problems(value)).toEqual([path]);
   });
 
+  describe("H.248.41: ports of a realm's own", () => {
+    const at = (access: object, core: object, ...more: readonly object[]) => ({
+      ...good,
+      interfaces: { access, core, more },
+    });
+    const [low, high] = [
+      { first: 40_000, last: 40_499 },
+      { first: 40_500, last: 40_999 },
+    ];
+    const more = { side: "access", address: "192.0.2.20", realm: "b" };
+
+    it.each<readonly [string, unknown]>([
+      ["none of its own, one range shared on one address", at({ address: "192.0.2.20" }, { address: "192.0.2.20" })],
+      [
+        "two ranges apart on one address",
+        at({ address: "192.0.2.20", ports: low }, { address: "192.0.2.20", ports: high }),
+      ],
+      ["the same range again", at({ address: "192.0.2.20", ports: low }, { address: "192.0.2.20", ports: low })],
+      ["overlapping, on other addresses", at({ address: "192.0.2.20", ports: low }, { address: "192.0.2.21" })],
+      ["overlapping, of other families", at({ address: "0.0.0.0", ports: low }, { address: "::1" })],
+    ])("%s", (_, value) => {
+      expect(problems(value)).toEqual([]);
+    });
+
+    it.each<readonly [string, string, unknown]>([
+      [
+        "interfaces.core.ports",
+        "40000 to 40499 of interfaces.access",
+        at({ address: "::1", ports: low }, { address: "::1" }),
+      ],
+      [
+        "interfaces.more.0.ports",
+        "interfaces.access",
+        at({ address: "192.0.2.20" }, good.interfaces.core, { ...more, ports: low }),
+      ],
+      [
+        "interfaces.more.0.ports",
+        "interfaces.core",
+        at(
+          { address: "192.0.2.20", ports: low },
+          { address: "0.0.0.0", ports: high },
+          { ...more, ports: { first: 40_999, last: 41_001 } },
+        ),
+      ],
+    ])("ranges that overlap on one address are refused at the second one: %s", (path, what, value) => {
+      const parsed = gatewayConfigSchema.safeParse(value);
+      const issue = parsed.error?.issues[0];
+      expect([issue?.path.join("."), parsed.error?.issues.length]).toEqual([path, 1]);
+      expect(issue?.message).toContain(what);
+    });
+
+    it("each is judged as the gateway's own is", () => {
+      const ports = { first: 41_000, last: 40_000 };
+      expect(problems(at({ address: "192.0.2.20", ports }, good.interfaces.core))).toEqual([
+        "interfaces.access.ports.last",
+      ]);
+    });
+  });
+
   it("every field is explained", () => {
     for (const [name, field] of Object.entries(gatewayConfigSchema.shape)) {
       expect(field.description ?? "", name).not.toBe("");

@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import type { CallEndPlan } from "@sallyport/iq";
 import { SallyportError } from "@sallyport/kit";
 import { afterEach, describe, expect, it } from "vitest";
-import { accessEnd, coreEnd, must, startRig, type Rig } from "./rig.ts";
+import { accessEnd, coreEnd, must, startRig, until, type Rig } from "./rig.ts";
 
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
@@ -71,6 +71,37 @@ describe.skipIf(!hasIpv6)("H.248.41: realms on their own addresses", () => {
     await new Promise((resolve) => setTimeout(resolve, 5500));
     const again = await reserve({ realm: "visitors" }, { realm: "core" });
     expect(again).toMatchObject({ at: ["127.0.0.3", "127.0.0.2"] });
+  }, 60_000);
+
+  it("H.248.41, error 510: realms with ports of their own, also on one address; one that has used up its own leaves the other's", async () => {
+    const own = (from: number) => ({ first: base + from, last: base + from + 3 });
+    const here = (rig = await startRig({
+      gateway: {
+        interfaces: {
+          access: { address: "127.0.0.1", realm: "phones", ports: own(10) },
+          core: { address: "127.0.0.2" },
+          more: [{ side: "access", address: "127.0.0.1", realm: "visitors", ports: own(20) }],
+        },
+        ports: { first: base, last: base + 9 },
+      },
+    }));
+    const reserve = (realm: string) =>
+      here.controller
+        .add(undefined, [{ stream: 1, access: accessEnd({ realm }), core: coreEnd() }])
+        .then(({ access: [near], core: [far] }) => [must(near).port - base, must(far).port - base])
+        .catch((error: unknown) => (error instanceof SallyportError ? error.code : "failed"));
+    expect([await reserve("phones"), await reserve("phones")]).toEqual([
+      [10, 0],
+      [12, 2],
+    ]);
+    expect(await reserve("phones")).toBe("SALLY_IQ_NO_RESOURCES");
+    // Nothing of the refused one is left: the core's third pair was given back, and rests.
+    await until("the overload to be over", () => here.controller.gateways()[0]?.health !== "congested", 20_000);
+    expect([await reserve("visitors"), await reserve("visitors")]).toMatchObject([
+      [20, expect.any(Number)],
+      [22, expect.any(Number)],
+    ]);
+    expect(here.gateway.contexts()).toBe(4);
   }, 60_000);
 
   it("H.248.8 error 510: past the memory budget a call is refused with 503, an emergency call is not, and it recovers", async () => {

@@ -6,6 +6,7 @@ export type { NativePlane } from "./native/native-plane.ts";
 export type { ThreadLoad } from "./native/threads.ts";
 export { createPortablePlane } from "./portable/portable-plane.ts";
 export type { PortablePlaneOptions } from "./portable/portable-plane.ts";
+export type { PortRange } from "./portable/ports.ts";
 export type {
   LatchRule,
   LegChange,

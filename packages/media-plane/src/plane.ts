@@ -2,6 +2,7 @@
 // out; nothing here is called per packet, so an engine may keep JavaScript off the packet path. Knows no signalling.
 import type { Secret } from "@sallyport/kit";
 import type { SuiteName } from "@sallyport/srtp";
+import type { PortRange } from "./portable/ports.ts";
 
 /** Seen from the gateway outwards, as H.248.1 stream modes are: `send-only` sends to the leg's peer and takes no RTP from it. */
 export type PlaneMode = "inactive" | "send-only" | "receive-only" | "send-receive";
@@ -67,6 +68,8 @@ export interface Policing {
 export interface LegPlan {
   /** Local IP literal to bind. */
   readonly address: string;
+  /** Local ports to choose from; those of the engine when left out. */
+  readonly ports?: PortRange | undefined;
   readonly rtcp: "separate" | "mux";
   readonly protection: Protection;
   /** `inactive` stops RTP and RTCP; the one-way modes stop RTP only (RFC 3264 5.1: RTCP goes on). */
@@ -88,7 +91,7 @@ export interface LegPlan {
  * Values to change: an absent key leaves that value as it is; `remote`, `inactivityMs`, `sourceFilter`, `policing` and `dscp` of
  * `undefined` take it away. The same policing again leaves its buckets as they are.
  */
-export type LegChange = Partial<Omit<LegPlan, "address">>;
+export type LegChange = Partial<Omit<LegPlan, "address" | "ports">>;
 
 /** Totals since `open`: packets unless the name says otherwise. An arriving packet is counted in exactly one place. */
 export interface LegCounters {

@@ -3,7 +3,7 @@
 import type { Clock, Log } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
 import type { LegCounters, LegPlan, MediaPlane, OpenedLeg, PlaneAlarm, PlaneEvent } from "../plane.ts";
-import { PortPairs, type PortRange } from "../portable/ports.ts";
+import { PortPools, type PortPairs, type PortRange } from "../portable/ports.ts";
 import type { NativeAddon, NativeDoor } from "./addon.ts";
 import { checkChange } from "./check.ts";
 import { readCounters } from "./counters.ts";
@@ -14,7 +14,7 @@ import { threadLoads, type ThreadLoad } from "./threads.ts";
 export interface NativePlaneOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Ports of each local address, both ends included. */
+  /** Ports of each local address, both ends included, where a leg has none of its own. */
   readonly portRange: PortRange;
   /** How long a freed pair of ports rests, default 5,000 ms. */
   readonly quarantineMs?: number;
@@ -65,8 +65,7 @@ const directions = ["in", "out"] as const;
 export const createNativePlane = (addon: NativeAddon, options: NativePlaneOptions): NativePlane | string => {
   const { clock, portRange, quarantineMs = 5000, threads = 1, interfaces = [] } = options;
   const direct = interfaces.length > 0;
-  const newPorts = (): PortPairs => new PortPairs(clock, portRange, quarantineMs);
-  newPorts();
+  const pools = new PortPools(clock, portRange, quarantineMs);
   const start = addon.create(
     () => drain(),
     threads,
@@ -84,7 +83,6 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
   const stats = new Float64Array(start.stats);
   const entries = new Map<number, Entry>();
   const leaving = new Map<number, Entry>();
-  const portsOf = new Map<string, PortPairs>();
   let lastId = 0;
   let closed = false;
 
@@ -119,13 +117,12 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
 
   const open = (plan: LegPlan): OpenedLeg => {
     checkChange(plan);
+    const { address } = plan;
+    const ports = pools.of(address, plan.ports);
     const id = ++lastId;
     record.writePlan(plan);
     const index = addon.prepare(door, id);
     if (index < 0) throw refusal(index, () => addon.owner(door));
-    const { address } = plan;
-    const ports = portsOf.get(address) ?? newPorts();
-    portsOf.set(address, ports);
     try {
       const port = bind(index, address, ports);
       entries.set(id, { id, index, ports, port, closed: undefined });
@@ -208,7 +205,7 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
       if (closed) return;
       closed = true;
       await Promise.all(Array.from(entries.values(), close));
-      portsOf.clear();
+      pools.clear();
       addon.shutdown(door);
     },
   };

@@ -2,10 +2,10 @@
 // Runs anywhere Node does; each packet passes through JavaScript. Knows no signalling.
 import { systemDatagrams, type Clock, type DatagramHandlers, type Log, type OpenDatagram } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
-import type { MediaPlane } from "../plane.ts";
+import type { LegPlan, MediaPlane } from "../plane.ts";
 import { EventQueue } from "./events.ts";
 import { Leg } from "./leg.ts";
-import { PortPairs, type PortRange } from "./ports.ts";
+import { PortPools, type PortPairs, type PortRange } from "./ports.ts";
 import { SendKeys } from "./send-keys.ts";
 import { openPair } from "./sockets.ts";
 
@@ -14,7 +14,7 @@ export interface PortablePlaneOptions {
   readonly log: Log;
   /** The system's sockets when left out. */
   readonly openDatagram?: OpenDatagram;
-  /** Ports of each local address, both ends included. */
+  /** Ports of each local address, both ends included, where a leg has none of its own. */
   readonly portRange: PortRange;
   /** How long a freed pair of ports rests, default 5,000 ms. */
   readonly quarantineMs?: number;
@@ -29,10 +29,8 @@ interface Entry {
 /** @throws SALLY_PLANE_RANGE. */
 export const createPortablePlane = (options: PortablePlaneOptions): MediaPlane => {
   const { clock, log, openDatagram = systemDatagrams, portRange, quarantineMs = 5000 } = options;
-  const newPorts = (): PortPairs => new PortPairs(clock, portRange, quarantineMs);
-  newPorts();
+  const pools = new PortPools(clock, portRange, quarantineMs);
   const entries = new Map<number, Entry>();
-  const portsOf = new Map<string, PortPairs>();
   const queue = new EventQueue();
   const sendKeys = new SendKeys();
   const opening = new Set<Promise<unknown>>();
@@ -60,9 +58,8 @@ export const createPortablePlane = (options: PortablePlaneOptions): MediaPlane =
     return counters;
   };
 
-  const bind = async (leg: Leg, address: string) => {
-    const ports = portsOf.get(address) ?? newPorts();
-    portsOf.set(address, ports);
+  const bind = async (leg: Leg, { address, ports: range }: LegPlan) => {
+    const ports = pools.of(address, range);
     try {
       const sockets = await openPair(openDatagram, address, ports, {
         rtp: handlersFor(leg, "rtp"),
@@ -86,7 +83,7 @@ export const createPortablePlane = (options: PortablePlaneOptions): MediaPlane =
     open: async (plan) => {
       if (closed) throw mediaPlaneErrors("SALLY_PLANE_CLOSED");
       const leg = new Leg(++lastId, plan, { clock, queue, sendKeys });
-      const binding = bind(leg, plan.address);
+      const binding = bind(leg, plan);
       opening.add(binding);
       try {
         const entry = await binding;
@@ -120,7 +117,7 @@ export const createPortablePlane = (options: PortablePlaneOptions): MediaPlane =
       closed = true;
       await Promise.allSettled(opening);
       await Promise.all(Array.from(entries, ([id, entry]) => closeEntry(id, entry)));
-      portsOf.clear();
+      pools.clear();
       sendKeys.clear();
       queue.drain();
     },

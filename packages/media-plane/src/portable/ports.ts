@@ -8,6 +8,32 @@ export interface PortRange {
   readonly last: number;
 }
 
+/** The pairs of every address, and of every range of its own on it. */
+export class PortPools {
+  readonly #newPairs: (range: PortRange) => PortPairs;
+  readonly #range: PortRange;
+  readonly #pools = new Map<string, PortPairs>();
+
+  /** `range` is where none is given. @throws SALLY_PLANE_RANGE. */
+  constructor(clock: Clock, range: PortRange, quarantineMs: number) {
+    this.#newPairs = (of) => new PortPairs(clock, of, quarantineMs);
+    this.#range = range;
+    this.#newPairs(range);
+  }
+
+  /** @throws SALLY_PLANE_RANGE. */
+  of(address: string, range: PortRange = this.#range): PortPairs {
+    const name = `${address} ${range.first}-${range.last}`;
+    const pool = this.#pools.get(name) ?? this.#newPairs(range);
+    this.#pools.set(name, pool);
+    return pool;
+  }
+
+  clear(): void {
+    this.#pools.clear();
+  }
+}
+
 export class PortPairs {
   readonly #clock: Clock;
   readonly #quarantineMs: number;
