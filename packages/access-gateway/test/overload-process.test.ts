@@ -106,4 +106,81 @@ describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
     const [code] = (await once(gateway, "exit")) as [number];
     expect(code).toBe(0);
   }, 120_000);
+
+  it("H.248.8 error 510: past its memory budget it refuses with 503, tells its edge, takes emergency calls, and recovers", async () => {
+    const controller = await createIqController({
+      config: {
+        mid: "<edge-a.example>",
+        listen: [{ protocol: "tcp", address: "127.0.0.1", port: 0 }],
+        gateways: [{ id: "gw-a", mid: "<gw-a.example>", protectedBelow: true }],
+        watchRoot: true,
+      },
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      onNotify: () => undefined,
+      onGateway: () => undefined,
+    });
+    const budget = 256;
+    const gateway = program.start(
+      "gateway",
+      JSON.stringify({
+        id: "gw-a.example",
+        controllers: [
+          { address: "127.0.0.1", port: must(controller.listening[0]).port, protocol: "tcp", protectedBelow: true },
+        ],
+        interfaces: { access: { address: "127.0.0.1" }, core: { address: "127.0.0.1" } },
+        ports: { first: 17_000, last: 17_999 },
+        memoryBudgetMb: budget,
+      }),
+    );
+    running.push(gateway);
+    const residentAfter = async (order: string): Promise<number> => {
+      gateway.send(order);
+      const [{ rss }] = (await once(gateway, "message")) as [{ rss: number }];
+      return rss;
+    };
+    const outcome = (emergency: boolean) =>
+      controller.add(undefined, plan, { emergency }).then(
+        () => "taken",
+        (error: unknown) => (error instanceof SallyportError ? `${error.code} ${error.sipStatus}` : "failed"),
+      );
+    try {
+      await until("the gateway", () => controller.gateways()[0]?.state === "up", 30_000);
+      expect(await residentAfter("unload")).toBeLessThan(budget);
+      expect(await outcome(false)).toBe("taken");
+      expect(await residentAfter(`load ${budget}`)).toBeGreaterThan(budget);
+      let refused = "";
+      let trying = Promise.resolve();
+      // It looks once a second.
+      await until(
+        "a refusal",
+        () => {
+          trying = trying.then(async () => {
+            if (refused === "") refused = (await outcome(false)).replace("taken", "");
+          });
+          return refused !== "";
+        },
+        10_000,
+      );
+      expect(refused).toBe("SALLY_IQ_NO_RESOURCES 503");
+      expect(await outcome(true)).toBe("taken");
+      await until("the edge to know", () => controller.gateways()[0]?.health === "congested", 5000);
+      const held = controller.contexts().length;
+
+      // What was let go goes back to the system in its own time.
+      for (let tries = 0; tries < 50 && (await residentAfter("unload")) >= budget; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(await residentAfter("unload")).toBeLessThan(budget);
+      await until("room again", () => controller.gateways()[0]?.health !== "congested", 20_000);
+      expect(await outcome(false)).toBe("taken");
+      // What was refused has left nothing.
+      expect((await controller.audit("gw-a")).contexts).toHaveLength(held + 1);
+    } finally {
+      await controller.close();
+    }
+    gateway.send("stop");
+    const [code] = (await once(gateway, "exit")) as [number];
+    expect(code).toBe(0);
+  }, 120_000);
 });
