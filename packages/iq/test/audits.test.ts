@@ -67,12 +67,12 @@ interface World {
   run(action: string): Promise<string>;
 }
 
-const make = (version: 1 | 2 | 3 = 2): World => {
+const make = (version: 1 | 2 | 3 = 2, shown = view): World => {
   const touched: string[] = [];
   const marked: (readonly [number, ContextMarks])[] = [];
   const handler: IqGatewayHandler = {
     ...recordingHandler(),
-    contexts: () => [view, { ...view, context: 8, emergency: false, terminations: [] }],
+    contexts: () => [shown, { ...shown, context: 8, emergency: false, terminations: [] }],
     touched: (context, termination) => void touched.push(`${context} ${termination}`),
     mark: (context, marks) => {
       marked.push([context, marks]);
@@ -192,6 +192,59 @@ describe("contexts and ROOT", () => {
       world.run(`Context = - { Modify = ROOT { Media { TerminationState { root/maxNumberOfContexts = ${value} } } } }`);
     expect(await set(500)).toBe("C=-{MF=ROOT}");
     expect(await set(501)).toContain("ER=534");
+  });
+
+  describe("H.248.1 7.2.5, 7.2.6: a wildcarded response is one, with the union of what all show", () => {
+    const second = {
+      termination: "ip/1/core/2",
+      streams: [
+        {
+          stream: 1,
+          mode: "receive-only",
+          local: text("v=0\nc=IN IP4 10.0.0.20\nm=audio 41000 RTP/AVP 0\n"),
+          counts: { stream: 1, values: { "rtp/ps": "5", "rtp/pr": "6", "xsrtp/af": "0", "nt/dur": "9" } },
+          controls: { "tman/pol": "OFF", "ds/dscp": "2E" },
+        },
+      ],
+    } as const;
+    const both: ContextView = { ...view, terminations: [...view.terminations, second] };
+    const ask = (what: string, version: 2 | 3 = 2): Promise<string> =>
+      make(version, both).run(`Context = 7 { W-${what} }`);
+
+    it.each([
+      // The RequestID is of those that have one; a descriptor without events adds nothing.
+      ["AuditValue = * { Audit { Events } }", "C=7{AV=*{E=12{hangterm/thb{timerx=60},g/cause}}}"],
+      ["AuditValue = ip/1/*/* { Audit { Signals } }", "C=7{AV=ip/1/*/*{SG}}"],
+      ["AuditValue = * { Audit { } }", "C=7{AV=*}"],
+      ["AuditValue = * { Audit { Statistics } }", "C=7{AV=*{SA{rtp/ps=13,rtp/pr=15,xsrtp/af=3,nt/dur=9}}}"],
+      [
+        "AuditValue = * { Audit { Media { Stream = 1 { LocalControl { Mode, tman/pol, ds/dscp, tman/sdr } } } } }",
+        "C=7{AV=*{M{ST=1{O{MO=RC,tman/pol={ON,OFF},ds/dscp=2E,tman/sdr=8000}}}}}",
+      ],
+      ["AuditValue = ip/1/access/1 { Audit { Signals } }", "C=7{AV=ip/1/access/1{SG}}"],
+      ["AuditCapability = * { Audit { Signals } }", "C=7{AC=*{SG{ipnapt/latch}}}"],
+    ])("W-%s", async (what, answer) => {
+      expect(await ask(what)).toBe(answer);
+    });
+
+    it("Local and Remote of all stand one after the other, and no key in them", async () => {
+      const shown = await ask("AuditValue = * { Audit { Media } }");
+      expect(shown.match(/v=0/g)).toHaveLength(4);
+      expect(shown.match(/ST=/g)).toHaveLength(2);
+      // Where they differ a mode can not be told; here both are the same.
+      expect(shown).toContain("MO=RC");
+      const capability = await ask("AuditCapability = * { Audit { Media, Events, Statistics, Packages } }");
+      expect(capability.match(/AC=/g)).toHaveLength(1);
+      expect(capability).toContain("tman/pol={ON,OFF}");
+    });
+
+    it("in version 3 the counts stay with their streams; in all contexts there is one answer for each", async () => {
+      expect(await ask("AuditValue = * { Audit { Statistics } }", 3)).toBe(
+        "C=7{AV=*{M{ST=1{SA{rtp/ps=12,rtp/pr=15,xsrtp/af=3,nt/dur=9}},ST=2{SA{rtp/ps=1,rtp/pr=0,xsrtp/af=0}}}}}",
+      );
+      const everywhere = await make(2, both).run("Context = * { W-AuditValue = * { Audit { Signals } } }");
+      expect(everywhere).toBe("C=7{AV=*{SG}}");
+    });
   });
 
   it("H.248.41 Amd. 1 ipra/ar: ROOT tells the realms that can be reached, and nobody orders them", async () => {

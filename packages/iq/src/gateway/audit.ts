@@ -15,6 +15,7 @@ import { h248Error, refusal } from "../profile/error-text.ts";
 import { matchesName, root } from "../profile/names.ts";
 import { rootValue, terminationCapability, terminationValue } from "./audit-items.ts";
 import type { RootState } from "./audit-items.ts";
+import { unite } from "./audit-union.ts";
 import type { ContextView, GatewayCapabilities, TerminationView } from "./types.ts";
 
 /** What an audit may look at. */
@@ -71,7 +72,12 @@ const contextReply = (
     if (!descriptors.ok) return descriptors;
     replies.push({ command: command.command, termination: view.termination, descriptors: descriptors.value });
   }
-  return ok(replies.length === 0 ? undefined : { context: context.context, commands: replies });
+  if (replies.length === 0) return ok(undefined);
+  // H.248.1 7.2.5: a wildcarded response is one, with the union of all.
+  const once = command.wildcarded === true && command.termination.includes("*");
+  const { command: name, termination } = command;
+  const descriptors = once ? unite(replies.map((reply) => reply.descriptors)) : [];
+  return ok({ context: context.context, commands: once ? [{ command: name, termination, descriptors }] : replies });
 };
 
 const viewsOf = (context: number | "*", { contexts }: Audited): readonly ContextView[] =>

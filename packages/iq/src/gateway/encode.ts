@@ -48,7 +48,8 @@ export const statisticsProperties = (values: Readonly<Record<string, string>>): 
 // What does not add up over streams that ran side by side: the largest is told.
 const largest = new Set(["nt/dur", "rtp/jit", "rtp/delay", "xsrtp/rtt"]);
 
-const sum = (counts: readonly StreamCounts[]): Readonly<Record<string, string>> => {
+/** Of several streams together. */
+export const totals = (counts: readonly StreamCounts[]): Readonly<Record<string, string>> => {
   const [only] = counts;
   if (only !== undefined && counts.length === 1) return only.values;
   const total = new Map<string, bigint>();
@@ -81,7 +82,7 @@ export const statisticsDescriptors = (counts: readonly StreamCounts[], version: 
       },
     ];
   }
-  return [{ kind: "statistics", statistics: statisticsProperties(sum(counts)) }];
+  return [{ kind: "statistics", statistics: statisticsProperties(totals(counts)) }];
 };
 
 /** H.248.1 7.2.3: Subtract answers with statistics unless an Audit descriptor says otherwise; `W-` answers once for all. */
@@ -94,7 +95,7 @@ export const subtractReplies = (
   const wanted = audit?.kind !== "audit" || audit.items.some((item) => item.name.toLowerCase() === "statistics");
   if (command.wildcarded === true) {
     const all = subtracted.flatMap((termination) => termination.counts);
-    const counts = all.length === 0 ? [] : [{ stream: 1, values: sum(all) }];
+    const counts = all.length === 0 ? [] : [{ stream: 1, values: totals(all) }];
     return [
       {
         command: "Subtract",
