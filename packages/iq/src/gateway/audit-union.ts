@@ -23,7 +23,7 @@ const uniteProperties = (lists: readonly (readonly Property[])[]): readonly Prop
     const values = distinct(plain.flatMap((property) => property.values));
     const others = distinct(all.filter(({ relation }) => relation !== "=" && relation !== "any"));
     const relation = values.length === 1 ? "=" : "any";
-    return [...(plain.length === 0 ? [] : [{ name, relation, values } as const]), ...others];
+    return plain.length === 0 ? others : [{ name, relation, values } as const, ...others];
   });
 
 /** Counts add up as those of the streams of one termination do; names alone (of a capability) stay names. */
@@ -52,21 +52,26 @@ const uniteControls = (controls: readonly LocalControl[]): LocalControl => {
   };
 };
 
+const uniteStream = (id: number | undefined, all: readonly StreamDescriptor[]): StreamDescriptor => {
+  const united: { -readonly [K in keyof StreamDescriptor]: StreamDescriptor[K] } = id === undefined ? {} : { id };
+  const controls = present(all.map(({ localControl }) => localControl));
+  const [locals, remotes] = [present(all.map(({ local }) => local)), present(all.map(({ remote }) => remote))];
+  const statistics = present(all.map((stream) => stream.statistics));
+  if (controls.length > 0) united.localControl = uniteControls(controls);
+  // Several descriptions follow each other, each from its v= (H.248.1 7.1.8).
+  if (locals.length > 0) united.local = distinct(locals).join("");
+  if (remotes.length > 0) united.remote = distinct(remotes).join("");
+  if (statistics.length > 0) united.statistics = uniteStatistics(statistics);
+  return united;
+};
+
 const uniteStreams = (streams: readonly StreamDescriptor[]): readonly StreamDescriptor[] =>
-  distinct(streams.map(({ id }) => id)).map((id) => {
-    const all = streams.filter((stream) => stream.id === id);
-    const controls = present(all.map(({ localControl }) => localControl));
-    const [locals, remotes] = [present(all.map(({ local }) => local)), present(all.map(({ remote }) => remote))];
-    const statistics = present(all.map((stream) => stream.statistics));
-    return {
-      ...(id === undefined ? {} : { id }),
-      ...(controls.length === 0 ? {} : { localControl: uniteControls(controls) }),
-      // Several descriptions follow each other, each from its v= (H.248.1 7.1.8).
-      ...(locals.length === 0 ? {} : { local: distinct(locals).join("") }),
-      ...(remotes.length === 0 ? {} : { remote: distinct(remotes).join("") }),
-      ...(statistics.length === 0 ? {} : { statistics: uniteStatistics(statistics) }),
-    };
-  });
+  distinct(streams.map(({ id }) => id)).map((id) =>
+    uniteStream(
+      id,
+      streams.filter((stream) => stream.id === id),
+    ),
+  );
 
 const uniteEvents = (all: readonly EventsDescriptor[]): EventsDescriptor => {
   const events = distinct(all.flatMap((one) => one.events));
