@@ -17,14 +17,16 @@ const byName = (lists: readonly (readonly Property[])[]): readonly (readonly [st
 };
 
 /** Values side by side: what one is and what another is are alternatives; a range or a comparison stands for itself. */
-const uniteProperties = (lists: readonly (readonly Property[])[]): readonly Property[] =>
-  byName(lists).flatMap(([name, all]) => {
+const uniteProperties = (lists: readonly (readonly Property[])[]): readonly Property[] => {
+  const united: Property[] = [];
+  for (const [name, all] of byName(lists)) {
     const plain = all.filter(({ relation }) => relation === "=" || relation === "any");
     const values = distinct(plain.flatMap((property) => property.values));
-    const others = distinct(all.filter(({ relation }) => relation !== "=" && relation !== "any"));
-    const relation = values.length === 1 ? "=" : "any";
-    return plain.length === 0 ? others : [{ name, relation, values } as const, ...others];
-  });
+    if (plain.length > 0) united.push({ name, relation: values.length === 1 ? "=" : "any", values });
+    united.push(...distinct(all.filter((property) => !plain.includes(property))));
+  }
+  return united;
+};
 
 /** Counts add up as those of the streams of one termination do; names alone (of a capability) stay names. */
 const uniteStatistics = (lists: readonly (readonly Property[])[]): readonly Property[] => {
