@@ -1,8 +1,10 @@
 // The edge alone, in this process: datagrams and gateway are functions, so that a profile or a comparison of two versions
-// shows signalling and nothing else. `node packages/lab/bench/inprocess.mjs [--batches 10] [--size 1000] [--only calls]`.
+// shows signalling and nothing else. With `--gateway` a real gateway is in the process too, Iq between the two through
+// memory, and media ports are none. `node packages/lab/bench/inprocess.mjs [--batches 10] [--size 1000] [--only calls]`.
 // Processor time per call and per challenged registration, by batch: the first ones are those of a cold process. The
 // messages of both ends are made here too, and are in the figures.
 import { parseArgs } from "node:util";
+import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { silentLog, systemClock, systemRandom } from "@sallyport/kit";
 import { createEdge, edgeConfigSchema } from "@sallyport/pcscf";
 import {
@@ -25,12 +27,15 @@ const { values: options } = parseArgs({
     size: { type: "string", default: "1000" },
     window: { type: "string", default: "20" },
     only: { type: "string", default: "calls,registrations" },
+    gateway: { type: "boolean", default: false },
   },
 });
 const flows = 200;
 const accessPort = 5060;
 const corePort = 5070;
 const farPort = 5080;
+const iqPort = 2944;
+const gatewayPort = 2945;
 const firstPhone = 40_000;
 const address = "127.0.0.1";
 const me = (port) => ({ address, port, protocol: "udp", via: "UDP" });
@@ -110,7 +115,7 @@ const edge = await createEdge(
     },
     iq: {
       mid: "<edge-a.lab.example>",
-      listen: { protocol: "tcp", address, port: 0 },
+      listen: { protocol: "udp", address, port: iqPort },
       lab: true,
       gateways: [{ id: "gw-a", mid: "<gw-a.lab.example>" }],
     },
@@ -123,8 +128,29 @@ const edge = await createEdge(
       sources: { requestsPerSecond: 1e6, burst: 1e6, unregisteredPerSecond: 1e6, unregisteredBurst: 1e6 },
     },
   }),
-  { clock: systemClock, random: systemRandom, log: silentLog, openDatagram, createIq },
+  { clock: systemClock, random: systemRandom, log: silentLog, openDatagram, ...(options.gateway ? {} : { createIq }) },
 );
+if (options.gateway) {
+  const nowhere = async (binding) => ({ local: binding, send: () => undefined, close: async () => undefined });
+  await createGateway(
+    gatewayConfigSchema.parse({
+      id: "gw-a.lab.example",
+      controllers: [{ address, port: iqPort, protocol: "udp" }],
+      interfaces: { access: { address }, core: { address } },
+      ports: { first: 2_000, last: 64_999 },
+      media: { engine: "portable" },
+      lab: true,
+    }),
+    {
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      openDatagram: (binding, handlers) =>
+        binding.port === 0 ? openDatagram({ address, port: gatewayPort }, handlers) : nowhere(binding),
+    },
+  );
+  while (edge.gateways()[0]?.state !== "up") await new Promise((resolve) => setTimeout(resolve, 5));
+}
 
 const challenge = {
   extra: ['WWW-Authenticate: Digest realm="bench.example", nonce="abc", qop="auth", algorithm=SHA-256'],

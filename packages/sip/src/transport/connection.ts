@@ -1,6 +1,7 @@
 // Owns one open TCP or TLS connection: framing, keep-alives, time limits and the bound on what waits to be sent
 // (RFC 3261 18.3, RFC 5626 4.4.1). Must not know what a message says.
 import type { Socket } from "node:net";
+import { atTurnEnd } from "@sallyport/kit";
 import type { Clock, Timer } from "@sallyport/kit";
 import { sipErrors } from "../errors.ts";
 import type { Flow, TransportLimits } from "./flow.ts";
@@ -81,7 +82,7 @@ export const createConnection = (
     if (gathering) return;
     gathering = true;
     socket.cork();
-    setImmediate(release);
+    atTurnEnd(release);
   };
 
   const settlePong = (): void => {
