@@ -8,7 +8,7 @@ import { until } from "../../../src/demo/await.ts";
 import { certificate, labCertificates } from "../../../src/topology/certificates.ts";
 import { start, temporaryFolder, type Program } from "./program.ts";
 
-const sources = ["peer_link", "peer_media", "peer_controller", "peer_gateway"].map((name) =>
+const sources = ["peer_link", "peer_media", "peer_controller", "peer_gateway", "peer_segments"].map((name) =>
   fileURLToPath(new URL(`megaco/${name}.erl`, import.meta.url)),
 );
 
@@ -159,5 +159,74 @@ export const startMegacoGateway = async (
       return listed === "" ? [] : listed.split(" ").map(Number);
     },
     forget: () => void command("forget"),
+  };
+};
+
+/** A reply as megaco got it: whole (one part, numbered 0) or in segments. */
+export interface PartedReply {
+  /** Header version of its messages. */
+  readonly version: number;
+  readonly numbers: readonly number[];
+  readonly contexts: readonly number[];
+  readonly commands: number;
+}
+
+export interface MegacoSegments extends MegacoPeer {
+  /** As controller: sends these actions, and settles when every part of the reply has come. */
+  request(actions: string): Promise<PartedReply>;
+  /** As gateway: ServiceChange Restart with version 3. */
+  register(): Promise<string>;
+}
+
+/** Version 3 with replies in segments; `most`: octets it cuts its own replies at, `contexts`: how many it tells of. */
+export const startMegacoSegments = async (
+  role: "controller" | "gateway",
+  {
+    most,
+    contexts,
+    name,
+    transport,
+    port,
+  }: {
+    readonly most: number;
+    readonly contexts: number;
+    readonly name: string;
+    readonly transport: MegacoTransport;
+    readonly port: number;
+  },
+  element: string,
+): Promise<MegacoSegments> => {
+  const tls = transport === "tls" ? files(element) : [];
+  const args = [role, String(most), String(contexts), name, transport, String(port), ...tls];
+  const peer = await startPeer("peer_segments", args);
+  let count = 0;
+  return {
+    ...peer,
+    request: async (actions) => {
+      count += 1;
+      const start_ = `part ${count} `;
+      const octets = Buffer.from(`MEGACO/3 <${name}> Transaction = 1 { ${actions} }`);
+      peer.program.write(`request ${count} ${octets.toString("hex")}\n`);
+      const parts = () =>
+        peer.lines.flatMap((line) => (line.startsWith(start_) ? [line.slice(start_.length).trim().split(" ")] : []));
+      const failed = () => peer.lines.find((line) => line.startsWith(`failed ${count} `));
+      await until(
+        "every part of the reply",
+        () => failed() !== undefined || parts().some(([, , last]) => last === "true"),
+      );
+      const why = failed();
+      if (why !== undefined) throw new Error(why);
+      const all = parts();
+      return {
+        version: Number(all[0]?.[0]),
+        numbers: all.map(([, number]) => Number(number)),
+        commands: all.reduce((sum, [, , , commands]) => sum + Number(commands), 0),
+        contexts: all.flatMap(([, , , , contexts_ = ""]) => contexts_.split(",").map(Number)),
+      };
+    },
+    register: () => {
+      peer.program.write("register\n");
+      return peer.said("registered ");
+    },
   };
 };

@@ -3,6 +3,7 @@
 -module(peer_link).
 -export([start/3, listen/2, connect/2, connection/1, send_message/2]).
 -export([say/2, lines/1, message/3, unhex/1]).
+-export([one_by_one/0]).
 
 %% Args: transport, our message identifier (a domain name), and for TLS certificate, key and authority.
 start(Module, Transport, Name) ->
@@ -21,7 +22,10 @@ tls([Certificate, Key, Authority]) ->
 
 listen(Mid, ["udp", Port]) ->
     {ok, Transport} = megaco_udp:start_transport(),
-    {ok, _, _} = megaco_udp:open(Transport, [{port, list_to_integer(Port)}, {udp_options, [{ip, {127, 0, 0, 1}}]},
+    %% A datagram may be as long as UDP allows; several come at once.
+    {ok, _, _} = megaco_udp:open(Transport, [{port, list_to_integer(Port)},
+        {udp_options, [{ip, {127, 0, 0, 1}}, {buffer, 65536}, {recbuf, 524288}]},
+        {serialize, persistent_term:get({?MODULE, serialize}, false)},
         {receive_handle, megaco:user_info(Mid, receive_handle)}]),
     ok;
 listen(Mid, ["tls", Port | Files]) ->
@@ -38,6 +42,10 @@ accept(Mid, Listening) ->
         {ok, Socket} -> read(megaco:user_info(Mid, receive_handle), Socket, <<>>);
         {error, Reason} -> say("refused-connection", io_lib:format("~0p", [Reason]))
     end.
+
+%% Datagrams are worked off as they come. Else megaco has a process for each, and loses count of segments that it reads
+%% side by side: it acknowledges all of them and then misses one (`segment_timeout`).
+one_by_one() -> persistent_term:put({?MODULE, serialize}, true).
 
 %% Opens an association; the controller's identifier is not known before its first reply.
 connect(Mid, ["udp", Port]) ->
