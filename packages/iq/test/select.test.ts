@@ -155,7 +155,9 @@ describe("selection of a gateway", () => {
       ids: ["b"],
       spared: ["a"],
     });
+    // An emergency call passes; one that is not overloaded is asked first.
     expect(ids([candidate("a", { standing })], emergency)).toEqual(["a"]);
+    expect(ids([candidate("a", { standing }), candidate("b", { contexts: 9 })], emergency)).toEqual(["b", "a"]);
     expect(chooseGateways([candidate("a", { standing })], plain, now + 500, () => 0.5).kind).toBe("ask");
   });
 

@@ -70,9 +70,9 @@ export const chooseGateways = (
   // H.248.10: what a gateway asked to be kept away is kept away by lot, each gateway for itself.
   const spared = ({ standing: { reduction } }: Candidate): boolean => reduction > 0 && chance() * 100 < reduction;
   // H.248.11: so is what its bucket does not hold.
-  const throttled = need.emergency
-    ? []
-    : open.filter(({ standing }) => standing.throttle !== undefined && waitFor(standing.throttle, now) > 0);
+  const throttled = open.filter(
+    ({ standing }) => standing.throttle !== undefined && waitFor(standing.throttle, now) > 0,
+  );
   const willing = open.filter(
     (candidate) =>
       !isFull(candidate) && candidate.standing.busyUntil <= now && !throttled.includes(candidate) && !spared(candidate),
