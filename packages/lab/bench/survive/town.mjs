@@ -12,7 +12,8 @@ export const password = (user) => `password${user}`;
 const firstPort = 11_000;
 const block = 240;
 const mediaFirst = 24_000;
-const mediaPorts = 2_000;
+/** Calls of a rate of 20/s and 8 s take 1,280 at a time, and as many again that rest or belong to calls a kill has left. */
+const mediaPorts = 4_000;
 
 /** UDP sockets a process has open, by their local ports. */
 const openUdpPorts = (pid) => {
@@ -39,8 +40,8 @@ export const createTown = ({ root, folder, certificates, protocol, users, lane }
   const base = firstPort + (lane % 50) * block;
   const [access, mw, iq, api, home] = [base, base + 1, base + 2, base + 3, base + 4];
   const media = {
-    first: mediaFirst + (lane % 4) * mediaPorts,
-    last: mediaFirst + (lane % 4) * mediaPorts + mediaPorts - 1,
+    first: mediaFirst + (lane % 2) * mediaPorts,
+    last: mediaFirst + (lane % 2) * mediaPorts + mediaPorts - 1,
   };
   const tls = (name, more = {}) => ({
     certificate: `${certificates}/${name}.crt`,
