@@ -80,6 +80,28 @@ describe("session descriptions", () => {
     },
   );
 
+  it("invariant 7: an error text shows no piece of a key, wherever a damaged message has put it, and what is none as it is", () => {
+    const key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+    const shown = [
+      "tman/sdr=99999999999999999999",
+      "root/MGCProvisionalResponseTimerValue=5",
+      "UDP/TLS/RTP/SAVPF",
+      "ip/1/access/4294967293",
+      "ipdc/realm=averylongnameofarealm",
+      "SALLY_PLANE_REMOTE",
+    ];
+    for (const text of shown) expect(errorText(text)).toBe(text);
+    for (const piece of [
+      key,
+      key.slice(0, 32),
+      key.slice(5, 21),
+      `0${key.slice(0, 30)}0/rsb`,
+      `gm/${key.slice(0, 20)}`,
+    ])
+      for (const text of [piece, `${piece}=ON`, `Mode=${piece}`])
+        expect(errorText(text)).not.toMatch(/[A-Za-z0-9]{12}/);
+  });
+
   it("TS 29.334 5.17.1: an error text never carries a key, a quote or a control character", () => {
     const key = Buffer.alloc(30, 0x55).toString("base64");
     const text = errorText(`a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}|2^20 "quoted"\r\n\0`);

@@ -17,8 +17,10 @@ export const parameter = (properties: readonly Property[], name: string): string
 const readTime = (event: RequestedEvent, name: string, unitMs: number, least: number): Result<number, H248Error> => {
   const text = parameter(event.properties, name);
   if (text === undefined) return refusal(457, `${event.name} ${name}`);
-  if (!/^\d{1,6}$/.test(text) || Number(text) < least) return refusal(449, `${event.name} ${name}=${text}`);
-  return ok(Number(text) * unitMs);
+  const time = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
+  // The longest a timer runs.
+  if (!(time >= least && time * unitMs <= 0x7fff_ffff)) return refusal(449, `${event.name} ${name}=${text}`);
+  return ok(time * unitMs);
 };
 
 const readInactivity = (event: RequestedEvent): Result<InactivityOrder, H248Error> => {
