@@ -6,15 +6,13 @@ import type { Result } from "@sallyport/kit";
 import { VirtualClock, silentLog } from "@sallyport/kit";
 import { describe, expect, it } from "vitest";
 import type { Contexts } from "../src/contexts.ts";
-import { createContexts } from "../src/contexts.ts";
+import { createContexts, type ContextsOptions } from "../src/contexts.ts";
 import { eventFor, watchPlane } from "../src/watch.ts";
 import type { PaperPlane } from "./plane.ts";
 import { paperPlane } from "./plane.ts";
 import { cryptoOf, must } from "./rig.ts";
 
-const make = (
-  more: { maxContexts?: number; maxStreams?: number } = {},
-): { contexts: Contexts; plane: PaperPlane; clock: VirtualClock } => {
+const make = (more: Partial<ContextsOptions> = {}): { contexts: Contexts; plane: PaperPlane; clock: VirtualClock } => {
   const plane = paperPlane();
   const clock = new VirtualClock(1000);
   const contexts = createContexts({
@@ -107,6 +105,20 @@ describe("contexts", () => {
     expect(code(await on.contexts.handler.add(addTo("access", "new", [stream("RTP/SAVP")])))).toBe(412);
     await on.contexts.handler.subtract({ context: made.context, termination: "*" });
     expect(code(await on.contexts.handler.add(addTo("access", "new", [stream("RTP/SAVP")])))).toBeUndefined();
+  });
+
+  it("H.248.11 8.1: an emergency context that is taken in spite of a shortage says so, so that its controller is told", async () => {
+    let short: string | undefined;
+    const on = make({ maxContexts: 2, emergencyReserve: 5, shortage: () => short });
+    const add = async (emergency: boolean) => {
+      const added = await on.contexts.handler.add({ ...addTo("access", "new", [stream("RTP/SAVP")]), emergency });
+      return added.ok ? (added.value.pressed ?? false) : added.error.code;
+    };
+    expect(await add(true)).toBe(false);
+    short = "memory budget";
+    expect([await add(false), await add(true)]).toEqual([510, true]);
+    short = undefined;
+    expect([await add(false), await add(true)]).toEqual([412, true]);
   });
 
   it("IANA error 434: one termination on each side", async () => {

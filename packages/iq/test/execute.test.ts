@@ -89,6 +89,24 @@ describe("commands", () => {
     ]);
   });
 
+  it("H.248.11 8.1: an Add that came while there was too little for it is told of, taken or not, and no other", async () => {
+    let told = 0;
+    const on = gateway({ overloaded: () => (told += 1) });
+    const added = on.handler.add.bind(on.handler);
+    await run(on, `Context = $ { ${add("access")} }`);
+    await run(on, "Context = 99 { Add = ip/1/access/$ }");
+    expect(told).toBe(0);
+    on.handler.failNext("access");
+    await run(on, `Context = $ { ${add("access")} }`);
+    expect(told).toBe(1);
+    on.handler.add = async (request) => {
+      const outcome = await added(request);
+      return outcome.ok ? { ok: true, value: { ...outcome.value, pressed: true } } : outcome;
+    };
+    await run(on, `Context = $ { Emergency, ${add("access")} }`);
+    expect(told).toBe(2);
+  });
+
   it("invariant 10: an error nobody foresaw leaves no context of its action either, and no key", async () => {
     const on = gateway({ keysAllowed: true });
     const added = on.handler.add.bind(on.handler);
