@@ -163,7 +163,7 @@ export const startMegacoGateway = async (
 };
 
 /** A reply as megaco got it: whole (one part, numbered 0) or in segments. */
-export interface PartedReply {
+interface PartedReply {
   /** Header version of its messages. */
   readonly version: number;
   readonly numbers: readonly number[];
