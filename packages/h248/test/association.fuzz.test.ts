@@ -78,7 +78,7 @@ describe("an association that hears anything", () => {
                   one.kind === "reply" && one.body.kind === "error" ? [one.body.error] : [],
                 );
           for (const { code, text: shown } of errors) {
-            expect([400, 401, 403, 406, 443, 444, 447, 448]).toContain(code);
+            expect([400, 401, 403, 406, 410, 443, 444, 447, 448]).toContain(code);
             // Never a piece of what came: it may hold keys.
             expect(shown).toMatch(/^[A-Z][A-Za-z ]*$/);
           }
