@@ -1,4 +1,4 @@
-// Owns the names under which a leg's counters leave the gateway. H.248.1 annex E: `nt` (E.11) and `rtp` (E.12).
+// Owns the names under which a leg's counters leave the gateway. H.248.1 annex E: `nt` (E.11) and `rtp` (E.12); H.248.43: `gm`.
 // `xsrtp` is this gateway's own, the proof of protection: docs/iq.md says what each of its items counts.
 import { lossShare } from "@sallyport/iq";
 import type { LegCounters } from "@sallyport/media-plane";
@@ -27,6 +27,7 @@ export const statisticsOf = (
     "rtp/pr": String(rtpIn),
     "rtp/pl": lossShare(rtpIn, lost),
     "rtp/jit": String(counters.jitter),
+    "gm/dp": String(counters.filtered),
     // One way is taken to be half of both.
     ...(clock === undefined ? {} : { "rtp/delay": String(Math.round((roundTripMs / 2) * (clock / 1000))) }),
     "xsrtp/af": String(counters.authenticationFailures),

@@ -35,6 +35,7 @@ const packages: Readonly<Record<string, PackageEntry>> = {
   gm: {
     version: 2,
     properties: ["saf", "sam", "spf", "spr", "esas", "lsa", "esps", "lsp", "rsb"],
+    statistics: ["dp"],
     undone: ["lsa", "lsp"],
   },
   tman: { version: 1, properties: ["pol", "sdr", "mbs", "pdr", "dvt"] },
@@ -47,8 +48,20 @@ const packages: Readonly<Record<string, PackageEntry>> = {
   ocp: { version: 1, events: ["mg_overload"] },
   chp: { version: 1, events: ["mgcon"] },
   ipra: { version: 1, properties: ["ar"], events: ["arc"] },
-  nt: { version: 1, statistics: ["dur", "os", "or"] },
-  rtp: { version: 1, statistics: ["ps", "pr", "pl", "jit", "delay"] },
+  // H.248.1 E.11 and E.12: there is no jitter buffer here, and what fails in a network shows in the counts.
+  nt: {
+    version: 1,
+    properties: ["jit"],
+    events: ["netfail", "qualert"],
+    statistics: ["dur", "os", "or"],
+    undone: ["jit", "netfail", "qualert"],
+  },
+  rtp: {
+    version: 1,
+    events: ["pltrans"],
+    statistics: ["ps", "pr", "pl", "jit", "delay"],
+    undone: ["pltrans"],
+  },
   // Our own: proof of protection. Documented in docs/iq.md.
   xsrtp: {
     version: 2,
