@@ -74,7 +74,7 @@ class alignas(64) Leg {
    * PACKETS. For engines that know which legs the next packets are for: fetches what `receive` will need, in three steps
    * of which each reads what the one before fetched. Done one, two and three packets ahead it hides the way to memory.
    */
-  void warm() const noexcept { Contexts::warm(this, 7); }
+  void warm() const noexcept { Contexts::warm(this, 8); }
   void warmContexts() const noexcept {
     Contexts::warm(counters_, 2);
     Contexts::warm(peer_, 5);

@@ -1,5 +1,4 @@
 #include "epoll_thread.hpp"
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include <cerrno>
 #include <cstring>
@@ -32,24 +31,25 @@ void EpollThread::listen(Wire& wire) {
   event.events = EPOLLIN;
   event.data.ptr = &wire;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wire.fd, &event);
-  wire.state = WireState::listening;
+  wire.listening = true;
 }
 
-bool EpollThread::leave(Wire& wire) {
-  if (wire.state == WireState::listening) epoll_ctl(epoll_, EPOLL_CTL_DEL, wire.fd, nullptr);
-  wire.state = WireState::idle;
+void EpollThread::leave(Wire& wire) {
+  if (wire.listening) epoll_ctl(epoll_, EPOLL_CTL_DEL, wire.fd, nullptr);
+  wire.listening = false;
   for (int at = 0; at < ready_; ++at) {
     epoll_event& event = events_[static_cast<size_t>(at)];
     if (event.data.ptr == &wire) event.data.ptr = nullptr;
   }
-  return true;
 }
 
 void EpollThread::run() {
   while (!stopping()) {
     int wait = 0;
     const unsigned batch = batchUs();
-    if (batch > 0) {
+    if (more_) {
+      // Some have not been looked at yet.
+    } else if (batch > 0) {
       // Under load the clock wakes, not each packet.
       const timespec pause{0, static_cast<long>(batch) * 1000};
       nanosleep(&pause, nullptr);
@@ -67,20 +67,13 @@ void EpollThread::run() {
   }
 }
 
-void EpollThread::gather(int waitMs) { ready_ = epoll_wait(epoll_, events_.data(), eventsAtOnce, waitMs); }
+void EpollThread::gather(int waitMs) {
+  ready_ = epoll_wait(epoll_, events_.data(), eventsAtOnce, waitMs);
+  more_ = ready_ == eventsAtOnce;
+}
 
 void EpollThread::workOff() {
-  for (int at = 0; at < ready_; ++at) {
-    auto* wire = static_cast<Wire*>(events_[static_cast<size_t>(at)].data.ptr);
-    // The wake-up, or a socket that has left; reading the wake-up once more does no harm.
-    if (wire == nullptr) {
-      eventfd_t value;
-      eventfd_read(wakeFd_, &value);
-    } else {
-      readFrom(*wire);
-    }
-  }
-  ready_ = 0;
+  eachReady([this](Wire& wire) { readFrom(wire); });
 }
 
 void EpollThread::account() {

@@ -23,6 +23,8 @@ constexpr size_t tickParts = 16, dropParts = 128;
 constexpr unsigned connectsEachTick = 16;
 constexpr size_t mostSteady = 4096;
 constexpr uint64_t refusedNs = 10'000'000'000;
+// To sleep and be woken costs some 20 us on a virtual machine. From the first rate on batches grow with it, up to twice as long.
+constexpr double longerFrom = 50'000, longest = 2;
 
 uint64_t nanoseconds(clockid_t clock) {
   timespec time;
@@ -119,10 +121,7 @@ void PacketThread::takeArrivals() {
     slot->place = static_cast<uint32_t>(legs_.size());
     legs_.push_back(slot);
     slot->owner.store(this, std::memory_order_release);
-    slot->eachWire([this](Wire& wire) {
-      wire.retiring = false;
-      listen(wire);
-    });
+    slot->eachWire([this](Wire& wire) { listen(wire); });
     slot = next;
   }
 }
@@ -170,17 +169,11 @@ void PacketThread::execute(Command& command) {
     case CommandKind::part:
       return slot->part();
     case CommandKind::move:
-      slot->movingTo = command.to;
       stats_.moves.add(1);
-      // At once: another thread waits for it.
-      moving_ = true;
-      leaveAll(*slot);
-      while (moving_) pump();
-      return;
+      return give(*slot, *command.to);
     case CommandKind::close:
       slot->Leg::close();
-      slot->closing = true;
-      return leaveAll(*slot);
+      return end(*slot);
     case CommandKind::stop:
       stopping_ = true;
       return;
@@ -189,31 +182,24 @@ void PacketThread::execute(Command& command) {
 
 void PacketThread::leaveAll(Slot& slot) {
   fresh_.erase(std::remove_if(fresh_.begin(), fresh_.end(), [&](Port* port) { return port->slot == &slot; }), fresh_.end());
-  leaving(slot);
-  bool all = true;
-  slot.eachWire([&](Wire& wire) { all = leave(wire) && all; });
-  if (all) left(slot);
+  slot.eachWire([this](Wire& wire) { leave(wire); });
+  removeLeg(slot);
 }
 
-void PacketThread::left(Slot& slot) {
-  bool all = true;
-  slot.eachWire([&](Wire& wire) { all = all && wire.state == WireState::idle && !wire.cancelling; });
-  if (!all) return;
-  if (slot.closing) {
-    slot.eachWire([](Wire& wire) {
-      ::close(wire.fd);
-      wire.fd = -1;
-    });
-    removeLeg(slot);
-    return tell(&slot, nullptr);
-  }
-  if (slot.movingTo == nullptr) return;
-  PacketThread* to = slot.movingTo;
-  slot.movingTo = nullptr;
-  removeLeg(slot);
+/** At once: the other thread waits for it. */
+void PacketThread::give(Slot& slot, PacketThread& to) {
+  leaveAll(slot);
   slot.owner.store(nullptr, std::memory_order_relaxed);
-  moving_ = false;
-  to->arrive(slot);
+  to.arrive(slot);
+}
+
+void PacketThread::end(Slot& slot) {
+  leaveAll(slot);
+  slot.eachWire([](Wire& wire) {
+    ::close(wire.fd);
+    wire.fd = -1;
+  });
+  tell(&slot, nullptr);
 }
 
 void PacketThread::removeLeg(Slot& slot) {
@@ -251,7 +237,8 @@ void PacketThread::tick(uint64_t now) {
   if (now - rateAtNs_ >= rateEveryNs) {
     const double rate = seen_ * 1e9 / static_cast<double>(now - rateAtNs_);
     // Twice as easily kept as entered, so that a rate near the bound does not flutter.
-    loaded_ = rate > (loaded_ ? settings_.loadedRate / 2 : settings_.loadedRate);
+    const bool loaded = rate > (batchUs_ > 0 ? settings_.loadedRate / 2 : settings_.loadedRate);
+    batchUs_ = loaded ? static_cast<unsigned>(settings_.batchUs * std::clamp(rate / longerFrom, 1.0, longest)) : 0;
     stats_.batchUs.set(batchUs());
     seen_ = 0;
     rateAtNs_ = now;
@@ -314,15 +301,15 @@ void PacketThread::connectSteady(uint64_t now) {
 
 void PacketThread::connectNow(Port& port, uint64_t now) {
   Slot& slot = *port.slot;
-  if (slot.closing || slot.movingTo != nullptr) return;
   Wire& wire = port.wires[1];
   if (wire.fd >= 0) {
     // Connected elsewhere before. It goes, and a new one comes when the flow has been steady once more.
     port.steady = 0;
-    if (wire.retiring) return;
     fresh_.erase(std::remove(fresh_.begin(), fresh_.end(), &port), fresh_.end());
-    wire.retiring = true;
-    if (leave(wire)) retired(wire);
+    leave(wire);
+    ::close(wire.fd);
+    wire = Wire{};
+    wire.port = &port;
     return;
   }
   const int fd = openConnected(port.wires[0].fd, port.to, settings_.receiveBuffer, settings_.sendBuffer);
@@ -336,15 +323,9 @@ void PacketThread::connectNow(Port& port, uint64_t now) {
   wire.fd = fd;
   if (slot.marked != 0) mark(fd, slot.ipv6 ? AF_INET6 : AF_INET, slot.marked);
   fresh_.push_back(&port);
+  port.peer = port.to;
   port.connected = true;
   stats_.connects.add(1);
-}
-
-void PacketThread::retired(Wire& wire) {
-  Port* port = wire.port;
-  ::close(wire.fd);
-  wire = Wire{};
-  wire.port = port;
 }
 
 void PacketThread::listenInOrder() {

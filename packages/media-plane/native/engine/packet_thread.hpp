@@ -30,7 +30,7 @@ struct Completion {
 };
 
 struct ThreadSettings {
-  /** Under load packets are worked off at most this often, microseconds; 0: at once, always. */
+  /** Under load packets are worked off at most this often, microseconds, at high rates half as often; 0: at once, always. */
   unsigned batchUs = 250;
   /** Packets a second above which a thread counts as loaded. */
   double loadedRate = 6000;
@@ -42,7 +42,8 @@ struct ThreadSettings {
   int receiveBuffer = 0, sendBuffer = 0;
   /** Descriptors from here on are left for new calls. */
   int highestConnected = 1024;
-  unsigned buffers = 2048;
+  /** Datagrams of one round. */
+  unsigned buffers = 1024;
   unsigned fixedFiles = 65536;
   /** Called by the thread when a leg is closed: CONTROL shall `drain`. */
   void (*wake)(void*) = nullptr;
@@ -76,20 +77,13 @@ class PacketThread {
   virtual bool prepare(std::string& why) = 0;
   virtual void run() = 0;
   virtual void listen(Wire& wire) = 0;
-  /** Stops listening; true when nothing of the socket is under way any more, else `left` is called later. */
-  virtual bool leave(Wire& wire) = 0;
-
-  /** What came for this leg and still waits is worked off: it leaves. */
-  virtual void leaving(Slot&) {}
-  /** Works off what is under way, so that sockets leave. */
-  virtual void pump() {}
+  /** Stops listening: nothing of the socket is under way any more. */
+  virtual void leave(Wire& wire) = 0;
 
   /** Opens, changes, joins, closes as CONTROL asked; to be called before packets are worked off. */
   void takeCommands();
   /** Work that is due by time. */
   void tick(uint64_t nowNs);
-  /** A socket has left: its leg may be closed or given away now. */
-  void left(Slot& slot);
   /** The socket a datagram to `to` leaves by; remembers ports that send steadily, to connect them. */
   Wire& wireFor(Port& port, Address const& to) {
     if (port.to == to) {
@@ -100,8 +94,6 @@ class PacketThread {
     moved(port, to);
     return port.wires[0];
   }
-  /** A socket that was retiring has left. */
-  void retired(Wire& wire);
   /** Listens to connected sockets once what came before them is read: packets stay in order. */
   void listenInOrder();
   /** A connected peer refuses (ICMP): its port goes on with the socket that is not told of it. */
@@ -110,8 +102,8 @@ class PacketThread {
   bool mayFallAsleep();
   void awake() { asleep_.store(false, std::memory_order_relaxed); }
   bool stopping() const { return stopping_; }
-  /** Whether to wait for a batch, by the packets of the last hundredth of a second. */
-  unsigned batchUs() const { return loaded_ ? settings_.batchUs : 0; }
+  /** How long to wait for a batch, by the packets of the last hundredth of a second; 0: not at all. */
+  unsigned batchUs() const { return batchUs_; }
   void sawPackets(unsigned count) {
     seen_ += count;
     if (count > deepest_) deepest_ = count;
@@ -127,6 +119,8 @@ class PacketThread {
   void execute(Command& command);
   void tell(Slot* slot, Update* update);
   void leaveAll(Slot& slot);
+  void give(Slot& slot, PacketThread& to);
+  void end(Slot& slot);
   void removeLeg(Slot& slot);
   void wantConnected(Port& port);
   void moved(Port& port, Address const& to);
@@ -144,8 +138,8 @@ class PacketThread {
   std::vector<Port*> fresh_;
   std::atomic<Slot*> arrivals_{nullptr};
   std::atomic<bool> asleep_{false};
-  bool stopping_ = false, moving_ = false;
-  bool loaded_ = false;
+  bool stopping_ = false;
+  unsigned batchUs_ = 0;
   unsigned seen_ = 0, deepest_ = 0;
   uint64_t rateAtNs_ = 0, tickAtNs_ = 0, secondAtNs_ = 0;
   double cpuAt_ = 0;

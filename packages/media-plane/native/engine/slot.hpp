@@ -12,8 +12,6 @@ namespace sallyport {
 class PacketThread;
 struct Slot;
 
-enum class WireState : uint8_t { idle, listening, leaving };
-
 struct Port;
 
 /** One socket of a port. */
@@ -21,13 +19,10 @@ struct Wire {
   int fd = -1;
   /** Index among the ring's fixed files, -1: none. */
   int32_t file = -1;
-  WireState state = WireState::idle;
-  /** To be listened to again once buffers are back. */
-  bool waiting = false;
-  /** The end of its receive was asked for, and the answer has not come. */
-  bool cancelling = false;
-  /** Leaves for good, its port stays. */
-  bool retiring = false;
+  bool listening = false;
+  /** Of the io_uring thread: when it was last ready, how many datagrams were tried for then, and how many there were. */
+  uint8_t tries = 0, got = 0;
+  uint32_t round = 0;
   /** What SK_MEMINFO_DROPS said last. */
   uint32_t drops = 0;
   Port* port = nullptr;
@@ -37,20 +32,26 @@ struct Wire {
  * A local port. Its first socket hears everybody; the second, where there is one, is bound to the same port and connected to where
  * the flow sends steadily: the kernel looks the route up once instead of for each packet. What comes from there comes by it.
  */
-struct Port {
+struct alignas(64) Port {
   Wire wires[2];
   Flow flow = Flow::rtp;
   /** Packets sent in a row to `to`; where a connected peer refused, none is connected again for a while. */
   uint8_t steady = 0;
   bool connected = false;
-  uint64_t notBeforeNs = 0;
-  Address to;
-  Slot* slot = nullptr;
-  /** What it is bound to. */
-  Address local;
   /** Of the xdp engine: datagrams come past the sockets too, and leave by the hop known under this number. */
   bool direct = false;
   uint32_t hop = 0, hopSerial = 0;
+  Slot* slot = nullptr;
+  Address to;
+  uint64_t notBeforeNs = 0;
+  /** What it is bound to. */
+  Address local;
+  /** What the second socket is connected to, as long as there is one. */
+  Address peer;
+
+  /** PACKETS. Fetches ahead what a packet by its sockets, or past them, needs of it. */
+  void warm() const { Contexts::warm(this, 3); }
+  void warmDirect() const { Contexts::warm(&flow, 2); }
 };
 
 struct SlotCounters {
@@ -87,8 +88,6 @@ struct Slot final : SlotCounters, Leg {
   Port ports[2];
   bool ipv6 = false;
   uint8_t marked = 0;
-  bool closing = false;
-  PacketThread* movingTo = nullptr;
   /** Place among its thread's legs. */
   uint32_t place = 0;
   /** Whose it is now; commands of another thread wait until it has come. */

@@ -3,7 +3,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 
 namespace sallyport::uring {
@@ -11,19 +10,14 @@ namespace {
 
 constexpr long numberSetup = 425, numberEnter = 426, numberRegister = 427;
 
-int enter(int fd, unsigned submit, unsigned wait, unsigned flags, const void* argument, size_t size) {
-  const long done = syscall(numberEnter, fd, submit, wait, flags, argument, size);
+int enter(int fd, unsigned submit) {
+  const long done = syscall(numberEnter, fd, submit, 0, 0, nullptr, 0);
   return done < 0 ? -errno : static_cast<int>(done);
 }
 
 int registers(int fd, unsigned what, void* argument, unsigned count) {
   const long done = syscall(numberRegister, fd, what, argument, count);
   return done < 0 ? -errno : static_cast<int>(done);
-}
-
-void* anonymous(size_t size) {
-  void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  return at == MAP_FAILED ? nullptr : at;
 }
 
 std::string refused(const char* what, int error) {
@@ -36,8 +30,6 @@ Ring::~Ring() {
   if (fd_ >= 0) close(fd_);
   if (rings_ != nullptr) munmap(rings_, ringsSize_);
   if (sqes_ != nullptr) munmap(sqes_, sqesSize_);
-  if (bufferRing_ != nullptr) munmap(bufferRing_, bufferRingSize_);
-  if (buffers_ != nullptr) munmap(buffers_, static_cast<size_t>(bufferCount_) * bufferSize_);
 }
 
 bool Ring::open(unsigned entries, unsigned completions, std::string& why) {
@@ -57,9 +49,8 @@ bool Ring::open(unsigned entries, unsigned completions, std::string& why) {
     return false;
   }
   fd_ = static_cast<int>(fd);
-  features_ = parameters.features;
-  const uint32_t needed = featureSingleMmap | featureNoDrop | featureExtArg | featureSkipSuccess;
-  if ((features_ & needed) != needed) {
+  const uint32_t needed = featureSingleMmap | featureNoDrop | featureSkipSuccess;
+  if ((parameters.features & needed) != needed) {
     why = "io_uring lacks features of Linux 6.1";
     return false;
   }
@@ -89,33 +80,6 @@ bool Ring::open(unsigned entries, unsigned completions, std::string& why) {
   return true;
 }
 
-bool Ring::provideBuffers(unsigned count, unsigned size, std::string& why) {
-  bufferRingSize_ = count * sizeof(Buffer);
-  bufferRing_ = static_cast<Buffer*>(anonymous(bufferRingSize_));
-  buffers_ = static_cast<uint8_t*>(anonymous(static_cast<size_t>(count) * size));
-  if (bufferRing_ == nullptr || buffers_ == nullptr) return why = refused("memory for receive buffers", errno), false;
-  bufferCount_ = count;
-  bufferSize_ = size;
-  BufferRing ring{};
-  ring.address = reinterpret_cast<uint64_t>(bufferRing_);
-  ring.entries = count;
-  const int done = registers(fd_, registerBufferRing, &ring, 1);
-  if (done < 0) return why = refused("registering receive buffers", -done), false;
-  for (unsigned id = 0; id < count; ++id) recycle(id);
-  publishBuffers();
-  return true;
-}
-
-void Ring::recycle(unsigned id) {
-  Buffer& place = bufferRing_[bufferTail_ & (bufferCount_ - 1)];
-  place.address = reinterpret_cast<uint64_t>(buffer(id));
-  place.length = bufferSize_;
-  place.id = static_cast<uint16_t>(id);
-  ++bufferTail_;
-}
-
-void Ring::publishBuffers() { __atomic_store_n(&bufferRing_[0].tail, bufferTail_, __ATOMIC_RELEASE); }
-
 bool Ring::sparseFiles(unsigned count) {
   RegisterFiles files{};
   files.count = count;
@@ -141,30 +105,12 @@ Sqe* Ring::next() {
 int Ring::submit() {
   __atomic_store_n(sqTail_, tail_, __ATOMIC_RELEASE);
   while (submitted_ != tail_) {
-    const int done = enter(fd_, tail_ - submitted_, 0, 0, nullptr, 0);
+    const int done = enter(fd_, tail_ - submitted_);
     if (done == -EINTR || done == -EAGAIN) continue;
     if (done < 0) return done;
     submitted_ += static_cast<unsigned>(done);
   }
   return 0;
-}
-
-int Ring::submitAndWait(unsigned count, unsigned minimumUs, uint64_t timeoutNs) {
-  Timespec timeout{static_cast<int64_t>(timeoutNs / 1'000'000'000), static_cast<int64_t>(timeoutNs % 1'000'000'000)};
-  WaitArgument argument{};
-  if ((features_ & featureMinimumWait) != 0) {
-    argument.minimumWaitUs = minimumUs;
-  } else if (minimumUs > 0) {
-    // Older kernels: the bound of the batch is the time-out, and silence comes back here as often.
-    timeout = {0, static_cast<int64_t>(minimumUs) * 1000};
-  }
-  argument.timeout = reinterpret_cast<uint64_t>(&timeout);
-  __atomic_store_n(sqTail_, tail_, __ATOMIC_RELEASE);
-  const unsigned flags = enterGetEvents | enterExtArg;
-  const int done = enter(fd_, tail_ - submitted_, count, flags, &argument, sizeof argument);
-  // What was consumed is told by the queue's head, also where the wait then ended by its time.
-  submitted_ = __atomic_load_n(sqHead_, __ATOMIC_ACQUIRE);
-  return done;
 }
 
 }  // namespace sallyport::uring

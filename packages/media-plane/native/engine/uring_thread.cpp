@@ -5,306 +5,159 @@
 namespace sallyport {
 namespace {
 
-// What a completion belongs to stands in the low bits of its user data, beside a Wire's address.
-enum Tag : uint64_t { tagReceive = 0, tagSend = 1, tagCancel = 2, tagWake = 3, tagNothing = 4, tagBits = 7 };
-
-constexpr unsigned queueEntries = 2048, completionEntries = 16384, bufferOctets = 4096;
-/** Packets waiting that end a batch early: buffers must not run out. */
-constexpr unsigned batchPackets = 128;
-constexpr uint64_t retryNs = 10'000'000, idleNs = 100'000'000, loadedNs = 1'000'000;
-
-uint64_t dataOf(Wire& wire, Tag tag) { return reinterpret_cast<uint64_t>(&wire) | tag; }
+/** Datagrams tried for of one socket in one round. */
+constexpr unsigned mostTries = 64;
 
 }  // namespace
 
 bool UringThread::prepare(std::string& why) {
-  if (!ring_.open(queueEntries, completionEntries, why)) return false;
-  if (!ring_.provideBuffers(settings_.buffers, bufferOctets, why)) return false;
+  if (!EpollThread::prepare(why) || !ring_.open(settings_.buffers, 2 * settings_.buffers, why)) return false;
   const unsigned files = settings_.fixedFiles;
   if (files > 0 && ring_.sparseFiles(files)) {
     freeFiles_.reserve(files);
     for (unsigned file = files; file-- > 0;) freeFiles_.push_back(static_cast<int32_t>(file));
   }
-  receiveV4_.msg_namelen = sizeof(sockaddr_in);
-  receiveV6_.msg_namelen = sizeof(sockaddr_in6);
-  names_.resize(queueEntries);
-  used_.reserve(settings_.buffers);
-  again_.reserve(1024);
-  held_.reserve(completionEntries);
+  places_.resize(settings_.buffers);
+  octets_.reset(new uint8_t[settings_.buffers * apart]);
+  for (unsigned at = 0; at < places_.size(); ++at) {
+    Place& place = places_[at];
+    place.part = {octetsOf(at), octetsEach};
+    place.message = {};
+    place.message.msg_name = &place.name;
+    place.message.msg_iov = &place.part;
+    place.message.msg_iovlen = 1;
+  }
   return true;
 }
 
-void UringThread::awaitWake() {
-  uring::Sqe& sqe = next();
-  sqe.opcode = uring::opRead;
-  sqe.fd = wakeFd_;
-  sqe.addr = reinterpret_cast<uint64_t>(&wakeValue_);
-  sqe.len = sizeof wakeValue_;
-  sqe.userData = tagWake;
-}
-
-void UringThread::run() {
-  awaitWake();
-  while (!stopping()) {
-    // What came before the commands were looked at is worked off after them: a change holds for every later packet.
-    const unsigned ready = ring_.ready();
-    takeCommands();
-    nowNs_ = nowNs();
-    for (uring::Cqe const& cqe : held_) complete(cqe);
-    held_.clear();
-    workOff(ready);
-    if (packets_ > 0) {
-      sawPackets(packets_);
-      stats_.packetsIn.add(packets_);
-      stats_.packetsOut.add(sends_);
-      stats_.wakes.add(1);
-      packets_ = sends_ = 0;
-    }
-    listenInOrder();
-    if (!again_.empty() && nowNs_ >= againAtNs_) listenAgain();
-    tick(nowNs_);
-    if (ring_.ready() > 0 || !mayFallAsleep()) {
-      flush();
-      continue;
-    }
-    const unsigned batch = batchUs();
-    ring_.submitAndWait(batch > 0 ? batchPackets : 1, batch, batch > 0 ? loadedNs : idleNs);
-    awake();
-    recycle();
-  }
-}
-
-void UringThread::workOff(unsigned ready) {
-  // Nothing of a thousand calls is in the cache any more when its turn comes: what the next packets need is fetched meanwhile.
-  const auto wireAt = [this](unsigned ahead) -> Wire* {
-    uring::Cqe const* cqe = ring_.peek(ahead);
-    const bool packet = cqe != nullptr && (cqe->userData & tagBits) == tagReceive && (cqe->flags & uring::cqeBuffer) != 0;
-    return packet ? reinterpret_cast<Wire*>(cqe->userData) : nullptr;
-  };
-  ring_.reap(ready, [&](uring::Cqe const& cqe) {
-    if (const uring::Cqe* next = ring_.peek(4); next != nullptr && (next->flags & uring::cqeBuffer) != 0) {
-      __builtin_prefetch(reinterpret_cast<void const*>(next->userData & ~tagBits));
-      Contexts::warm(ring_.buffer(next->flags >> uring::cqeBufferShift), 4);
-    }
-    if (Wire const* wire = wireAt(3)) wire->port->slot->warm();
-    if (Wire const* wire = wireAt(2)) wire->port->slot->warmContexts();
-    if (Wire const* wire = wireAt(1)) {
-      wire->port->slot->warmPeer();
-      if (Leg const* peer = wire->port->slot->peer()) Contexts::warm(&static_cast<Slot const*>(peer)->ports[0], 2);
-    }
-    complete(cqe);
-  });
-}
-
-void UringThread::listenAgain() {
-  // Their buffers first, else they would end at once.
-  flush();
-  while (!again_.empty()) {
-    Wire* wire = again_.back();
-    again_.pop_back();
-    wire->waiting = false;
-    listen(*wire);
-  }
-}
-
-uring::Sqe& UringThread::next() {
-  uring::Sqe* sqe = ring_.next();
-  while (sqe == nullptr) {
-    flush();
-    sqe = ring_.next();
-  }
-  return *sqe;
-}
-
-void UringThread::flush() {
-  ring_.submit();
-  recycle();
-}
-
-/** Datagrams that were submitted have been copied: their buffers are free. */
-void UringThread::recycle() {
-  if (ring_.queued() > 0) return;
-  nameCount_ = 0;
-  if (used_.empty()) return;
-  for (const uint16_t id : used_) ring_.recycle(id);
-  ring_.publishBuffers();
-  used_.clear();
-}
-
 void UringThread::listen(Wire& wire) {
-  if (wire.file < 0 && !freeFiles_.empty()) {
-    const int32_t file = freeFiles_.back();
-    if (ring_.setFile(static_cast<unsigned>(file), wire.fd)) {
-      wire.file = file;
-      freeFiles_.pop_back();
-    }
+  if (!freeFiles_.empty() && ring_.setFile(static_cast<unsigned>(freeFiles_.back()), wire.fd)) {
+    wire.file = freeFiles_.back();
+    freeFiles_.pop_back();
   }
-  uring::Sqe& sqe = next();
-  sqe.opcode = uring::opRecvmsg;
-  sqe.flags = uring::sqeBufferSelect | (wire.file >= 0 ? uring::sqeFixedFile : 0);
-  sqe.ioprio = uring::receiveMultishot;
-  sqe.fd = wire.file >= 0 ? wire.file : wire.fd;
-  sqe.addr = reinterpret_cast<uint64_t>(wire.port->slot->ipv6 ? &receiveV6_ : &receiveV4_);
-  sqe.len = 1;
-  sqe.userData = dataOf(wire, tagReceive);
-  wire.state = WireState::listening;
+  EpollThread::listen(wire);
 }
 
-bool UringThread::leave(Wire& wire) {
-  // Sends that name it by its number go before the number is anybody else's.
-  if (wire.file < 0 && ring_.queued() > 0) flush();
-  if (wire.state == WireState::idle) {
-    if (wire.waiting) again_.erase(std::find(again_.begin(), again_.end(), &wire));
-    wire.waiting = false;
-    dropFile(wire);
-    return true;
-  }
-  wire.state = WireState::leaving;
-  if (!wire.cancelling) cancel(wire);
-  return false;
-}
-
-void UringThread::cancel(Wire& wire) {
-  uring::Sqe& sqe = next();
-  sqe.opcode = uring::opAsyncCancel;
-  sqe.addr = dataOf(wire, tagReceive);
-  sqe.userData = dataOf(wire, tagCancel);
-  wire.cancelling = true;
-}
-
-/** A receive that is just being taken up again is not found: it is asked once more. */
-void UringThread::cancelled(Wire& wire, int result) {
-  wire.cancelling = false;
-  if (wire.state == WireState::leaving && result < 0) return cancel(wire);
-  if (wire.state != WireState::idle) return;
-  finish(wire);
-}
-
-/** Nothing of it is in the kernel any more. */
-void UringThread::finish(Wire& wire) {
-  Slot& slot = *wire.port->slot;
-  dropFile(wire);
-  if (wire.retiring && !slot.closing && slot.movingTo == nullptr) return retired(wire);
-  left(slot);
-}
-
-void UringThread::leaving(Slot& slot) {
-  for (uring::Cqe& cqe : held_) {
-    if ((cqe.userData & tagBits) != tagReceive) continue;
-    if (reinterpret_cast<Wire const*>(cqe.userData)->port->slot != &slot) continue;
-    complete(cqe);
-    cqe.userData = tagNothing;
-  }
-}
-
-void UringThread::pump() {
-  ring_.submitAndWait(1, 0, loadedNs);
-  ring_.reap(ring_.ready(), [this](uring::Cqe const& cqe) {
-    // Packets of legs that stay are not worked off before the commands that are still to come.
-    auto const* wire = reinterpret_cast<Wire const*>(cqe.userData & ~tagBits);
-    const bool packet = (cqe.userData & tagBits) == tagReceive && (cqe.flags & uring::cqeBuffer) != 0;
-    if (packet && wire->port->slot->movingTo == nullptr && !wire->port->slot->closing) {
-      held_.push_back(cqe);
-    } else {
-      complete(cqe);
-    }
-  });
-  flush();
-}
-
-void UringThread::complete(uring::Cqe const& cqe) {
-  auto* wire = reinterpret_cast<Wire*>(cqe.userData & ~tagBits);
-  switch (cqe.userData & tagBits) {
-    case tagReceive:
-      return received(*wire, cqe);
-    case tagSend:
-      if (cqe.result == -ECONNREFUSED) refusedBy(*wire->port);
-      wire->port->slot->sendError();
-      return stats_.sendErrors.add(1);
-    case tagWake:
-      return awaitWake();
-    case tagCancel:
-      return cancelled(*wire, cqe.result);
-    default:
-      return;
-  }
-}
-
-void UringThread::received(Wire& wire, uring::Cqe const& cqe) {
-  Port& port = *wire.port;
-  if (cqe.result >= 0 && (cqe.flags & uring::cqeBuffer) != 0) {
-    const auto id = static_cast<uint16_t>(cqe.flags >> uring::cqeBufferShift);
-    ++packets_;
-    uint8_t* const buffer = ring_.buffer(id);
-    auto* const header = reinterpret_cast<uring::ReceivedHeader*>(buffer);
-    auto* const name = reinterpret_cast<SocketAddress*>(buffer + sizeof *header);
-    const size_t front = sizeof *header + (port.slot->ipv6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
-    const size_t capacity = bufferOctets - front;
-    if ((header->flags & MSG_TRUNC) != 0 || header->payloadLength + maxGrowth > capacity) {
-      stats_.oversized.add(1);
-    } else {
-      Address source;
-      fromSystem(*name, source);
-      Outgoing out;
-      const Verdict verdict =
-          receive(*port.slot, port.flow, buffer + front, header->payloadLength, capacity, source, nowNs_, out);
-      if (verdict == Verdict::send) {
-        Port& through = static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)];
-        queueSend(through, buffer + front, out.length, out.to);
-      }
-    }
-    used_.push_back(id);
-  }
-  if ((cqe.flags & uring::cqeMore) != 0) return;
-  ended(wire, cqe.result);
-}
-
-/** The receive of a port is over: because it leaves, because buffers ran out, or because the kernel says so. */
-void UringThread::ended(Wire& wire, int result) {
-  Slot& slot = *wire.port->slot;
-  const bool leaving = wire.state == WireState::leaving || slot.closing || slot.movingTo != nullptr;
-  wire.state = WireState::idle;
-  if (!leaving) {
-    if (result == -ENOBUFS) {
-      stats_.buffersExhausted.add(1);
-    } else if (result == -ECONNREFUSED) {
-      refusedBy(*wire.port);
-    } else {
-      againAtNs_ = nowNs_ + retryNs;
-    }
-    wire.waiting = true;
-    again_.push_back(&wire);
-    return;
-  }
-  if (!wire.cancelling) finish(wire);
-}
-
-void UringThread::dropFile(Wire& wire) {
+void UringThread::leave(Wire& wire) {
+  EpollThread::leave(wire);
   if (wire.file < 0) return;
   ring_.setFile(static_cast<unsigned>(wire.file), -1);
   freeFiles_.push_back(wire.file);
   wire.file = -1;
 }
 
-void UringThread::queueSend(Port& port, uint8_t* octets, size_t length, Address const& to) {
-  Wire& wire = wireFor(port, to);
-  // The kernel took less than it was given, for want of memory: what names there are are still its own.
-  if (!port.connected && nameCount_ == names_.size()) flush();
-  if (!port.connected && nameCount_ == names_.size()) return stats_.sendErrors.add(1);
-  uring::Sqe& sqe = next();
-  sqe.opcode = uring::opSend;
-  sqe.flags = uring::sqeSkipSuccess | (wire.file >= 0 ? uring::sqeFixedFile : 0);
+uring::Sqe& UringThread::next(Wire const& wire) {
+  uring::Sqe& sqe = *ring_.next();
+  sqe.flags = wire.file >= 0 ? uring::sqeFixedFile : 0;
   sqe.fd = wire.file >= 0 ? wire.file : wire.fd;
-  sqe.addr = reinterpret_cast<uint64_t>(octets);
-  sqe.len = static_cast<uint32_t>(length);
-  sqe.opFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  if (!port.connected) {
-    SocketAddress& name = names_[nameCount_++];
-    sqe.addr2 = reinterpret_cast<uint64_t>(&name);
-    sqe.addrLen = static_cast<uint16_t>(toSystem(to, name));
+  return sqe;
+}
+
+/** Epoll does not tell how many wait: one, unless there were more a moment ago. An attempt in vain costs a third of one that is not. */
+void UringThread::fetch(Wire& wire) {
+  const bool again = wire.round == round_ - 1 && wire.tries > 0;
+  const unsigned grown = wire.got < wire.tries ? wire.got : wire.tries + wire.tries / 2u + 1;
+  const unsigned tries = again ? std::clamp(grown, 1u, mostTries) : 1;
+  wire.round = round_;
+  wire.tries = static_cast<uint8_t>(tries);
+  wire.got = 0;
+  const bool connected = &wire == &wire.port->wires[1];
+  for (unsigned left = tries; left > 0; --left) {
+    if (used_ == places_.size()) return stats_.buffersExhausted.add(1);
+    Place& place = places_[used_];
+    place.wire = &wire;
+    uring::Sqe& sqe = next(wire);
+    if (connected) {
+      // It hears nobody else: there is no name to ask for.
+      sqe.opcode = uring::opReceive;
+      sqe.addr = reinterpret_cast<uint64_t>(octetsOf(used_));
+      sqe.len = octetsEach;
+    } else {
+      place.message.msg_namelen = sizeof place.name;
+      sqe.opcode = uring::opRecvmsg;
+      sqe.addr = reinterpret_cast<uint64_t>(&place.message);
+      sqe.len = 1;
+    }
+    // With MSG_TRUNC the length is the datagram's own, also where it did not fit.
+    sqe.opFlags = MSG_DONTWAIT | MSG_TRUNC;
+    sqe.userData = used_++;
   }
-  sqe.userData = dataOf(wire, tagSend);
+}
+
+void UringThread::workOff() {
+  ++round_;
+  used_ = 0;
+  eachReady([this](Wire& wire) { fetch(wire); });
+  if (used_ == 0) return;
+  ring_.submit();
+  ring_.reap(used_, [this](uring::Cqe const& cqe) { places_[cqe.userData].length = cqe.result; });
+  for (unsigned place = 0; place < used_; ++place) {
+    warm(place);
+    fetched(place);
+  }
+  send();
+}
+
+/** Nothing of a thousand calls is in the cache any more when its turn comes: what the next packets need is fetched meanwhile. */
+void UringThread::warm(unsigned place) const {
+  const auto slotAt = [this, place](unsigned ahead) -> Slot const* {
+    return place + ahead < used_ ? places_[place + ahead].wire->port->slot : nullptr;
+  };
+  if (place + 4 < used_) Contexts::warm(octetsOf(place + 4), 4);
+  if (Slot const* slot = slotAt(3)) slot->warm();
+  if (Slot const* slot = slotAt(2)) slot->warmContexts();
+  if (Slot const* slot = slotAt(1)) {
+    slot->warmPeer();
+    if (Leg const* peer = slot->peer()) static_cast<Slot const*>(peer)->ports[0].warm();
+  }
+}
+
+void UringThread::fetched(unsigned at) {
+  Place const& place = places_[at];
+  Wire& wire = *place.wire;
+  Port& port = *wire.port;
+  if (place.length < 0) {
+    if (place.length == -ECONNREFUSED) refusedBy(port);
+    return;
+  }
+  ++wire.got;
+  ++packets_;
+  const auto length = static_cast<size_t>(place.length);
+  if (length + maxGrowth > octetsEach) return stats_.oversized.add(1);
+  Address source;
+  if (&wire == &port.wires[1]) source = port.peer;
+  else fromSystem(place.name, source);
+  Outgoing out;
+  if (receive(*port.slot, port.flow, octetsOf(at), length, octetsEach, source, nowNs_, out) != Verdict::send) return;
+  queueSend(at, static_cast<Slot*>(out.leg)->ports[static_cast<unsigned>(out.flow)], out);
+}
+
+void UringThread::queueSend(unsigned place, Port& through, Outgoing const& out) {
+  uring::Sqe& sqe = next(wireFor(through, out.to));
+  sqe.opcode = uring::opSend;
+  sqe.flags |= uring::sqeSkipSuccess;
+  sqe.addr = reinterpret_cast<uint64_t>(octetsOf(place));
+  sqe.len = static_cast<uint32_t>(out.length);
+  sqe.opFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (!through.connected) {
+    // The name it came with has been read.
+    SocketAddress& name = places_[place].name;
+    sqe.addr2 = reinterpret_cast<uint64_t>(&name);
+    sqe.addrLen = static_cast<uint16_t>(toSystem(out.to, name));
+  }
+  sqe.userData = reinterpret_cast<uint64_t>(&through);
   ++sends_;
+}
+
+/** Only sends that failed are told. */
+void UringThread::send() {
+  ring_.submit();
+  ring_.reap(ring_.ready(), [this](uring::Cqe const& cqe) {
+    Port& through = *reinterpret_cast<Port*>(cqe.userData);
+    if (cqe.result == -ECONNREFUSED) refusedBy(through);
+    through.slot->sendError();
+    stats_.sendErrors.add(1);
+  });
 }
 
 }  // namespace sallyport

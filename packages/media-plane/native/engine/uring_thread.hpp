@@ -1,53 +1,51 @@
-// Owns a thread that moves packets by io_uring: multishot receive into provided buffers, sends of a batch in one submission.
+// Owns a thread that moves packets by io_uring, many with one system call: epoll says which sockets have something, one submission
+// fetches it, another sends what came of it.
 #pragma once
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include <memory>
 
-#include "packet_thread.hpp"
-#include "sockets.hpp"
+#include "epoll_thread.hpp"
 #include "uring.hpp"
 
 namespace sallyport {
 
-class UringThread final : public PacketThread {
+class UringThread final : public EpollThread {
  public:
-  using PacketThread::PacketThread;
+  using EpollThread::EpollThread;
 
  private:
-  bool prepare(std::string& why) override;
-  void run() override;
-  void listen(Wire& wire) override;
-  bool leave(Wire& wire) override;
-  void leaving(Slot& slot) override;
-  void pump() override;
+  /** Where one datagram of a round is received, worked on, and sent from. */
+  struct Place {
+    Wire* wire;
+    SocketAddress name;
+    msghdr message;
+    iovec part;
+    /** Of the datagram, or -errno. */
+    int length;
+  };
+  static constexpr size_t octetsEach = 4096;
+  /** Not a power of two: the heads of all datagrams would fall into one set of the cache. */
+  static constexpr size_t apart = octetsEach + 192;
 
-  void complete(uring::Cqe const& cqe);
-  void received(Wire& wire, uring::Cqe const& cqe);
-  void ended(Wire& wire, int result);
-  void queueSend(Port& port, uint8_t* octets, size_t length, Address const& to);
-  void awaitWake();
-  void flush();
-  void recycle();
-  void workOff(unsigned ready);
-  void listenAgain();
-  void cancel(Wire& wire);
-  void cancelled(Wire& wire, int result);
-  void finish(Wire& wire);
-  void dropFile(Wire& wire);
-  uring::Sqe& next();
+  bool prepare(std::string& why) override;
+  void listen(Wire& wire) override;
+  void leave(Wire& wire) override;
+  void workOff() override;
+
+  void fetch(Wire& wire);
+  void fetched(unsigned place);
+  void warm(unsigned place) const;
+  void queueSend(unsigned place, Port& through, Outgoing const& out);
+  void send();
+  uring::Sqe& next(Wire const& wire);
+  uint8_t* octetsOf(unsigned place) const { return octets_.get() + place * apart; }
 
   uring::Ring ring_;
-  msghdr receiveV4_{}, receiveV6_{};
-  std::vector<SocketAddress> names_;
-  size_t nameCount_ = 0;
-  std::vector<uint16_t> used_;
-  /** Packets that came while a leg was given away. */
-  std::vector<uring::Cqe> held_;
+  std::unique_ptr<uint8_t[]> octets_;
+  std::vector<Place> places_;
   std::vector<int32_t> freeFiles_;
-  std::vector<Wire*> again_;
-  uint64_t wakeValue_ = 0;
-  uint64_t nowNs_ = 0, againAtNs_ = 0;
-  unsigned packets_ = 0, sends_ = 0;
+  /** Places of this round. */
+  unsigned used_ = 0;
+  uint32_t round_ = 0;
 };
 
 }  // namespace sallyport

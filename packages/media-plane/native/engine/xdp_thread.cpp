@@ -49,14 +49,14 @@ void XdpThread::listen(Wire& wire) {
   steer_.take(port.local);
 }
 
-bool XdpThread::leave(Wire& wire) {
+void XdpThread::leave(Wire& wire) {
   Port& port = *wire.port;
   if (&wire == &port.wires[0] && port.direct) {
     steer_.leave(port.local);
     ports_.remove(port);
     port.direct = false;
   }
-  return EpollThread::leave(wire);
+  EpollThread::leave(wire);
 }
 
 bool XdpThread::unsent() const {
@@ -229,7 +229,7 @@ void XdpThread::receiveFrom(xdp::Interface& interface, xdp::Socket& queue, uint3
       arrival.datagram = {};
       if (sound(interface, umem_.at(descriptor.address), descriptor.length, arrival.datagram) &&
           (arrival.port = ports_.find(arrival.datagram.local)) != nullptr) {
-        Contexts::warm(&arrival.port->flow, 2);
+        arrival.port->warmDirect();
         ++good;
       } else {
         ++unsound_;
@@ -263,7 +263,7 @@ void XdpThread::warm(Arrival const* arrivals, size_t at, size_t count) {
   next.warmPeer();
   Leg const* const peer = next.peer();
   if (peer == nullptr) return;
-  Contexts::warm(&static_cast<Slot const*>(peer)->ports[static_cast<unsigned>(arrivals[at + 2].port->flow)].flow, 2);
+  static_cast<Slot const*>(peer)->ports[static_cast<unsigned>(arrivals[at + 2].port->flow)].warmDirect();
 }
 
 void XdpThread::relay(Arrival const& arrival) {

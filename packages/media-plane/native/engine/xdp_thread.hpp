@@ -33,7 +33,7 @@ class XdpThread final : public EpollThread {
   bool prepare(std::string& why) override;
   void run() override;
   void listen(Wire& wire) override;
-  bool leave(Wire& wire) override;
+  void leave(Wire& wire) override;
   void sendOut(Port& through, Outgoing const& out, uint8_t* datagram) override;
 
   void wait();
