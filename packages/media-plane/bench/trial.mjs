@@ -61,6 +61,7 @@ export const runTrial = async (relay, { namespace, calls, suite, rate, warmMs, m
   await child.next();
   const cpu = cpuSeconds(relay.pid) - before;
   const result = JSON.parse(await child.next());
+  await child.gone;
   const figures = await relay.figures();
   await relay.close();
   const { samples, ...rest } = result;

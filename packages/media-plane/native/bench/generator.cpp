@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,10 +25,10 @@ using namespace sallyport;
 
 namespace {
 
-constexpr unsigned queue = 512, bufferCount = 8192, bufferOctets = 512, slotOctets = 512;
+constexpr unsigned sendsEach = 64, receivesEach = 256, slotOctets = 512;
 constexpr unsigned remembered = 4096, sampleEvery = 97, samplesEach = 200;
-constexpr uint64_t sampleBelow = 30'000, tagWake = ~uint64_t{0};
-constexpr uint8_t opReceive = 27;
+constexpr unsigned mostAtOnce = 16;
+constexpr uint64_t sampleBelow = 30'000, tagSend = ~uint64_t{0}, givenUpNs = 300'000'000;
 
 struct Sample {
   unsigned stream;
@@ -37,11 +38,15 @@ struct Sample {
 /** One direction of one call. */
 struct Stream {
   int sendFile = 0;
-  SocketAddress to;
-  socklen_t toLength = 0;
   /** Only from the UE. */
   std::unique_ptr<SessionKey> key;
   uint64_t sent = 0, received = 0;
+  /** Packets up to this one have come, or will not. */
+  uint64_t settled = 0;
+  uint64_t sentAtNs = 0;
+  /** Receives to try at once: what came last time, and one more. */
+  unsigned attempts = 1;
+  bool awaited = false;
   std::vector<uint32_t> sentUs = std::vector<uint32_t>(remembered);
 };
 
@@ -65,14 +70,21 @@ Address addressOf(const char* text, uint16_t port) {
   return address;
 }
 
-int openSocket(Address const& local) {
+/** Connected: to receive by it looks up no route, which whoever sends to it on this machine would be charged for. */
+int openSocket(Address const& local, Address const& remote) {
   SocketAddress address;
   const socklen_t length = toSystem(local, address);
   const int fd = socket(address.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const int size = 1 << 20;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-  if (fd < 0 || bind(fd, &address.any, length) != 0) fail("cannot bind port " + std::to_string(local.port));
+  // The kernel closes what an earlier trial's ring held some time after that process has ended.
+  for (unsigned tries = 0; fd < 0 || bind(fd, &address.any, length) != 0; ++tries) {
+    if (fd < 0 || errno != EADDRINUSE || tries == 300) fail("cannot bind port " + std::to_string(local.port));
+    usleep(10'000);
+  }
+  const socklen_t toLength = toSystem(remote, address);
+  if (connect(fd, &address.any, toLength) != 0) fail("cannot connect");
   return fd;
 }
 
@@ -126,11 +138,10 @@ int main(int count, char** arguments) {
   char hex[128];
   while (std::scanf("%u %u %u %u %127s", &uePort, &corePort, &relayUe, &relayCore, hex) == 5) {
     const int ue = static_cast<int>(sockets.size());
-    sockets.push_back(openSocket(addressOf(local, static_cast<uint16_t>(uePort))));
-    sockets.push_back(openSocket(addressOf(local, static_cast<uint16_t>(corePort))));
+    sockets.push_back(openSocket(addressOf(local, static_cast<uint16_t>(uePort)), addressOf(relay, static_cast<uint16_t>(relayUe))));
+    sockets.push_back(openSocket(addressOf(local, static_cast<uint16_t>(corePort)), addressOf(relay, static_cast<uint16_t>(relayCore))));
     Stream up, down;
     up.sendFile = ue;
-    up.toLength = toSystem(addressOf(relay, static_cast<uint16_t>(relayUe)), up.to);
     if (hex[0] != '-') {
       KeyPlan plan;
       for (size_t at = 0; hex[2 * at] != 0 && at < maxMasterLength; ++at) {
@@ -142,34 +153,22 @@ int main(int count, char** arguments) {
       if (!up.key->derive(suite, plan, pool)) fail("cannot derive keys");
     }
     down.sendFile = ue + 1;
-    down.toLength = toSystem(addressOf(relay, static_cast<uint16_t>(relayCore)), down.to);
     streams.push_back(std::move(up));
     streams.push_back(std::move(down));
   }
 
   uring::Ring ring;
   std::string why;
-  if (!ring.open(queue, 32768, why) || !ring.provideBuffers(bufferCount, bufferOctets, why)) fail(why);
+  if (!ring.open(sendsEach + receivesEach, 4096, why)) fail(why);
   if (!ring.sparseFiles(static_cast<unsigned>(sockets.size()))) fail("no fixed files");
-  const auto listen = [&](unsigned file) {
-    uring::Sqe* sqe = ring.next();
-    if (sqe == nullptr) {
-      ring.submit();
-      sqe = ring.next();
-    }
-    sqe->opcode = opReceive;
-    sqe->flags = uring::sqeBufferSelect | uring::sqeFixedFile;
-    sqe->ioprio = uring::receiveMultishot;
-    sqe->fd = static_cast<int32_t>(file);
-    sqe->userData = file;
-  };
-  for (unsigned file = 0; file < sockets.size(); ++file) {
-    ring.setFile(file, sockets[file]);
-    listen(file);
-  }
-  ring.submit();
+  for (unsigned file = 0; file < sockets.size(); ++file) ring.setFile(file, sockets[file]);
 
-  std::vector<uint8_t> slots(static_cast<size_t>(queue) * slotOctets);
+  std::vector<uint8_t> slots(static_cast<size_t>(sendsEach) * slotOctets);
+  std::vector<uint8_t> places(static_cast<size_t>(receivesEach) * slotOctets);
+  /** Streams of which packets are under way, and where the next round of receives begins. */
+  std::vector<unsigned> awaited;
+  size_t turn = 0;
+  unsigned streamOf[receivesEach];
   std::vector<uint32_t> delays;
   delays.reserve(static_cast<size_t>(rate * static_cast<double>(measured) / 1e9 * 1.1) + 1000);
   std::vector<Sample> samples;
@@ -181,34 +180,57 @@ int main(int count, char** arguments) {
   bool measuring = false, ended = false;
   unsigned downSamples = 0, upSamples = 0;
 
-  const auto arrived = [&](uring::Cqe const& cqe, uint64_t at) {
-    if (cqe.userData == tagWake) {
-      ++sendErrors;
+  // What the UE sent must come out at the core of the same call, and the other way.
+  const auto arrived = [&](uint8_t const* packet, int length, unsigned expected, uint64_t at) {
+    const uint32_t stream = length >= 12 ? get32(packet + 8) - firstSsrc : ~0u;
+    if (stream != expected) {
+      ++wrong;
       return;
     }
-    if ((cqe.flags & uring::cqeBuffer) != 0) {
-      const unsigned id = cqe.flags >> uring::cqeBufferShift;
-      uint8_t const* packet = ring.buffer(id);
-      const uint32_t stream = cqe.result >= 12 ? get32(packet + 8) - firstSsrc : ~0u;
-      // What the UE sent must come out at the core of the same call, and the other way.
-      if (stream >= streamCount || (stream ^ 1) != cqe.userData) {
-        ++wrong;
-      } else {
-        Stream& from = streams[stream];
-        ++from.received;
-        ++receivedTotal;
-        const unsigned sequence = static_cast<unsigned>(packet[2]) << 8 | packet[3];
-        const auto delay = static_cast<uint32_t>(at / 1000) - from.sentUs[sequence % remembered];
-        if (measuring && !ended) delays.push_back(delay);
-        unsigned& taken = stream % 2 == 0 ? upSamples : downSamples;
-        if (++sampled % sampleEvery == 0 && from.sent < sampleBelow && taken < samplesEach) {
-          ++taken;
-          samples.push_back({stream, std::vector<uint8_t>(packet, packet + cqe.result)});
-        }
-      }
-      ring.recycle(id);
+    Stream& from = streams[stream];
+    ++from.received;
+    ++receivedTotal;
+    ++from.attempts;
+    const unsigned sequence = static_cast<unsigned>(packet[2]) << 8 | packet[3];
+    from.settled = from.sent - static_cast<uint16_t>(from.sent - 1 - sequence);
+    const auto delay = static_cast<uint32_t>(at / 1000) - from.sentUs[sequence % remembered];
+    if (measuring && !ended) delays.push_back(delay);
+    unsigned& taken = stream % 2 == 0 ? upSamples : downSamples;
+    if (++sampled % sampleEvery == 0 && from.sent < sampleBelow && taken < samplesEach) {
+      ++taken;
+      samples.push_back({stream, std::vector<uint8_t>(packet, packet + length)});
     }
-    if ((cqe.flags & uring::cqeMore) == 0) listen(static_cast<unsigned>(cqe.userData));
+  };
+  // Looks where packets are under way and nowhere else. It never waits for a socket: whoever sends to one that is waited for has
+  // to wake the one who waits, and a relay would be charged for that.
+  const auto tryReceives = [&](uint64_t at) {
+    unsigned used = 0;
+    for (size_t left = awaited.size(); left > 0 && used < receivesEach; --left) {
+      if (turn >= awaited.size()) turn = 0;
+      Stream& from = streams[awaited[turn]];
+      if (from.settled == from.sent || at - from.sentAtNs > givenUpNs) {
+        from.awaited = false;
+        from.settled = from.sent;
+        awaited[turn] = awaited.back();
+        awaited.pop_back();
+        continue;
+      }
+      const unsigned tries = std::min(from.attempts, mostAtOnce);
+      if (used + tries > receivesEach) break;
+      from.attempts = 1;
+      for (unsigned one = 0; one < tries; ++one, ++used) {
+        uring::Sqe* sqe = ring.next();
+        sqe->opcode = uring::opReceive;
+        sqe->flags = uring::sqeFixedFile;
+        sqe->fd = streams[awaited[turn] ^ 1].sendFile;
+        sqe->addr = reinterpret_cast<uint64_t>(&places[static_cast<size_t>(used) * slotOctets]);
+        sqe->len = slotOctets;
+        sqe->opFlags = MSG_DONTWAIT;
+        sqe->userData = used;
+        streamOf[used] = awaited[turn];
+      }
+      ++turn;
+    }
   };
 
   for (uint64_t at = start; at < drainEnd; at = now()) {
@@ -225,7 +247,7 @@ int main(int count, char** arguments) {
     if (!ended) {
       const auto due = static_cast<uint64_t>(static_cast<double>(at - start) * rate / 1e9);
       if (due > index) behindNs = std::max(behindNs, static_cast<uint64_t>(static_cast<double>(due - index) / rate * 1e9));
-      for (unsigned batch = 0; index < due && batch < 64; ++batch, ++index) {
+      for (unsigned batch = 0; index < due && batch < sendsEach; ++batch, ++index) {
         uring::Sqe* sqe = ring.next();
         if (sqe == nullptr) break;
         const auto number = static_cast<unsigned>(index % streamCount);
@@ -239,6 +261,9 @@ int main(int count, char** arguments) {
         }
         stream.sentUs[stream.sent % remembered] = static_cast<uint32_t>(now() / 1000);
         ++stream.sent;
+        stream.sentAtNs = at;
+        if (!stream.awaited) awaited.push_back(number);
+        stream.awaited = true;
         if (measuring) ++sentInTime;
         sqe->opcode = uring::opSend;
         sqe->flags = uring::sqeSkipSuccess | uring::sqeFixedFile;
@@ -246,14 +271,19 @@ int main(int count, char** arguments) {
         sqe->addr = reinterpret_cast<uint64_t>(packet);
         sqe->len = static_cast<uint32_t>(length);
         sqe->opFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-        sqe->addr2 = reinterpret_cast<uint64_t>(&stream.to);
-        sqe->addrLen = static_cast<uint16_t>(stream.toLength);
-        sqe->userData = tagWake;
+        sqe->userData = tagSend;
       }
     }
-    ring.submitAndWait(0, 0, 0);
+    tryReceives(at);
+    ring.submit();
     const uint64_t read = now();
-    if (ring.reap(ring.ready(), [&](uring::Cqe const& cqe) { arrived(cqe, read); }) > 0) ring.publishBuffers();
+    ring.reap(ring.ready(), [&](uring::Cqe const& cqe) {
+      if (cqe.userData == tagSend) {
+        ++sendErrors;
+      } else if (cqe.result >= 0) {
+        arrived(&places[cqe.userData * slotOctets], cqe.result, streamOf[cqe.userData], read);
+      }
+    });
   }
 
   std::sort(delays.begin(), delays.end());
