@@ -20,7 +20,9 @@ export const buildGenerator = () => {
     ...filesIn("core", ".cpp"),
   ];
   const newest = Math.max(
-    ...[...sources, ...filesIn("core", ".hpp"), ...filesIn("engine", ".hpp")].map((file) => statSync(file).mtimeMs),
+    ...[...sources, ...["core", "engine", "bench"].flatMap((folder) => filesIn(folder, ".hpp"))].map(
+      (file) => statSync(file).mtimeMs,
+    ),
   );
   if (existsSync(generator) && statSync(generator).mtimeMs > newest) return;
   mkdirSync(join(native, "build"), { recursive: true });

@@ -37,6 +37,8 @@ export const relayStarters = {
   // The same without sockets connected to where a flow sends.
   unconnected: (where) =>
     startOurs("unconnected", { ...socket, io: "io_uring", firstCore: where.core, connectAfter: 0 }, where),
+  // The second thread's core is the load's: its processor time a packet tells, not how many there are.
+  two: (where) => startOurs("two", { ...socket, io: "io_uring", firstCore: where.core, threads: 2 }, where),
   batch500: (where) => startOurs("batch500", { ...socket, io: "io_uring", firstCore: where.core, batchUs: 500 }, where),
   epoll: (where) => startOurs("epoll", { ...socket, io: "epoll", firstCore: where.core }, where),
   xdpnull: (where) => startOurs("xdpnull", xdp(where), where, true),

@@ -48,7 +48,9 @@ export const runTrial = async (relay, { namespace, calls, suite, rate, warmMs, m
   if (calls > wide) throw new Error(`at most ${wide} calls have ports`);
   const opened = await relay.open({ suite, calls, ports });
   const suiteNumber = Object.keys(suites).indexOf(suite);
-  const settings = [relay.peer, relay.address, suiteNumber, rate, warmMs, measureMs, core, payload].map(String);
+  const settings = [relay.peer, relay.address, suiteNumber, rate, warmMs, measureMs, core, payload, relay.polled].map(
+    String,
+  );
   const within = namespace === undefined ? [generator] : ["ip", "netns", "exec", namespace, generator];
   const child = startChild(within[0], [...within.slice(1), ...settings], { show: true });
   const lines = opened.map(([ue, coreSide, key], at) =>

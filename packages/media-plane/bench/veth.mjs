@@ -1,6 +1,7 @@
 // Two network namespaces, and between them a pair of virtual Ethernet interfaces for each relay: relays stand in one, the load in the
 // other. Everything is gone when the benchmark ends, however it ends.
 import { spawnSync } from "node:child_process";
+import { generator } from "./generator.mjs";
 
 const run = (...args) => {
   const done = spawnSync("ip", args, { encoding: "utf8" });
@@ -8,7 +9,7 @@ const run = (...args) => {
 };
 
 /** @throws when this process may not make namespaces, or there is no iproute2. */
-export const makeLinks = (names) => {
+export const makeLinks = (names, polled) => {
   const relays = `sallyport-relay-${process.pid}`;
   const load = `sallyport-load-${process.pid}`;
   const remove = () => {
@@ -33,7 +34,9 @@ export const makeLinks = (names) => {
       run("-n", namespace, "addr", "add", `${own}/24`, "dev", name);
       run("-n", namespace, "link", "set", name, "up");
     }
-    return { address, peer, interface: near };
+    // The kernel gives packets that might be joined, or came from such, to the queue only where the other end does not segment.
+    if (polled) run("netns", "exec", relays, generator, "tso-off", near);
+    return { address, peer, interface: near, polled: polled ? far : "-" };
   });
   return { relays, load, places };
 };

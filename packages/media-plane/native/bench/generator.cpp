@@ -2,7 +2,8 @@
 // total rate, evenly spread. Tells what was sent, what came, how long it took, and gives a sample of it to be verified.
 //
 // Calls stand on standard input, one a line: uePort corePort relayUePort relayCorePort keyOfTheUe(hex).
-// Arguments: local address, relay's address, suite (number), rate (packets/s), warm-up and measured time (ms), core, payload octets.
+// Arguments: local address, relay's address, suite (number), rate (packets/s), warm-up and measured time (ms), core, payload octets, and
+// the interface whose queue it polls, or -. Or: `tso-off` and an interface, which then has no segmentation offload.
 #include <sched.h>
 #include <unistd.h>
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "../engine/record.hpp"
 #include "../engine/sockets.hpp"
 #include "../engine/uring.hpp"
+#include "link.hpp"
 
 using namespace sallyport;
 
@@ -28,7 +30,7 @@ namespace {
 constexpr unsigned sendsEach = 64, receivesEach = 256, slotOctets = 512;
 constexpr unsigned remembered = 4096, sampleEvery = 97, samplesEach = 200;
 constexpr unsigned mostAtOnce = 16;
-constexpr uint64_t sampleBelow = 30'000, tagSend = ~uint64_t{0}, givenUpNs = 300'000'000;
+constexpr uint64_t sampleBelow = 30'000, tagSend = ~uint64_t{0}, givenUpNs = 300'000'000, pauseNs = 50'000;
 
 struct Sample {
   unsigned stream;
@@ -44,6 +46,8 @@ struct Stream {
   /** Packets up to this one have come, or will not. */
   uint64_t settled = 0;
   uint64_t sentAtNs = 0;
+  /** When its socket was looked at last: as often as that the relay finds the socket in our core's cache. */
+  uint64_t triedAtNs = 0;
   /** Receives to try at once: what came last time, and one more. */
   unsigned attempts = 1;
   bool awaited = false;
@@ -115,7 +119,8 @@ void writePacket(uint8_t* at, unsigned stream, uint64_t index, size_t payload) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 9) fail("arguments: local relay suite rate warmMs measureMs core payload");
+  if (count == 3 && std::strcmp(arguments[1], "tso-off") == 0) return setOffload(arguments[2], ETHTOOL_STSO, false) ? 0 : 1;
+  if (count < 10) fail("arguments: local relay suite rate warmMs measureMs core payload interface");
   const char* local = arguments[1];
   const char* relay = arguments[2];
   const Suite& suite = suites[std::atoi(arguments[3])];
@@ -162,6 +167,10 @@ int main(int count, char** arguments) {
   if (!ring.open(sendsEach + receivesEach, 4096, why)) fail(why);
   if (!ring.sparseFiles(static_cast<unsigned>(sockets.size()))) fail("no fixed files");
   for (unsigned file = 0; file < sockets.size(); ++file) ring.setFile(file, sockets[file]);
+
+  PolledQueue queue;
+  const bool polled = std::strcmp(arguments[9], "-") != 0;
+  if (polled && !queue.open(arguments[9], sockets[0])) fail("the queue cannot be polled");
 
   std::vector<uint8_t> slots(static_cast<size_t>(sendsEach) * slotOctets);
   std::vector<uint8_t> places(static_cast<size_t>(receivesEach) * slotOctets);
@@ -215,9 +224,14 @@ int main(int count, char** arguments) {
         awaited.pop_back();
         continue;
       }
+      if (at - from.triedAtNs < pauseNs) {
+        ++turn;
+        continue;
+      }
       const unsigned tries = std::min(from.attempts, mostAtOnce);
       if (used + tries > receivesEach) break;
       from.attempts = 1;
+      from.triedAtNs = at;
       for (unsigned one = 0; one < tries; ++one, ++used) {
         uring::Sqe* sqe = ring.next();
         sqe->opcode = uring::opReceive;
@@ -262,6 +276,7 @@ int main(int count, char** arguments) {
         stream.sentUs[stream.sent % remembered] = static_cast<uint32_t>(now() / 1000);
         ++stream.sent;
         stream.sentAtNs = at;
+        if (!stream.awaited) stream.triedAtNs = at;
         if (!stream.awaited) awaited.push_back(number);
         stream.awaited = true;
         if (measuring) ++sentInTime;
@@ -273,6 +288,11 @@ int main(int count, char** arguments) {
         sqe->opFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
         sqe->userData = tagSend;
       }
+    }
+    if (polled) {
+      queue.settle();
+      const ssize_t length = recv(sockets[0], places.data(), slotOctets, MSG_DONTWAIT);
+      if (length >= 0) arrived(places.data(), static_cast<int>(length), 1, now());
     }
     tryReceives(at);
     ring.submit();
