@@ -1,7 +1,11 @@
 // The engine as a whole under the sanitizers: legs opened, changed, joined across threads and closed at random while packets flow
 // over real sockets. Skipped by name where nothing can be compiled.
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { build, missing, run } from "./native/toolchain.ts";
+
+const addon = fileURLToPath(new URL("../native/build/sallyport-media.node", import.meta.url));
 
 const note = missing === undefined ? "" : ` (${missing})`;
 const buildMs = 600_000;
@@ -14,4 +18,21 @@ describe.each(["thread", "sanitize"] as const)(`native engine, %s sanitizer${not
     },
     buildMs,
   );
+});
+
+/** x86's prefetcht0: 0F 18 /1, with an address in memory. */
+const fetchesAhead = (code: Buffer): number => {
+  let count = 0;
+  for (let at = code.indexOf("0f18", 0, "hex"); at >= 0; at = code.indexOf("0f18", at + 1, "hex")) {
+    const operand = code[at + 2] ?? 0;
+    if ((operand & 0x38) === 0x08 && operand < 0xc0) count += 1;
+  }
+  return count;
+};
+
+describe("native engine, compiled", () => {
+  // Nothing else shows it: a compiler that takes fetching ahead for nothing leaves it out, and every packet waits for memory.
+  it.skipIf(process.arch !== "x64" || !existsSync(addon))("what the next packets need is fetched ahead", () => {
+    expect(fetchesAhead(readFileSync(addon))).toBeGreaterThan(20);
+  });
 });
