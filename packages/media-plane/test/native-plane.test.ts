@@ -80,6 +80,28 @@ for (const io of ["io_uring", "epoll"] as const) {
       await Promise.all([moved.close(), stranger.close()]);
     });
 
+    it("H.248.37: what comes by a connected socket comes from its peer, also when the flow is to go elsewhere by now", async () => {
+      const plane = newPlane({ io, connectAfter: 3 });
+      const world = await newWorld(plane, { core: { latch: "latch" } });
+      let sequence = 0;
+      const fromUe = async () => {
+        sequence += 1;
+        expect(await world.fromUe("rtp", rtp(sequence))).toEqual(rtp(sequence));
+      };
+      while ((plane.threads()[0]?.connects ?? 0) < 1) await fromUe();
+      for (let more = 0; more < 5; more++) await fromUe();
+      const elsewhere = await openPeer();
+      world.plane.update(world.inner.leg, { remote: elsewhere.remote });
+      world.ue.send("rtp", world.ue.seal("rtp", rtp(++sequence)), world.port("access", "rtp"));
+      expect(await elsewhere.next("rtp")).toEqual(rtp(sequence));
+      const sealed = await world.fromCore("rtp", rtp(1, "answer", 2));
+      expect(world.ue.open("rtp", sealed)).toEqual(rtp(1, "answer", 2));
+      // That packet was learned from: what it teaches is its own source.
+      await fromUe();
+      expect(elsewhere.heard("rtp")).toEqual([]);
+      await elsewhere.close();
+    });
+
     it("RFC 1122 4.1.3.3: a peer whose port is closed for a while is sent to again as if nothing had been heard of it", async () => {
       const plane = newPlane({ io, connectAfter: 3 });
       const world = await newWorld(plane);

@@ -78,8 +78,7 @@ void UringThread::fetch(Wire& wire) {
       sqe.addr = reinterpret_cast<uint64_t>(&place.message);
       sqe.len = 1;
     }
-    // With MSG_TRUNC the length is the datagram's own, also where it did not fit.
-    sqe.opFlags = MSG_DONTWAIT | MSG_TRUNC;
+    sqe.opFlags = MSG_DONTWAIT;
     sqe.userData = used_++;
   }
 }
@@ -123,6 +122,7 @@ void UringThread::fetched(unsigned at) {
   ++wire.got;
   ++packets_;
   const auto length = static_cast<size_t>(place.length);
+  // What did not fit fills the place.
   if (length + maxGrowth > octetsEach) return stats_.oversized.add(1);
   Address source;
   if (&wire == &port.wires[1]) source = port.peer;
