@@ -40,15 +40,19 @@ export class Cursor {
   skip(): boolean {
     const start = this.at;
     for (;;) {
-      while (isSpaceCode(this.text.charCodeAt(this.at))) this.at++;
-      if (this.text[this.at] !== ";") return this.at > start;
+      this.skipBlanks();
+      if (!this.#stands(";")) return this.at > start;
       while (this.at < this.text.length && !isLineEndCode(this.text.charCodeAt(this.at))) this.at++;
     }
   }
 
   /** Passes white space only: a comment would be content here. */
   skipBlanks(): void {
-    while (isSpaceCode(this.text.charCodeAt(this.at))) this.at++;
+    const { text } = this;
+    let { at } = this;
+    // Not past the end: a code that is no number is looked up very slowly.
+    while (at < text.length && isSpaceCode(text.charCodeAt(at))) at++;
+    this.at = at;
   }
 
   /** The next character that is not white space, "" at the end. */
@@ -58,9 +62,8 @@ export class Cursor {
   }
 
   take(character: string): boolean {
-    if (this.peek() !== character) return false;
-    this.at++;
-    return true;
+    this.skip();
+    return this.takeBound(character);
   }
 
   expect(character: string): void {
@@ -69,16 +72,19 @@ export class Cursor {
 
   /** The next character without passing white space. */
   takeBound(character: string): boolean {
-    if (this.text[this.at] !== character) return false;
+    if (!this.#stands(character)) return false;
     this.at++;
     return true;
   }
 
   /** A run of word characters; "" when there is none. */
   run(): string {
+    const { text } = this;
     const start = this.at;
-    while (isWordCode(this.text.charCodeAt(this.at))) this.at++;
-    return this.text.slice(start, this.at);
+    let at = start;
+    while (at < text.length && isWordCode(text.charCodeAt(at))) at++;
+    this.at = at;
+    return text.slice(start, at);
   }
 
   word(max: number): string {
@@ -98,7 +104,7 @@ export class Cursor {
   keyword<K extends Keyword>(words: Vocabulary<K>, code: H248ParseCode = "unknown-word"): K | undefined {
     this.skip();
     const start = this.at;
-    const keyword = words.get(this.word(this.limits.maxName).toLowerCase());
+    const keyword = lookUp(words, this.word(this.limits.maxName));
     if (keyword === undefined) this.fail(code, start);
     return keyword;
   }
@@ -107,7 +113,7 @@ export class Cursor {
   keywordIf<K extends Keyword>(words: Vocabulary<K>): K | undefined {
     this.skip();
     const start = this.at;
-    const keyword = words.get(this.run().toLowerCase());
+    const keyword = lookUp(words, this.run());
     if (keyword === undefined) this.at = start;
     return keyword;
   }
@@ -133,7 +139,7 @@ export class Cursor {
   quoted(): string {
     this.expect('"');
     const start = this.at;
-    while (isQuotableCode(this.text.charCodeAt(this.at))) this.at++;
+    while (this.at < this.text.length && isQuotableCode(this.text.charCodeAt(this.at))) this.at++;
     const text = this.text.slice(start, this.at);
     if (!this.takeBound('"')) this.fail("quoted-string");
     return text;
@@ -181,10 +187,10 @@ export class Cursor {
     return result;
   }
 
-  /** Fails when the same thing stands twice where it may stand once. */
-  once(seen: Set<unknown>, what: unknown): void {
-    if (seen.has(what)) this.fail("duplicate");
-    seen.add(what);
+  /** Fails when the same thing stands twice where it may stand once. For few things: keywords of one place. */
+  once<T>(seen: T[], what: T): void {
+    if (seen.includes(what)) this.fail("duplicate");
+    else seen.push(what);
   }
 
   /** The octets between `{` and the first `}` that is not escaped, `\}` undone, white space at both ends as the grammar drops it. */
@@ -206,7 +212,7 @@ export class Cursor {
     const nul = raw.indexOf("\0");
     if (nul >= 0) this.fail("octets", start + nul);
     else this.at = end + 1;
-    return raw.replaceAll("\\}", "}");
+    return raw.includes("\\") ? raw.replaceAll("\\}", "}") : raw;
   }
 
   /** Text between `{` and `}` as it stands, white space at both ends dropped. */
@@ -224,7 +230,15 @@ export class Cursor {
     this.at = end + 1;
     return this.text.slice(start, last);
   }
+
+  #stands(character: string): boolean {
+    return this.at < this.text.length && this.text.charCodeAt(this.at) === character.charCodeAt(0);
+  }
 }
+
+/** As nearly everybody writes it, else in any case. */
+const lookUp = <K extends Keyword>(words: Vocabulary<K>, word: string): K | undefined =>
+  words.get(word) ?? words.get(word.toLowerCase());
 
 /** A decimal number of at most ten digits and at most `max`. */
 export const decimal = (text: string, max: number): number | undefined => {

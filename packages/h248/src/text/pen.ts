@@ -10,10 +10,15 @@ export type H248Style = "pretty" | "compact";
 
 const unwritable = (what: string): Error => h248Errors("SALLY_H248_UNWRITABLE", what);
 
+/** A line's end and the indentation of the next, by depth: deeper than messages go, it is made. */
+const lineStarts = Array.from({ length: 16 }, (_, depth) => `\r\n${"  ".repeat(depth)}`);
+
 export class Pen {
   readonly #pretty: boolean;
-  readonly #parts: string[] = [];
+  #text = "";
   #depth = 0;
+  /** Nothing stands in the innermost list yet. */
+  #fresh = false;
 
   constructor(style: H248Style) {
     this.#pretty = style === "pretty";
@@ -21,34 +26,34 @@ export class Pen {
 
   /** Text that needs no check. */
   raw(text: string): void {
-    this.#parts.push(text);
+    this.#text += text;
   }
 
   keyword(keyword: Keyword): void {
-    this.#parts.push(this.#pretty ? keyword : shortForm(keyword));
+    this.#text += this.#pretty ? keyword : shortForm(keyword);
   }
 
   word(text: string): void {
     if (!isWord(text)) throw unwritable("A name holds a character that names cannot hold.");
-    this.#parts.push(text);
+    this.#text += text;
   }
 
   equals(): void {
-    this.#parts.push(this.#pretty ? " = " : "=");
+    this.#text += this.#pretty ? " = " : "=";
   }
 
   number(value: number, max: number): void {
     if (!Number.isInteger(value) || value < 0 || value > max) throw unwritable(`A number is not within 0..${max}.`);
-    this.#parts.push(String(value));
+    this.#text += value;
   }
 
   quoted(text: string): void {
     if (!isQuotable(text)) throw unwritable("A quoted string holds a quote, a line end or a non-ASCII character.");
-    this.#parts.push(`"${text}"`);
+    this.#text += `"${text}"`;
   }
 
   value(text: string, quoted: boolean): void {
-    if (!quoted && isWord(text)) this.#parts.push(text);
+    if (!quoted && isWord(text)) this.#text += text;
     else this.quoted(text);
   }
 
@@ -70,35 +75,52 @@ export class Pen {
     this.word(value);
   }
 
-  /** `{ item, item }`, an item a line when pretty. */
-  block(items: readonly (() => void)[]): void {
-    if (items.length === 0) throw unwritable("A list is empty where the grammar wants an element.");
-    this.#parts.push(this.#pretty ? " {" : "{");
+  /** Begins `{ item, item }`, an item a line when pretty. Each item begins with `item`. */
+  open(): void {
+    this.#text += this.#pretty ? " {" : "{";
     this.#depth++;
-    items.forEach((item, at) => {
-      if (at > 0) this.#parts.push(",");
-      this.newLine();
-      item();
-    });
+    this.#fresh = true;
+  }
+
+  item(): void {
+    if (this.#fresh) this.#fresh = false;
+    else this.#text += ",";
+    this.newLine();
+  }
+
+  close(): void {
+    this.#nonEmpty(!this.#fresh);
     this.#depth--;
     this.newLine();
-    this.#parts.push("}");
+    this.#text += "}";
+  }
+
+  /** A whole such list, of items of one kind. */
+  block<T>(items: readonly T[], write: (pen: Pen, item: T) => void): void {
+    this.open();
+    for (const item of items) {
+      this.item();
+      write(this, item);
+    }
+    this.close();
   }
 
   /** The blank before an inline list. */
   gap(): void {
-    if (this.#pretty) this.#parts.push(" ");
+    if (this.#pretty) this.#text += " ";
   }
 
   /** `{ a, b }` or `[a, b]` on one line. */
-  inline(open: "{" | "[", items: readonly (() => void)[]): void {
-    if (items.length === 0) throw unwritable("A list is empty where the grammar wants an element.");
-    this.#parts.push(open);
-    items.forEach((item, at) => {
-      if (at > 0) this.#parts.push(this.#pretty ? ", " : ",");
-      item();
-    });
-    this.#parts.push(open === "{" ? "}" : "]");
+  inline<T>(open: "{" | "[", items: readonly T[], write: (pen: Pen, item: T) => void): void {
+    this.#nonEmpty(items.length > 0);
+    this.#text += open;
+    let first = true;
+    for (const item of items) {
+      if (!first) this.#text += this.#pretty ? ", " : ",";
+      first = false;
+      write(this, item);
+    }
+    this.#text += open === "{" ? "}" : "]";
   }
 
   /** The octets of Local or Remote, with the closing brace at the start of a line of its own. */
@@ -106,20 +128,29 @@ export class Pen {
     if (text.includes("\0")) throw unwritable("SDP holds a NUL octet.");
     if (/[\u0100-\uffff]/.test(text)) throw unwritable("SDP is not held as octets.");
     const lines = trimSdp(text).replaceAll("}", "\\}");
-    this.#parts.push(this.#pretty ? " {\r\n" : "{", lines, "}");
+    this.#text += `${this.#pretty ? " {\r\n" : "{"}${lines}}`;
   }
 
   digitMap(value: string): void {
     const trimmed = value.trim();
     if (trimmed === "" || !isDigitMapText(trimmed)) throw unwritable("A digit map holds a brace or is empty.");
-    this.#parts.push(`{${trimmed}}`);
+    this.#text += `{${trimmed}}`;
   }
 
   newLine(): void {
-    if (this.#pretty) this.#parts.push("\r\n", "  ".repeat(this.#depth));
+    if (this.#pretty) this.#text += lineStarts[this.#depth] ?? `\r\n${"  ".repeat(this.#depth)}`;
   }
 
   toBuffer(): Buffer {
-    return Buffer.from(this.#parts.join(""), "latin1");
+    return Buffer.from(this.#text, "latin1");
+  }
+
+  #nonEmpty(is: boolean): void {
+    if (!is) throw unwritable("A list is empty where the grammar wants an element.");
   }
 }
+
+/** For lists of names. */
+export const writeWord = (pen: Pen, text: string): void => pen.word(text);
+/** For lists of keywords. */
+export const writeKeyword = (pen: Pen, keyword: Keyword): void => pen.keyword(keyword);

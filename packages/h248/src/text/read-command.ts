@@ -101,7 +101,7 @@ const allowedInRequest: Readonly<Record<CommandName, readonly DescriptorKind[]>>
 
 const readDescriptors = (cursor: Cursor, allowed?: readonly DescriptorKind[]): Descriptor[] => {
   const descriptors: Descriptor[] = [];
-  const seen = new Set<unknown>();
+  const seen: string[] = [];
   cursor.listIf(() => {
     cursor.skip();
     const start = cursor.at;
@@ -109,9 +109,9 @@ const readDescriptors = (cursor: Cursor, allowed?: readonly DescriptorKind[]): D
     if (descriptor === undefined) return;
     // 7.1.18 and the error registry: 448 twice, 447 not legal in this command.
     const place = descriptor.kind === "bare" ? descriptor.name : descriptor.kind;
-    if (seen.has(place)) cursor.fail("duplicate", start);
+    if (seen.includes(place)) cursor.fail("duplicate", start);
     if (allowed !== undefined && !allowed.includes(descriptor.kind)) cursor.fail("misplaced-descriptor", start);
-    seen.add(place);
+    seen.push(place);
     descriptors.push(descriptor);
   });
   return descriptors;

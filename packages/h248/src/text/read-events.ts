@@ -40,7 +40,7 @@ export const readDigitMap = (cursor: Cursor): DigitMap => {
 
 const readEmbed = (cursor: Cursor): NonNullable<RequestedEvent["embed"]> => {
   const embed: { signals?: SignalsDescriptor; events?: EventsDescriptor } = {};
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     const word = cursor.keyword(embedWords);
     cursor.once(seen, word);
@@ -53,7 +53,7 @@ const readEmbed = (cursor: Cursor): NonNullable<RequestedEvent["embed"]> => {
 const readRequestedEvent = (cursor: Cursor): RequestedEvent => {
   const properties: Property[] = [];
   const event: Draft<RequestedEvent> = { name: cursor.name(), properties };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.listIf(() => {
     const start = cursor.at;
     const name = cursor.name();

@@ -18,7 +18,7 @@ const keywordOrProperty = <K extends string>(
   cursor: Cursor,
   keyword: K | undefined,
   properties: Property[],
-  seen: Set<unknown>,
+  seen: unknown[],
 ): K | undefined => {
   if (keyword === undefined) properties.push(readProperty(cursor));
   else cursor.once(seen, keyword);
@@ -28,7 +28,7 @@ const keywordOrProperty = <K extends string>(
 const readLocalControl = (cursor: Cursor): LocalControl => {
   const properties: Property[] = [];
   const control: Draft<LocalControl> = { properties };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     const word = keywordOrProperty(cursor, cursor.keywordIf(localControlWords), properties, seen);
     if (word === "Mode") {
@@ -43,7 +43,7 @@ const readLocalControl = (cursor: Cursor): LocalControl => {
 const readTerminationState = (cursor: Cursor): TerminationState => {
   const properties: Property[] = [];
   const state: Draft<TerminationState> = { properties };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     const word = keywordOrProperty(cursor, cursor.keywordIf(terminationStateWords), properties, seen);
     if (word === "ServiceStates") {
@@ -70,7 +70,7 @@ const readStreamPart = (
 
 const readStream = (cursor: Cursor): StreamDescriptor => {
   const stream: Draft<StreamDescriptor> = { id: cursor.assignedInteger(uint16) };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     const word = cursor.keyword(streamWords);
     cursor.once(seen, word);
@@ -84,12 +84,14 @@ export const readMedia = (cursor: Cursor): MediaDescriptor => {
   const streams: StreamDescriptor[] = [];
   const media: Draft<MediaDescriptor> = { kind: "media", streams };
   const only: Draft<StreamDescriptor> = {};
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
+  const ids = new Set<number | undefined>();
   cursor.list(() => {
     const word = cursor.keyword(mediaWords, "unknown-descriptor");
     if (word === "Stream") {
       const stream = readStream(cursor);
-      cursor.once(seen, stream.id);
+      if (ids.has(stream.id)) cursor.fail("duplicate");
+      ids.add(stream.id);
       streams.push(stream);
       return;
     }

@@ -5,6 +5,9 @@ import type { H248Error, PackageVersion, Property, Relation } from "./descriptor
 import { decimal } from "./cursor.ts";
 
 // Two literals, no spread: a reply with statistics has dozens of these.
+const single = (name: string, relation: Relation, { text, quoted }: Value): Property =>
+  quoted ? { name, relation, values: [text], quoted: true } : { name, relation, values: [text] };
+
 const property = (name: string, relation: Relation, read: readonly Value[]): Property => {
   const values = read.map((value) => value.text);
   return read.some((value) => value.quoted) ? { name, relation, values, quoted: true } : { name, relation, values };
@@ -12,8 +15,10 @@ const property = (name: string, relation: Relation, read: readonly Value[]): Pro
 
 /** What follows a property's name. */
 export const readCondition = (cursor: Cursor, name: string): Property => {
-  for (const relation of ["#", "<", ">"] as const) {
-    if (cursor.take(relation)) return property(name, relation, [cursor.value()]);
+  const relation = cursor.peek();
+  if (relation === "#" || relation === "<" || relation === ">") {
+    cursor.take(relation);
+    return single(name, relation, cursor.value());
   }
   cursor.expect("=");
   const next = cursor.peek();
@@ -23,7 +28,7 @@ export const readCondition = (cursor: Cursor, name: string): Property => {
       "any",
       cursor.list(() => cursor.value()),
     );
-  if (next !== "[") return property(name, "=", [cursor.value()]);
+  if (next !== "[") return single(name, "=", cursor.value());
   cursor.expect("[");
   const values: Value[] = [cursor.value()];
   if (cursor.take(":")) {

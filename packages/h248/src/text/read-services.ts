@@ -61,7 +61,7 @@ export const readServices = (cursor: Cursor): ServicesDescriptor => {
   const extensions: Property[] = [];
   const audit: AuditItem[] = [];
   const services: Draft<ServicesDescriptor> = { kind: "services", extensions };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     cursor.skip();
     const start = cursor.at;

@@ -24,7 +24,7 @@ const readCompletion = (cursor: Cursor): CompletionReason[] => {
   return cursor.list(() => cursor.keyword(completionReasons) ?? "OtherReason");
 };
 
-const readParameter = (cursor: Cursor, signal: Draft<Signal>, properties: Property[], seen: Set<unknown>): void => {
+const readParameter = (cursor: Cursor, signal: Draft<Signal>, properties: Property[], seen: unknown[]): void => {
   const name = cursor.name();
   const word = signalWords.get(name.toLowerCase());
   if (word === undefined) {
@@ -47,7 +47,7 @@ const readParameter = (cursor: Cursor, signal: Draft<Signal>, properties: Proper
 const readSignal = (cursor: Cursor, name = cursor.name()): Signal => {
   const properties: Property[] = [];
   const signal: Draft<Signal> = { kind: "signal", name, properties };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.listIf(() => readParameter(cursor, signal, properties, seen));
   return signal;
 };

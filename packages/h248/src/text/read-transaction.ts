@@ -69,7 +69,7 @@ const readTopology = (cursor: Cursor): TopologyTriple[] => {
 const readContextProperty = (
   cursor: Cursor,
   into: Draft<ContextProperties> & { contextAudit?: readonly ContextAuditItem[] },
-  seen: Set<unknown>,
+  seen: unknown[],
 ): boolean => {
   const word = cursor.keywordIf(propertyWords);
   if (word === undefined) return false;
@@ -112,7 +112,7 @@ const readContext = (cursor: Cursor): ContextId => {
 const readActionRequest = (cursor: Cursor): ActionRequest => {
   const commandRequests: CommandRequest[] = [];
   const action: Draft<ActionRequest> = { context: readContext(cursor), commands: commandRequests };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     if (readContextProperty(cursor, action, seen)) return;
     const command = prefixedCommand(cursor);
@@ -124,7 +124,7 @@ const readActionRequest = (cursor: Cursor): ActionRequest => {
 const readActionReply = (cursor: Cursor): ActionReply => {
   const replies: CommandReply[] = [];
   const action: Draft<ActionReply> = { context: readContext(cursor), commands: replies };
-  const seen = new Set<unknown>();
+  const seen: unknown[] = [];
   cursor.list(() => {
     if (readContextProperty(cursor, action, seen)) return;
     if (cursor.keywordIf(errorWord) !== undefined) {

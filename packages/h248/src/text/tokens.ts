@@ -102,13 +102,13 @@ export type Keyword = keyof typeof shortForms;
 
 export const shortForm = (keyword: Keyword): string => shortForms[keyword];
 
-/** The keywords that may stand at one place, by long and short form in lower case. */
+/** The keywords that may stand at one place, by long and short form: as the standard writes them, and in lower case. */
 export type Vocabulary<K extends Keyword> = ReadonlyMap<string, K>;
 
 export const vocabulary = <const K extends Keyword>(...keywords: readonly K[]): Vocabulary<K> => {
   const words = new Map<string, K>();
   for (const keyword of keywords)
-    words.set(keyword.toLowerCase(), keyword).set(shortForms[keyword].toLowerCase(), keyword);
+    for (const form of [keyword, shortForms[keyword]]) words.set(form, keyword).set(form.toLowerCase(), keyword);
   return words;
 };
 

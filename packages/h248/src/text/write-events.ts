@@ -9,14 +9,10 @@ import type {
   SignalsDescriptor,
 } from "./descriptor.ts";
 import { uint16, uint32 } from "./cursor.ts";
+import { writeKeyword } from "./pen.ts";
 import type { Pen } from "./pen.ts";
-import { properties } from "./write-property.ts";
-
-type Step = () => void;
-
-const some = (pen: Pen, items: readonly Step[]): void => {
-  if (items.length > 0) pen.block(items);
-};
+import type { Keyword } from "./tokens.ts";
+import { writeProperties } from "./write-property.ts";
 
 const writeRequestId = (pen: Pen, id: number | "*"): void => {
   pen.equals();
@@ -31,100 +27,138 @@ export const writeDigitMap = (pen: Pen, map: DigitMap): void => {
   if (map.value !== undefined) pen.digitMap(map.value);
 };
 
-const writeEmbed = (pen: Pen, embed: NonNullable<RequestedEvent["embed"]>): void => {
-  const { signals, events } = embed;
-  const items: Step[] = [];
-  if (signals !== undefined) items.push(() => writeSignals(pen, signals));
-  if (events !== undefined) items.push(() => writeEvents(pen, events));
+const writeEmbed = (pen: Pen, { signals, events }: NonNullable<RequestedEvent["embed"]>): void => {
   pen.keyword("Embed");
-  pen.block(items);
+  pen.open();
+  if (signals !== undefined) {
+    pen.item();
+    writeSignals(pen, signals);
+  }
+  if (events !== undefined) {
+    pen.item();
+    writeEvents(pen, events);
+  }
+  pen.close();
+};
+
+const flag = (pen: Pen, keyword: Keyword, is: true | undefined): void => {
+  if (is !== true) return;
+  pen.item();
+  pen.keyword(keyword);
+};
+
+const writeStream = (pen: Pen, stream: number | undefined): void => {
+  if (stream === undefined) return;
+  pen.item();
+  pen.assignNumber("Stream", stream, uint16);
 };
 
 const writeRequestedEvent = (pen: Pen, event: RequestedEvent): void => {
-  const { stream, digitMap, embed } = event;
-  const items: Step[] = [];
-  if (stream !== undefined) items.push(() => pen.assignNumber("Stream", stream, uint16));
-  if (event.keepActive === true) items.push(() => pen.keyword("KeepActive"));
-  if (event.neverNotify === true) items.push(() => pen.keyword("NeverNotify"));
-  if (event.resetEvents === true) items.push(() => pen.keyword("ResetEventsDescriptor"));
-  if (digitMap !== undefined) items.push(() => writeDigitMap(pen, digitMap));
-  if (embed !== undefined) items.push(() => writeEmbed(pen, embed));
+  const { stream, keepActive, neverNotify, resetEvents, digitMap, embed, properties } = event;
   pen.word(event.name);
-  some(pen, [...items, ...properties(pen, event.properties)]);
+  const flags = keepActive === true || neverNotify === true || resetEvents === true;
+  if (stream === undefined && !flags && digitMap === undefined && embed === undefined && properties.length === 0)
+    return;
+  pen.open();
+  writeStream(pen, stream);
+  flag(pen, "KeepActive", keepActive);
+  flag(pen, "NeverNotify", neverNotify);
+  flag(pen, "ResetEventsDescriptor", resetEvents);
+  if (digitMap !== undefined) {
+    pen.item();
+    writeDigitMap(pen, digitMap);
+  }
+  if (embed !== undefined) {
+    pen.item();
+    writeEmbed(pen, embed);
+  }
+  writeProperties(pen, properties);
+  pen.close();
 };
 
-export const writeEvents = (pen: Pen, descriptor: EventsDescriptor): void => {
+export const writeEvents = (pen: Pen, { requestId, events }: EventsDescriptor): void => {
   pen.keyword("Events");
-  if (descriptor.requestId === undefined) return;
-  writeRequestId(pen, descriptor.requestId);
-  some(
-    pen,
-    descriptor.events.map((event) => () => writeRequestedEvent(pen, event)),
-  );
+  if (requestId === undefined) return;
+  writeRequestId(pen, requestId);
+  if (events.length > 0) pen.block(events, writeRequestedEvent);
 };
 
-const writeOccurrence = (pen: Pen, event: EventOccurrence): void => {
-  const { time, stream } = event;
+const writeOccurrence = (pen: Pen, { time, name, stream, properties }: EventOccurrence): void => {
   if (time !== undefined) {
     pen.word(time);
     pen.raw(":");
   }
-  pen.word(event.name);
-  const items: Step[] = stream === undefined ? [] : [() => pen.assignNumber("Stream", stream, uint16)];
-  some(pen, [...items, ...properties(pen, event.properties)]);
+  pen.word(name);
+  if (stream === undefined && properties.length === 0) return;
+  pen.open();
+  writeStream(pen, stream);
+  writeProperties(pen, properties);
+  pen.close();
 };
 
 export const writeEventBuffer = (pen: Pen, events: readonly EventOccurrence[]): void => {
   pen.keyword("EventBuffer");
-  some(
-    pen,
-    events.map((event) => () => writeOccurrence(pen, event)),
-  );
+  if (events.length > 0) pen.block(events, writeOccurrence);
 };
 
 export const writeObservedEvents = (pen: Pen, descriptor: ObservedEventsDescriptor): void => {
   pen.keyword("ObservedEvents");
   writeRequestId(pen, descriptor.requestId);
-  pen.block(descriptor.events.map((event) => () => writeOccurrence(pen, event)));
+  pen.block(descriptor.events, writeOccurrence);
 };
 
+const isPlain = (signal: Signal): boolean =>
+  signal.stream === undefined &&
+  signal.type === undefined &&
+  signal.duration === undefined &&
+  signal.notifyCompletion === undefined &&
+  signal.keepActive !== true &&
+  signal.direction === undefined &&
+  signal.requestId === undefined &&
+  signal.properties.length === 0;
+
 const writeSignal = (pen: Pen, signal: Signal): void => {
-  const { stream, type, duration, notifyCompletion, direction, requestId } = signal;
-  const items: Step[] = [];
-  if (stream !== undefined) items.push(() => pen.assignNumber("Stream", stream, uint16));
-  if (type !== undefined) items.push(() => pen.assignKeyword("SignalType", type));
-  if (duration !== undefined) items.push(() => pen.assignNumber("Duration", duration, uint16));
-  if (notifyCompletion !== undefined) {
-    items.push(() => {
-      pen.keyword("NotifyCompletion");
-      pen.equals();
-      pen.inline(
-        "{",
-        notifyCompletion.map((reason) => () => pen.keyword(reason)),
-      );
-    });
-  }
-  if (signal.keepActive === true) items.push(() => pen.keyword("KeepActive"));
-  if (direction !== undefined) items.push(() => pen.assignKeyword("Direction", direction));
-  if (requestId !== undefined) {
-    items.push(() => {
-      pen.keyword("RequestID");
-      writeRequestId(pen, requestId);
-    });
-  }
+  const { stream, type, duration, notifyCompletion, keepActive, direction, requestId } = signal;
   pen.word(signal.name);
-  some(pen, [...items, ...properties(pen, signal.properties)]);
+  if (isPlain(signal)) return;
+  pen.open();
+  writeStream(pen, stream);
+  if (type !== undefined) {
+    pen.item();
+    pen.assignKeyword("SignalType", type);
+  }
+  if (duration !== undefined) {
+    pen.item();
+    pen.assignNumber("Duration", duration, uint16);
+  }
+  if (notifyCompletion !== undefined) {
+    pen.item();
+    pen.keyword("NotifyCompletion");
+    pen.equals();
+    pen.inline("{", notifyCompletion, writeKeyword);
+  }
+  flag(pen, "KeepActive", keepActive);
+  if (direction !== undefined) {
+    pen.item();
+    pen.assignKeyword("Direction", direction);
+  }
+  if (requestId !== undefined) {
+    pen.item();
+    pen.keyword("RequestID");
+    writeRequestId(pen, requestId);
+  }
+  writeProperties(pen, signal.properties);
+  pen.close();
+};
+
+const writeSignalItem = (pen: Pen, item: SignalsDescriptor["signals"][number]): void => {
+  if (item.kind === "signal") return writeSignal(pen, item);
+  pen.assignNumber("SignalList", item.id, uint16);
+  return pen.block(item.signals, writeSignal);
 };
 
 /** No signals are written as the bare token: some peers refuse `Signals {}`. */
-export const writeSignals = (pen: Pen, descriptor: SignalsDescriptor): void => {
+export const writeSignals = (pen: Pen, { signals }: SignalsDescriptor): void => {
   pen.keyword("Signals");
-  some(
-    pen,
-    descriptor.signals.map((item) => () => {
-      if (item.kind === "signal") return writeSignal(pen, item);
-      pen.assignNumber("SignalList", item.id, uint16);
-      return pen.block(item.signals.map((signal) => () => writeSignal(pen, signal)));
-    }),
-  );
+  if (signals.length > 0) pen.block(signals, writeSignalItem);
 };

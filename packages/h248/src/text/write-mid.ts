@@ -2,6 +2,7 @@
 import { h248Errors } from "../errors.ts";
 import { Cursor } from "./cursor.ts";
 import { defaultH248Limits } from "./limits.ts";
+import { writeWord } from "./pen.ts";
 import type { Pen } from "./pen.ts";
 import { readMid } from "./read-mid.ts";
 
@@ -12,16 +13,17 @@ export const canonicalMid = (text: string): string | undefined => {
   return cursor.failed || cursor.at !== text.length ? undefined : mid;
 };
 
+/** An element writes its own, again and again. */
+let sound = "";
+
 export const writeMid = (pen: Pen, mid: string): void => {
-  if (canonicalMid(mid) === undefined) throw h248Errors("SALLY_H248_UNWRITABLE", "A message identifier is malformed.");
+  if (mid !== sound && canonicalMid(mid) === undefined)
+    throw h248Errors("SALLY_H248_UNWRITABLE", "A message identifier is malformed.");
+  sound = mid;
   pen.raw(mid);
 };
 
 export const writeTermination = (pen: Pen, termination: string): void => {
   if (!termination.startsWith("[") || !termination.endsWith("]")) return pen.word(termination);
-  const names = termination.slice(1, -1).split(",");
-  return pen.inline(
-    "[",
-    names.map((name) => () => pen.word(name)),
-  );
+  return pen.inline("[", termination.slice(1, -1).split(","), writeWord);
 };

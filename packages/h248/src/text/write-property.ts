@@ -6,31 +6,32 @@ import { h248Errors } from "../errors.ts";
 
 const brackets = { all: "[", any: "{", range: "[" } as const;
 
+const writeValue = (pen: Pen, property: Property, at: number): void => {
+  const value = property.values[at];
+  if (value === undefined) throw h248Errors("SALLY_H248_UNWRITABLE", "A property has too few values.");
+  pen.value(value, property.quoted === true);
+};
+
+const writeQuoted = (pen: Pen, text: string): void => pen.quoted(text);
+const writePlain = (pen: Pen, text: string): void => pen.value(text, false);
+
 const writeProperty = (pen: Pen, property: Property): void => {
   const { name, relation, values } = property;
-  const quoted = property.quoted === true;
-  const write = (value: string | undefined): void => {
-    if (value === undefined) throw h248Errors("SALLY_H248_UNWRITABLE", "A property has too few values.");
-    pen.value(value, quoted);
-  };
   pen.word(name);
   if (relation === "all" || relation === "any") {
     pen.equals();
-    pen.inline(
-      brackets[relation],
-      values.map((value) => () => write(value)),
-    );
+    pen.inline(brackets[relation], values, property.quoted === true ? writeQuoted : writePlain);
   } else if (relation === "range") {
     pen.equals();
     pen.raw("[");
-    write(values[0]);
+    writeValue(pen, property, 0);
     pen.raw(":");
-    write(values[1]);
+    writeValue(pen, property, 1);
     pen.raw("]");
   } else {
     if (relation === "=") pen.equals();
     else pen.raw(relation);
-    write(values[0]);
+    writeValue(pen, property, 0);
   }
 };
 
@@ -39,8 +40,13 @@ export const writeStatistic = (pen: Pen, statistic: Property): void => {
   else writeProperty(pen, statistic);
 };
 
-export const properties = (pen: Pen, list: readonly Property[]): (() => void)[] =>
-  list.map((property) => () => writeProperty(pen, property));
+/** Each as an item of the open list. */
+export const writeProperties = (pen: Pen, list: readonly Property[]): void => {
+  for (const property of list) {
+    pen.item();
+    writeProperty(pen, property);
+  }
+};
 
 const unquotable = /[^ \t!#-~]/g;
 
@@ -52,10 +58,10 @@ export const writeError = (pen: Pen, error: H248Error): void => {
   const text = error.text.replaceAll('"', "'").replaceAll(unquotable, "?");
   pen.gap();
   if (text === "") pen.raw("{}");
-  else pen.inline("{", [() => pen.quoted(text)]);
+  else pen.inline("{", [text], writeQuoted);
 };
 
-export const writeAuditItem = (pen: Pen, item: AuditItem, parent?: string): void => {
+const writeAuditItemBelow = (pen: Pen, item: AuditItem, parent: string | undefined): void => {
   const keyword = auditWordsBelow(parent).get(item.name.toLowerCase());
   if (keyword === undefined) pen.word(item.name);
   else pen.keyword(keyword);
@@ -63,5 +69,8 @@ export const writeAuditItem = (pen: Pen, item: AuditItem, parent?: string): void
     pen.equals();
     pen.value(item.value, false);
   }
-  if (item.items !== undefined) pen.block(item.items.map((below) => () => writeAuditItem(pen, below, item.name)));
+  if (item.items === undefined) return;
+  pen.block(item.items, (below, inner) => writeAuditItemBelow(below, inner, item.name));
 };
+
+export const writeAuditItem = (pen: Pen, item: AuditItem): void => writeAuditItemBelow(pen, item, undefined);

@@ -10,50 +10,54 @@ import type {
   ContextProperties,
   H248Message,
   Segment,
+  TopologyTriple,
   Transaction,
 } from "./message.ts";
-import { Pen } from "./pen.ts";
+import { Pen, writeKeyword, writeWord } from "./pen.ts";
 import type { H248Style } from "./pen.ts";
 import { writeDescriptor } from "./write-descriptor.ts";
 import { writeMid, writeTermination } from "./write-mid.ts";
 import { writeError } from "./write-property.ts";
 
-type Step = () => void;
-
-const contextProperties = (pen: Pen, of: ContextProperties): Step[] => {
-  const { priority, emergency, ieps, topology } = of;
-  const steps: Step[] = [];
-  if (topology !== undefined) {
-    steps.push(() => {
-      pen.keyword("Topology");
-      pen.block(
-        topology.map((triple) => () => {
-          pen.word(triple.from);
-          pen.raw(",");
-          pen.word(triple.to);
-          pen.raw(",");
-          pen.keyword(triple.direction);
-          if (triple.stream === undefined) return;
-          pen.raw(",");
-          pen.assignNumber("Stream", triple.stream, uint16);
-        }),
-      );
-    });
-  }
-  if (priority !== undefined) steps.push(() => pen.assignNumber("Priority", priority, uint16));
-  if (emergency !== undefined) steps.push(() => pen.keyword(emergency ? "Emergency" : "EmergencyOff"));
-  if (ieps !== undefined) steps.push(() => pen.assignKeyword("IEPSCall", ieps ? "On" : "Off"));
-  return steps;
+const writeTriple = (pen: Pen, triple: TopologyTriple): void => {
+  pen.word(triple.from);
+  pen.raw(",");
+  pen.word(triple.to);
+  pen.raw(",");
+  pen.keyword(triple.direction);
+  if (triple.stream === undefined) return;
+  pen.raw(",");
+  pen.assignNumber("Stream", triple.stream, uint16);
 };
 
-const writeContext = (pen: Pen, context: ContextId, steps: readonly Step[]): void => {
+const writeContextProperties = (pen: Pen, of: ContextProperties): void => {
+  const { priority, emergency, ieps, topology } = of;
+  if (topology !== undefined) {
+    pen.item();
+    pen.keyword("Topology");
+    pen.block(topology, writeTriple);
+  }
+  if (priority !== undefined) {
+    pen.item();
+    pen.assignNumber("Priority", priority, uint16);
+  }
+  if (emergency !== undefined) {
+    pen.item();
+    pen.keyword(emergency ? "Emergency" : "EmergencyOff");
+  }
+  if (ieps !== undefined) {
+    pen.item();
+    pen.assignKeyword("IEPSCall", ieps ? "On" : "Off");
+  }
+};
+
+const writeContext = (pen: Pen, context: ContextId): void => {
   pen.keyword("Context");
   pen.equals();
   if (typeof context === "number") {
     if (context === 0) throw h248Errors("SALLY_H248_UNWRITABLE", "Context 0 is the null context: say -.");
     pen.number(context, uint32 - 2);
   } else pen.raw(context);
-  pen.block(steps);
 };
 
 const writeCommandRequest = (pen: Pen, request: CommandRequest): void => {
@@ -62,48 +66,63 @@ const writeCommandRequest = (pen: Pen, request: CommandRequest): void => {
   pen.keyword(request.command);
   pen.equals();
   writeTermination(pen, request.termination);
-  if (request.descriptors.length === 0) return;
-  pen.block(request.descriptors.map((descriptor) => () => writeDescriptor(pen, descriptor)));
+  if (request.descriptors.length > 0) pen.block(request.descriptors, writeDescriptor);
 };
 
 const writeActionRequest = (pen: Pen, action: ActionRequest): void => {
-  const steps = contextProperties(pen, action);
+  writeContext(pen, action.context);
+  pen.open();
+  writeContextProperties(pen, action);
   const audit = action.contextAudit;
   if (audit !== undefined) {
-    steps.push(() => {
-      pen.keyword("ContextAudit");
-      pen.block(audit.map((item) => () => pen.keyword(item)));
-    });
+    pen.item();
+    pen.keyword("ContextAudit");
+    pen.block(audit, writeKeyword);
   }
-  steps.push(...action.commands.map((command) => () => writeCommandRequest(pen, command)));
-  writeContext(pen, action.context, steps);
+  for (const command of action.commands) {
+    pen.item();
+    writeCommandRequest(pen, command);
+  }
+  pen.close();
 };
 
 const writeCommandReply = (pen: Pen, reply: CommandReply): void => {
-  const { error, contextTerminations } = reply;
+  const { error, contextTerminations, descriptors } = reply;
   pen.keyword(reply.command);
   pen.equals();
   if (contextTerminations !== undefined) {
     pen.keyword("Context");
-    if (error !== undefined) return pen.block([() => writeError(pen, error)]);
+    if (error !== undefined) return pen.block([error], writeError);
     pen.gap();
-    return pen.inline(
-      "{",
-      contextTerminations.map((name) => () => pen.word(name)),
-    );
+    return pen.inline("{", contextTerminations, writeWord);
   }
   writeTermination(pen, reply.termination);
-  const steps = reply.descriptors.map((descriptor) => () => writeDescriptor(pen, descriptor));
-  if (error !== undefined) steps.push(() => writeError(pen, error));
-  return steps.length > 0 ? pen.block(steps) : undefined;
+  if (descriptors.length === 0 && error === undefined) return undefined;
+  pen.open();
+  for (const descriptor of descriptors) {
+    pen.item();
+    writeDescriptor(pen, descriptor);
+  }
+  if (error !== undefined) {
+    pen.item();
+    writeError(pen, error);
+  }
+  return pen.close();
 };
 
 const writeActionReply = (pen: Pen, action: ActionReply): void => {
-  const { error } = action;
-  const steps = contextProperties(pen, action);
-  steps.push(...action.commands.map((command) => () => writeCommandReply(pen, command)));
-  if (error !== undefined) steps.push(() => writeError(pen, error));
-  writeContext(pen, action.context, steps);
+  writeContext(pen, action.context);
+  pen.open();
+  writeContextProperties(pen, action);
+  for (const command of action.commands) {
+    pen.item();
+    writeCommandReply(pen, command);
+  }
+  if (action.error !== undefined) {
+    pen.item();
+    writeError(pen, action.error);
+  }
+  pen.close();
 };
 
 const writeSegment = (pen: Pen, segment: Segment): void => {
@@ -114,22 +133,39 @@ const writeSegment = (pen: Pen, segment: Segment): void => {
 
 const writeReply = (pen: Pen, reply: Transaction & { readonly kind: "reply" }): void => {
   const { body } = reply;
-  const steps: Step[] = reply.immAckRequired === true ? [() => pen.keyword("ImmAckRequired")] : [];
-  if (body.kind === "error") steps.push(() => writeError(pen, body.error));
-  else {
-    if (body.actions.length === 0) throw h248Errors("SALLY_H248_UNWRITABLE", "A reply answers no action.");
-    steps.push(...body.actions.map((action) => () => writeActionReply(pen, action)));
-  }
   pen.assignNumber("Reply", reply.id, uint32);
   if (reply.segment !== undefined) writeSegment(pen, reply.segment);
-  pen.block(steps);
+  pen.open();
+  if (reply.immAckRequired === true) {
+    pen.item();
+    pen.keyword("ImmAckRequired");
+  }
+  if (body.kind === "error") {
+    pen.item();
+    writeError(pen, body.error);
+  } else {
+    if (body.actions.length === 0) throw h248Errors("SALLY_H248_UNWRITABLE", "A reply answers no action.");
+    for (const action of body.actions) {
+      pen.item();
+      writeActionReply(pen, action);
+    }
+  }
+  pen.close();
+};
+
+const writeRange = (pen: Pen, [first, last]: readonly [number, number]): void => {
+  pen.number(first, uint32);
+  if (last === first) return;
+  if (last < first) throw h248Errors("SALLY_H248_UNWRITABLE", "A range of transaction ids runs backwards.");
+  pen.raw("-");
+  pen.number(last, uint32);
 };
 
 const writeTransaction = (pen: Pen, transaction: Transaction): void => {
   switch (transaction.kind) {
     case "request":
       pen.assignNumber("Transaction", transaction.id, uint32);
-      return pen.block(transaction.actions.map((action) => () => writeActionRequest(pen, action)));
+      return pen.block(transaction.actions, writeActionRequest);
     case "reply":
       return writeReply(pen, transaction);
     case "pending":
@@ -138,16 +174,7 @@ const writeTransaction = (pen: Pen, transaction: Transaction): void => {
     case "ack":
       pen.keyword("TransactionResponseAck");
       pen.gap();
-      return pen.inline(
-        "{",
-        transaction.ranges.map(([first, last]) => () => {
-          pen.number(first, uint32);
-          if (last === first) return;
-          if (last < first) throw h248Errors("SALLY_H248_UNWRITABLE", "A range of transaction ids runs backwards.");
-          pen.raw("-");
-          pen.number(last, uint32);
-        }),
-      );
+      return pen.inline("{", transaction.ranges, writeRange);
     case "segment":
       pen.assignNumber("Segment", transaction.id, uint32);
       return writeSegment(pen, transaction.segment);
