@@ -7,6 +7,8 @@ const dense = 0.2;
 const windowMs = 100;
 /** A turn with so much to do was no waste, and there may be more where it came from. */
 const fullTurn = 24;
+/** Who is woken late is short of processor time: nothing is waited for then. */
+const hurryMs = 1000;
 
 /** Decides how long a process waits after a turn. Times in milliseconds, of any clock that does not go back. */
 export class Pace {
@@ -15,6 +17,7 @@ export class Pace {
   #windowFrom = -Infinity;
   #count = 0;
   #dense = false;
+  #hurryUntil = -Infinity;
 
   constructor(everyMs: number) {
     this.#everyMs = everyMs;
@@ -29,10 +32,16 @@ export class Pace {
       this.#windowFrom = now;
       this.#count = 0;
     }
-    const left = this.#dense && messages < fullTurn ? this.#resumedAt + this.#everyMs - now : 0;
-    const pause = Math.max(0, left);
+    const may = this.#dense && messages < fullTurn && now >= this.#hurryUntil;
+    const pause = may ? Math.max(0, this.#resumedAt + this.#everyMs - now) : 0;
     this.#resumedAt = now + pause;
     return pause;
+  }
+
+  /** The pause is over. */
+  resumed(now: number): void {
+    if (now - this.#resumedAt > this.#everyMs) this.#hurryUntil = now + hurryMs;
+    this.#resumedAt = now;
   }
 }
 
@@ -58,7 +67,9 @@ const keepPace = (): void => {
   const sent = messages;
   messages = 0;
   const pause = pace?.afterTurn(performance.now(), sent) ?? 0;
-  if (pause > 0) sleep(pause);
+  if (pause === 0) return;
+  sleep(pause);
+  pace?.resumed(performance.now());
 };
 
 const count = (): void => {

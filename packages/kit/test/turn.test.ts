@@ -38,6 +38,19 @@ describe("Pace", () => {
     expect(pace.afterTurn(60_004, 1)).toBeLessThanOrEqual(6);
   });
 
+  it("waits for nothing while the machine has no time to wake it, and later again", () => {
+    const pace = new Pace(10);
+    const begun = turns(pace, 400, 3, 1);
+    let now = (begun.at(-1) ?? 0) + 11;
+    expect(pace.afterTurn(now, 3)).toBe(9);
+    now += 9 + 11;
+    pace.resumed(now);
+    expect(pace.afterTurn(now + 1, 3)).toBe(0);
+    expect(pace.afterTurn(now + 900, 500)).toBe(0);
+    expect(pace.afterTurn(now + 1000, 500)).toBe(0);
+    expect(pace.afterTurn(now + 1001, 3)).toBe(9);
+  });
+
   it("looks again at once after a turn with much to do: there may be more where it came from", () => {
     const pace = new Pace(10);
     turns(pace, 400, 3, 1);
