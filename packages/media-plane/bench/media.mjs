@@ -11,7 +11,7 @@ import { buildGenerator } from "./generator.mjs";
 import { relayStarters } from "./relays.mjs";
 import { findRtpengine } from "./rtpengine.mjs";
 import { ports, runTrial } from "./trial.mjs";
-import { makeLinks } from "./veth.mjs";
+import { makeLinks, makeLoopback } from "./veth.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
 const { values: options } = parseArgs({
@@ -63,17 +63,20 @@ const wanted = options.relays ?? (options.link === "veth" ? "xdpnull,xdp,socket,
 const names = wanted.split(",").filter((name) => name !== "rtpengine" || findRtpengine());
 buildGenerator();
 
-if (options.link === "veth" && options.inside === undefined) {
-  const links = makeLinks(names, options.polled);
-  const again = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  const inside = ["--relays", names.join(","), "--inside", JSON.stringify(links)];
-  const done = spawnSync("ip", ["netns", "exec", links.relays, process.execPath, ...again, ...inside], {
-    stdio: "inherit",
-  });
-  process.exit(done.status ?? 1);
+if (options.inside === undefined) {
+  const links = options.link === "veth" ? makeLinks(names, options.polled) : makeLoopback();
+  if (links !== undefined) {
+    const again = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+    const inside = ["--relays", names.join(","), "--inside", JSON.stringify(links)];
+    const done = spawnSync("ip", ["netns", "exec", links.relays, process.execPath, ...again, ...inside], {
+      stdio: "inherit",
+    });
+    process.exit(done.status ?? 1);
+  }
+  say("loopback is shared with whatever else this machine does: only root can make another");
 }
 const links = options.inside === undefined ? undefined : JSON.parse(options.inside);
-const placeOf = (at) => links?.places[at] ?? { address: options.address, peer: options.address, polled: "-" };
+const placeOf = (at) => links?.places?.[at] ?? { address: options.address, peer: options.address, polled: "-" };
 
 // Two legs of two ports for each call, and some besides.
 const openFiles = Number(spawnSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }).stdout);

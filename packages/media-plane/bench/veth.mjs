@@ -8,19 +8,34 @@ const run = (...args) => {
   if (done.status !== 0) throw new Error(`ip ${args.join(" ")}: ${done.stderr ?? "not found"}`);
 };
 
+/** Removes them when this process ends. */
+const addNamespaces = (names) => {
+  process.on("exit", () => {
+    for (const name of names) spawnSync("ip", ["netns", "del", name]);
+  });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+  for (const name of names) {
+    run("netns", "add", name);
+    run("-n", name, "link", "set", "lo", "up");
+  }
+};
+
+/** A loopback of our own, with nobody else's packets and ports on it; undefined where this process may not make one. */
+export const makeLoopback = () => {
+  const relays = `sallyport-loopback-${process.pid}`;
+  try {
+    addNamespaces([relays]);
+    return { relays };
+  } catch {
+    return undefined;
+  }
+};
+
 /** @throws when this process may not make namespaces, or there is no iproute2. */
 export const makeLinks = (names, polled) => {
   const relays = `sallyport-relay-${process.pid}`;
   const load = `sallyport-load-${process.pid}`;
-  const remove = () => {
-    for (const namespace of [relays, load]) spawnSync("ip", ["netns", "del", namespace]);
-  };
-  process.on("exit", remove);
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
-  for (const namespace of [relays, load]) {
-    run("netns", "add", namespace);
-    run("-n", namespace, "link", "set", "lo", "up");
-  }
+  addNamespaces([relays, load]);
   const places = names.map((_, at) => {
     const near = `relay${at}`;
     const far = `load${at}`;
