@@ -136,7 +136,7 @@ const callsOver = async (protocol, peers) => {
   }
 };
 
-/** Digest registrations through a real registrar. Over UDP fewer, because the edge keeps each transaction for 32 s. */
+/** Digest registrations through a real registrar; over UDP fewer, since the edge keeps each transaction for 32 s. */
 const registrationsOver = async (protocol) => {
   const load = await startLoad({ protocol, certificates });
   const core = await elements.core(protocol, contacts);
@@ -147,6 +147,7 @@ const registrationsOver = async (protocol) => {
     const before = await edge.watch();
     const first = await load.ask(order);
     if (first.failed > 0) say(`${protocol} registrations: ${JSON.stringify(first)} ${edge.tail()}`);
+    await settle(lingerMs);
     const after = await edge.watch();
     edge.watchDelay();
     const run = await costOf([edge, core], () => load.ask(order));

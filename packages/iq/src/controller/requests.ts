@@ -96,20 +96,31 @@ const latchSignal = (stream: number, plan: CallEndPlan, held: HeldEnd | undefine
 };
 
 // H.248.40: one ipstop event a stream, detection time in seconds, packets that arrive.
-const watchEvent = (stream: number, afterMs: number): RequestedEvent => ({
+const watchEvent = (stream: number, seconds: number): RequestedEvent => ({
   name: "adid/ipstop",
   stream,
-  properties: [property("dt", String(Math.max(1, Math.ceil(afterMs / 1000)))), property("dir", "IN")],
+  properties: [property("dt", String(seconds)), property("dir", "IN")],
 });
 
 const keyEvent = (stream: number): RequestedEvent => ({ name: "xsrtp/kexp", stream, properties: [] });
 
 type Watched = Pick<CallEndPlan, "inactivityMs" | "watchKeys">;
 
-const watchedEvents = (stream: number, { inactivityMs, watchKeys }: Watched): readonly RequestedEvent[] => [
-  ...(inactivityMs === undefined ? [] : [watchEvent(stream, inactivityMs)]),
-  ...(watchKeys === true ? [keyEvent(stream)] : []),
-];
+const secondsOf = ({ inactivityMs }: Watched): number | undefined =>
+  inactivityMs === undefined ? undefined : Math.max(1, Math.ceil(inactivityMs / 1000));
+
+const watchedEvents = (stream: number, watched: Watched): readonly RequestedEvent[] => {
+  const seconds = secondsOf(watched);
+  return [
+    ...(seconds === undefined ? [] : [watchEvent(stream, seconds)]),
+    ...(watched.watchKeys === true ? [keyEvent(stream)] : []),
+  ];
+};
+
+const watchedAlike = (one: Watched, other: Watched): boolean =>
+  secondsOf(one) === secondsOf(other) && (one.watchKeys === true) === (other.watchKeys === true);
+
+const unwatched: Watched = {};
 
 /** The events the termination shall report after this plan; undefined when nothing changes. */
 const watchDescriptor = (
@@ -117,18 +128,18 @@ const watchDescriptor = (
   side: IqSide,
   held: HeldContext | undefined,
 ): Descriptor | undefined => {
-  const before = new Map<number, Watched>();
-  for (const [stream, ends] of held?.streams ?? []) before.set(stream, ends[side] ?? {});
-  const after = new Map(before);
+  const changes = streams.some((plan) => {
+    const wanted = plan[side];
+    return wanted !== undefined && !watchedAlike(heldEnd(held, plan.stream, side) ?? unwatched, wanted);
+  });
+  if (!changes) return undefined;
+  const after = new Map<number, Watched>();
+  for (const [stream, ends] of held?.streams ?? []) after.set(stream, ends[side] ?? unwatched);
   for (const plan of streams) {
     const wanted = plan[side];
     if (wanted !== undefined) after.set(plan.stream, wanted);
   }
-  const listed = (watched: ReadonlyMap<number, Watched>) =>
-    [...watched].flatMap(([stream, what]) => watchedEvents(stream, what));
-  const [old, events] = [listed(before), listed(after)];
-  if (old.length === 0 && events.length === 0) return undefined;
-  if (JSON.stringify(old) === JSON.stringify(events)) return undefined;
+  const events = [...after].flatMap(([stream, what]) => watchedEvents(stream, what));
   return { kind: "events", ...(events.length === 0 ? {} : { requestId: 1 }), events };
 };
 
