@@ -48,6 +48,7 @@ const controllerConfig = async (iq: EdgeConfig["iq"]): Promise<IqControllerConfi
       },
     ],
     gateways: iq.gateways.map(present),
+    style: iq.style,
     lab: iq.lab,
     commandTimeoutMs: iq.commandTimeoutMs,
     tryMs: iq.tryMs,
