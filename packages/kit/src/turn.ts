@@ -8,7 +8,7 @@ const windowMs = 100;
 /** A turn with so much to do was no waste, and there may be more where it came from. */
 const fullTurn = 24;
 /** Who is woken late is short of processor time: nothing is waited for then. */
-const hurryMs = 1000;
+const hurryMs = 200;
 
 /** Decides how long a process waits after a turn. Times in milliseconds, of any clock that does not go back. */
 export class Pace {

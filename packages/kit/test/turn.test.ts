@@ -46,9 +46,9 @@ describe("Pace", () => {
     now += 9 + 11;
     pace.resumed(now);
     expect(pace.afterTurn(now + 1, 3)).toBe(0);
-    expect(pace.afterTurn(now + 900, 500)).toBe(0);
-    expect(pace.afterTurn(now + 1000, 500)).toBe(0);
-    expect(pace.afterTurn(now + 1001, 3)).toBe(9);
+    expect(pace.afterTurn(now + 150, 500)).toBe(0);
+    expect(pace.afterTurn(now + 200, 500)).toBe(0);
+    expect(pace.afterTurn(now + 201, 3)).toBe(9);
   });
 
   it("looks again at once after a turn with much to do: there may be more where it came from", () => {
