@@ -2,6 +2,7 @@
 export { iqErrors } from "./errors.ts";
 export type {
   CallEndPlan,
+  ContextMarks,
   IqContext,
   IqProfile,
   IqSide,
@@ -40,7 +41,6 @@ export type {
   AddedTermination,
   ChosenStream,
   ContextView,
-  ContextMarks,
   DescriptionOrder,
   FilterOrder,
   GatewayCapabilities,

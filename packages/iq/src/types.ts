@@ -51,6 +51,14 @@ export interface StreamPlan {
   readonly core?: CallEndPlan | undefined;
 }
 
+/** What a command says about a context itself (H.248.1 6.1.1). */
+export interface ContextMarks {
+  readonly emergency?: boolean;
+  /** 0 to 15, the highest. */
+  readonly priority?: number;
+  readonly ieps?: boolean;
+}
+
 /** What the gateway reserved for one stream of one termination. */
 export interface ReservedEnd {
   readonly stream: number;

@@ -92,9 +92,9 @@ describe("one edge, several gateways", () => {
     expect((await failure(edge.controller.add(undefined, reservation))).code).toBe("SALLY_IQ_NO_RESOURCES");
     expect(said.map(({ count }) => count)).toEqual([1, 1]);
     must(said[1]).stop();
-    const { context } = await edge.controller.add(undefined, reservation, { emergency: true });
+    const { context } = await edge.controller.add(undefined, reservation, { emergency: true, priority: 15 });
     expect(context.gateway).toBe("gw-b");
-    expect(b.handler.adds.at(-1)?.emergency).toBe(true);
+    expect(b.handler.adds.at(-1)).toMatchObject({ emergency: true, priority: 15 });
   });
 
   it("one that does not answer costs tryMs, not the call; what it made after all is subtracted", async () => {

@@ -163,9 +163,9 @@ export const createIqController = async (options: IqControllerOptions): Promise<
       return held === undefined ? undefined : describeHeld(held);
     },
 
-    add: async (gateway, streams, how = {}) => {
+    add: async (gateway, streams, marks = {}) => {
       if (closed) throw iqErrors("SALLY_IQ_CLOSED");
-      return gateway === undefined ? addSomewhere(pool, streams, how) : addContext(named(gateway), streams, how);
+      return gateway === undefined ? addSomewhere(pool, streams, marks) : addContext(named(gateway), streams, marks);
     },
 
     drain: (gateway, on) => {

@@ -3,7 +3,7 @@
 import type { Clock, Random } from "@sallyport/kit";
 import { SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
-import type { IqContext, ReservedEnds, StreamPlan } from "../types.ts";
+import type { ContextMarks, IqContext, ReservedEnds, StreamPlan } from "../types.ts";
 import type { GatewayLink } from "./link.ts";
 import { addContext, carriesKeys, willCarryKeys } from "./procedures.ts";
 import { chooseGateways, type Choice } from "./select.ts";
@@ -64,11 +64,11 @@ const faultOf = (error: unknown): "busy" | "full" | undefined => {
 export const addSomewhere = async (
   { clock, random, links, times }: PoolPorts,
   streams: readonly StreamPlan[],
-  how: { readonly emergency?: boolean },
+  marks: ContextMarks,
 ): Promise<{ readonly context: IqContext } & ReservedEnds> => {
   const all = links();
   const realms = realmsOf(streams);
-  const need = { keys: carriesKeys(streams) || willCarryKeys(streams), realms, emergency: how.emergency === true };
+  const need = { keys: carriesKeys(streams) || willCarryKeys(streams), realms, emergency: marks.emergency === true };
   const chance = (): number => random.bytes(4).readUInt32BE(0) / 2 ** 32;
   const choice = chooseGateways(
     all.map((link) => link.candidate()),
@@ -90,7 +90,10 @@ export const addSomewhere = async (
     link.learn(askedOne);
     const patience = at === choice.ids.length - 1 ? Math.max(left, 1) : times.tryMs;
     try {
-      const added = await addContext(link, streams, { ...how, timeoutMs: Math.min(times.commandTimeoutMs, patience) });
+      const added = await addContext(link, streams, {
+        ...marks,
+        timeoutMs: Math.min(times.commandTimeoutMs, patience),
+      });
       link.learn(tookOne);
       return added;
     } catch (error) {

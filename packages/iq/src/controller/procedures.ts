@@ -2,7 +2,7 @@
 // Invariant 6: no key leaves over an unprotected Iq. Invariant 10: what fails half way is subtracted again.
 import type { Result, SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
-import type { CallEndPlan, IqContext, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
+import type { CallEndPlan, ContextMarks, IqContext, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
 import { forget, remember, reservedOf } from "./held.ts";
 import type { GatewayLink } from "./link.ts";
 import { iqError } from "./refusals.ts";
@@ -51,7 +51,7 @@ const guard = (link: GatewayLink, streams: readonly StreamPlan[]): void => {
 export const addContext = async (
   link: GatewayLink,
   plans: readonly StreamPlan[],
-  options: { readonly emergency?: boolean; readonly timeoutMs?: number },
+  options: ContextMarks & { readonly timeoutMs?: number },
 ): Promise<{ readonly context: IqContext } & ReservedEnds> => {
   const streams = watched(link, plans);
   guard(link, streams);

@@ -11,7 +11,7 @@ import type {
 } from "@sallyport/h248";
 import { choosePattern, root } from "../profile/names.ts";
 import { choose, given, none, writeSessionText } from "../profile/session-text.ts";
-import type { CallEndPlan, IqContext, IqSide, StreamMode, StreamPlan } from "../types.ts";
+import type { CallEndPlan, ContextMarks, IqContext, IqSide, StreamMode, StreamPlan } from "../types.ts";
 import type { HeldContext, HeldEnd } from "./held.ts";
 import { heldEnd, sides } from "./held.ts";
 
@@ -169,13 +169,11 @@ const command = (
 };
 
 /** Reserve (and Configure) AGW Connection Point: one new context, one termination for each side the plans name. */
-export const addRequest = (
-  streams: readonly StreamPlan[],
-  options: { readonly emergency?: boolean } = {},
-): readonly ActionRequest[] => [
+export const addRequest = (streams: readonly StreamPlan[], marks: ContextMarks = {}): readonly ActionRequest[] => [
   {
     context: "$",
-    ...(options.emergency === true ? { emergency: true } : {}),
+    ...(marks.emergency === true ? { emergency: true } : {}),
+    ...(marks.priority === undefined ? {} : { priority: marks.priority }),
     commands: sides.flatMap((side) => command("Add", choosePattern(side), streams, side, undefined) ?? []),
   },
 ];

@@ -1,7 +1,7 @@
 // Owns the controller's public face: its configuration, the view of its gateways and its procedures (TS 23.334 clause 8).
 import type { Clock, Endpoint, Log, OpenDatagram, Random } from "@sallyport/kit";
 import type { IqContextState } from "./held.ts";
-import type { IqContext, IqProfile, IqSide, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
+import type { ContextMarks, IqContext, IqProfile, IqSide, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
 
 /** PEM texts. */
 export interface IqTlsMaterial {
@@ -196,7 +196,7 @@ export interface IqController {
   add(
     gateway: string | undefined,
     streams: readonly StreamPlan[],
-    options?: { readonly emergency?: boolean },
+    marks?: ContextMarks,
   ): Promise<{ readonly context: IqContext } & ReservedEnds>;
   /** Configure AGW Connection Point and Change Through-Connection; new stream ids are reserved, known ones changed. */
   modify(context: IqContext, streams: readonly StreamPlan[]): Promise<ReservedEnds>;

@@ -12,7 +12,8 @@ import type { RootWatch } from "./decode-events.ts";
 import { decodeOrder, releaseOrder } from "./decode.ts";
 import { chosenReply, errorReply, subtractReplies } from "./encode.ts";
 import { modifyRoot, rootProperties, unlimited } from "./root.ts";
-import type { ContextMarks, IqGatewayHandler, TerminationOrder } from "./types.ts";
+import type { IqGatewayHandler, TerminationOrder } from "./types.ts";
+import type { ContextMarks } from "../types.ts";
 
 export interface Execution {
   readonly handler: IqGatewayHandler;

@@ -5,7 +5,7 @@ import type { Clock, Log, OpenDatagram, Random, Result } from "@sallyport/kit";
 import type { IqTlsMaterial, IqWireEvent } from "../controller/types.ts";
 import type { NamePattern } from "../profile/names.ts";
 import type { SessionText } from "../profile/session-text.ts";
-import type { IqProfile, StreamMode } from "../types.ts";
+import type { ContextMarks, IqProfile, StreamMode } from "../types.ts";
 
 /** Local or Remote as it came: a description, or the order to give up what the old one reserved (H.248.1 7.1.6). */
 export type DescriptionOrder =
@@ -83,14 +83,6 @@ export interface WatchOrder {
   readonly clearMedia: boolean;
   /** As it was asked for: what an audit of events shows. */
   readonly events: readonly RequestedEvent[];
-}
-
-/** What a command says about a context itself (H.248.1 6.1.1). */
-export interface ContextMarks {
-  readonly emergency?: boolean;
-  /** 0 to 15. */
-  readonly priority?: number;
-  readonly ieps?: boolean;
 }
 
 export interface TerminationOrder {

@@ -9,6 +9,7 @@ import type { GatewayPort } from "../iq/gateway-port.ts";
 import type { Binding } from "../registration/binding.ts";
 import { ruleTowards } from "../registration/learned.ts";
 import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
+import { contextPriority } from "../routing/priority.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import type { Leg } from "./leg-port.ts";
 import { createLeg } from "./leg.ts";
@@ -93,7 +94,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       ctx,
       gateway,
       binding,
-      facts: { ...facts, media: negotiation.facts },
+      facts: { ...facts, media: negotiation.facts, priority: restored.priority },
       keep: memory?.keep,
       restored,
       env,
@@ -171,6 +172,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
             // RFC 5031: an emergency call is never refused for lack of media security.
             ...(isEmergencyUri(arrived.uri) || binding.emergency === true ? { emergency: true } : {}),
           },
+          priority: from === "core" ? contextPriority(arrived) : undefined,
           evidence: evidence.map((entry) => Object.assign({ at: ctx.clock.now() }, entry)),
         },
         keep: memory?.keep,

@@ -27,7 +27,7 @@ const refreshAgainMs = 32_000;
 // A class: legs come by the hundred a second, and their functions need not be made anew for each.
 class CallLeg implements Leg {
   readonly #ctx: EdgeContext;
-  readonly #facts: Pick<CallFacts, "id" | "callId" | "direction" | "token" | "bindingId">;
+  readonly #facts: Pick<CallFacts, "id" | "callId" | "direction" | "token" | "bindingId" | "priority">;
   readonly #env: CallEnvironment;
   readonly #transactions: LegTransactions;
   readonly #media: GatewayWork;
@@ -51,9 +51,9 @@ class CallLeg implements Leg {
 
   constructor(options: LegOptions) {
     const { ctx, facts, restored } = options;
-    const { id, callId, direction, token, bindingId } = facts;
+    const { id, callId, direction, token, bindingId, priority } = facts;
     this.#ctx = ctx;
-    this.#facts = { id, callId, direction, token, bindingId };
+    this.#facts = { id, callId, direction, token, bindingId, priority };
     this.#env = options.env;
     this.#onFinished = options.onFinished;
     this.#startedAt = restored?.startedAt ?? ctx.clock.now();
@@ -71,7 +71,10 @@ class CallLeg implements Leg {
     this.#media = createGatewayWork({
       call: id,
       gateway: options.gateway,
-      emergency: facts.media.emergency === true,
+      marks: {
+        emergency: facts.media.emergency === true,
+        ...(facts.priority === undefined ? {} : { priority: facts.priority }),
+      },
       log: ctx.log,
       faults: ctx.faults,
       held: restored?.context?.context,
@@ -185,6 +188,7 @@ class CallLeg implements Leg {
       ...(this.#answeredAt === undefined ? {} : { answeredAt: this.#answeredAt }),
       ...(this.#sessionEndsAt === undefined ? {} : { sessionEndsAt: this.#sessionEndsAt }),
       ...(held === undefined ? {} : { context: held }),
+      ...(this.#facts.priority === undefined ? {} : { priority: this.#facts.priority }),
     };
   }
 

@@ -17,6 +17,8 @@ export interface CallFacts {
   readonly callId: string;
   readonly bindingId: string;
   readonly media: NegotiationFacts;
+  /** Of the call's context at the gateway, 0 to 15; undefined: a call like all others. */
+  readonly priority?: number | undefined;
   /** What was decided before the first message. */
   readonly evidence?: readonly CallEvidence[];
 }

@@ -4,6 +4,7 @@ import { SallyportError } from "@sallyport/kit";
 import {
   sipRefusal,
   type CallEndPlan,
+  type ContextMarks,
   type IqContext,
   type IqContextState,
   type IqController,
@@ -26,11 +27,7 @@ export type GatewayReply =
 
 export interface GatewayPort {
   /** `held` is the context the call has; undefined before its first plan. Never rejects. */
-  carryOut(
-    plan: GatewayPlan,
-    held: IqContext | undefined,
-    options: { readonly emergency: boolean },
-  ): Promise<GatewayReply>;
+  carryOut(plan: GatewayPlan, held: IqContext | undefined, marks: ContextMarks): Promise<GatewayReply>;
   /** What a successor has to know of a context. */
   describe(context: IqContext): IqContextState | undefined;
   /** Gives the context back. Resolves to undefined when the gateway could not be asked. Never rejects. */
@@ -87,11 +84,11 @@ export const createGatewayPort = (
   settings: IqSettings,
   first: Pick<FirstGateway, "wait">,
 ): GatewayPort => ({
-  carryOut: async (plan, held, { emergency }) => {
+  carryOut: async (plan, held, marks) => {
     try {
       const streams = streamPlans(plan, settings);
       if (plan.context === "new" || held === undefined) {
-        const { context, access, core } = await addWhenThere(iq, first, undefined, streams, { emergency });
+        const { context, access, core } = await addWhenThere(iq, first, undefined, streams, marks);
         return { ok: true, context, access, core };
       }
       if (plan.remove.length > 0) await iq.removeStreams(held, plan.remove);

@@ -22,6 +22,8 @@ export interface CallSurroundings {
   /** When the session is over unless it is refreshed. RFC 4028 10. */
   readonly sessionEndsAt?: number;
   readonly context?: IqContextState;
+  /** Of its context: another gateway has to hear of it too. */
+  readonly priority?: number;
 }
 
 export interface CallRecord extends CallSurroundings {

@@ -1,6 +1,7 @@
 // A controller without gateways: records every command, answers with addresses, fails or waits when told to.
 import {
   iqErrors,
+  type ContextMarks,
   type GatewayStatus,
   type IqContext,
   type IqController,
@@ -14,6 +15,8 @@ interface IqCommand {
   readonly kind: "add" | "modify" | "remove" | "subtract";
   readonly streams: readonly StreamPlan[];
   readonly context?: number;
+  /** Of the context an Add asks for. */
+  readonly marks?: ContextMarks;
 }
 
 type FailureCode = "SALLY_IQ_NO_RESOURCES" | "SALLY_IQ_NO_GATEWAY";
@@ -111,8 +114,8 @@ export const createFakeIq = (): FakeIq => {
           }
         : undefined,
     contexts: () => [...contexts.values()].map(({ context }) => context),
-    add: async (_gateway, streams) => {
-      await perform({ kind: "add", streams });
+    add: async (_gateway, streams, marks = {}) => {
+      await perform({ kind: "add", streams, marks });
       const id = next++;
       const context: IqContext = { gateway: "gw-a", context: id, access: `ip/1/${id}`, core: `ip/2/${id}` };
       contexts.set(id, { context, streams: new Map(streams.map((stream) => [stream.stream, stream])) });

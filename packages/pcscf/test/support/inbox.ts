@@ -18,7 +18,7 @@ export const createInbox = <T>(name: string, show: (item: T) => string): Inbox<T
       if (at < 0) untaken.push(item);
       else waiters.splice(at, 1)[0]?.give(item);
     },
-    next: (fits = () => true, ms = 3000) => {
+    next: (fits = () => true, ms = 20_000) => {
       const at = untaken.findIndex(fits);
       const [ready] = at < 0 ? [] : untaken.splice(at, 1);
       if (ready !== undefined) return Promise.resolve(ready);

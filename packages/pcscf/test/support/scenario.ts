@@ -336,7 +336,7 @@ export const coreRequest = (
 
 /** Lets sockets and promises run until `done`; real time, bounded. */
 export const until = async (done: () => boolean, what: string): Promise<void> => {
-  const limit = Date.now() + 3000;
+  const limit = Date.now() + 20_000;
   while (!done()) {
     if (Date.now() > limit) throw new Error(`never happened: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
