@@ -3,10 +3,10 @@ import { dirname, resolve } from "node:path";
 import { apiConfigSchema, createApi, createGatewayApi } from "@sallyport/api";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { coreConfigSchema, createCore } from "@sallyport/ims-core";
-import { paceTurns, systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
+import { systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
 import { createEdge, defaultStore, edgeConfigSchema } from "@sallyport/pcscf";
 import { createUe, runScript, ueConfigSchema } from "@sallyport/ue";
-import * as z from "zod";
+import type * as z from "zod";
 import { loadConfiguration } from "./config/load.ts";
 import { version } from "./version.ts";
 
@@ -37,25 +37,13 @@ const listening = (
     .map(({ protocol, address, port }) => `${protocol} ${address.includes(":") ? `[${address}]` : address}:${port}`)
     .join(", ");
 
-/** What every element's process has beside the element: the interface that answers questions, and the pace of its turns. */
-const processKeys = {
-  api: apiConfigSchema.optional(),
-  batchMs: z
-    .int()
-    .min(0)
-    .max(20)
-    .default(10)
-    .describe("Under load signalling messages are worked off at most this often, ms; 0: each at once."),
-};
-
-/** The file of an edge: the P-CSCF's keys, and those of its process. */
-export const edgeFileSchema = edgeConfigSchema.safeExtend(processKeys);
+/** The file of an edge: the P-CSCF's keys, and beside them the interface that answers questions about it. */
+export const edgeFileSchema = edgeConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
 
 const startEdge = async (file: string, log: Log): Promise<Running> => {
-  const { api: apiConfig, batchMs, ...config } = loadConfiguration(file, edgeFileSchema);
+  const { api: apiConfig, ...config } = loadConfiguration(file, edgeFileSchema);
   const beside = resolve(dirname(file), ".sallyport", "state", encodeURIComponent(config.name));
   const edge = await createEdge({ ...config, store: config.store ?? defaultStore(beside) }, depsOf(log));
-  paceTurns(batchMs);
   try {
     const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version }));
     const iq = edge.iq === undefined ? "" : `; iq ${listening([edge.iq])}`;
@@ -73,14 +61,12 @@ const startEdge = async (file: string, log: Log): Promise<Running> => {
   }
 };
 
-/** The file of a gateway: its keys, and those of its process. */
-const gatewayFileSchema = gatewayConfigSchema.safeExtend(processKeys);
+/** The file of a gateway: its keys, and beside them the interface that answers questions about it. */
+const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
 
 const startGateway = async (file: string, log: Log): Promise<Running> => {
-  const { api: apiConfig, batchMs, ...config } = loadConfiguration(file, gatewayFileSchema);
+  const { api: apiConfig, ...config } = loadConfiguration(file, gatewayFileSchema);
   const gateway = await createGateway(config, depsOf(log));
-  // Without threads of their own media packets would wait too.
-  if (gateway.media().threads.length > 0) paceTurns(batchMs);
   try {
     const api = apiConfig && (await createGatewayApi(apiConfig, gateway, { clock: systemClock, log, version }));
     return {

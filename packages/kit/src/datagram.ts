@@ -2,7 +2,6 @@
 import { createSocket, type SocketOptions } from "node:dgram";
 import { lookup } from "node:dns";
 import { isIPv6 } from "node:net";
-import { sentInTurn } from "./turn.ts";
 
 export interface Endpoint {
   /** An IPv4 or IPv6 literal, without brackets. */
@@ -71,7 +70,6 @@ export const systemDatagrams: OpenDatagram = (binding, handlers) =>
         local: { address, port },
         send: (octets, to) => {
           if (!open) return;
-          sentInTurn();
           try {
             socket.send(octets, to.port, to.address, sent);
           } catch (error) {
