@@ -71,7 +71,10 @@ export const iqSchema = <L extends z.ZodType>(listen: L) =>
         .min(1)
         .max(64)
         .describe("Gateways that may serve this edge; nobody else may register."),
-      style: z.enum(["pretty", "compact"]).default("compact").describe("Long or short tokens in messages we write."),
+      style: z
+        .enum(["pretty", "compact"])
+        .default("pretty")
+        .describe("Long tokens in messages we write, which people read too, or short ones."),
       lab: z.boolean().default(false).describe("Unprotected loopback may carry keys. For the lab only."),
       accessRealm: realm.optional().describe("IP realm of the access side (ipdc/realm)."),
       coreRealm: realm.optional().describe("IP realm of the core side (ipdc/realm)."),
