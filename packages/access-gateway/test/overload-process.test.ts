@@ -27,20 +27,24 @@ afterAll(async () => {
 const capacity = 20;
 const plan = [{ stream: 1, access: accessEnd({ mode: "inactive" }), core: coreEnd({ mode: "inactive" }) }];
 
+const edge = {
+  config: {
+    mid: "<edge-a.example>",
+    listen: [{ protocol: "tcp", address: "127.0.0.1", port: 0 }],
+    gateways: [{ id: "gw-a", mid: "<gw-a.example>", protectedBelow: true }],
+    watchRoot: true,
+  },
+  clock: systemClock,
+  random: systemRandom,
+  log: silentLog,
+} as const;
+
 describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
   it("gets fewer new contexts, all emergency calls, and everything again when there is room", async () => {
     const reports: GatewayStatus[] = [];
     let adds = 0;
     const controller = await createIqController({
-      config: {
-        mid: "<edge-a.example>",
-        listen: [{ protocol: "tcp", address: "127.0.0.1", port: 0 }],
-        gateways: [{ id: "gw-a", mid: "<gw-a.example>", protectedBelow: true }],
-        watchRoot: true,
-      },
-      clock: systemClock,
-      random: systemRandom,
-      log: silentLog,
+      ...edge,
       observe: ({ direction, octets }) => {
         if (direction === "out" && octets.toString("latin1").includes("Context = $")) adds += 1;
       },
@@ -109,15 +113,7 @@ describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
 
   it("H.248.8 error 510: past its memory budget it refuses with 503, tells its edge, takes emergency calls, and recovers", async () => {
     const controller = await createIqController({
-      config: {
-        mid: "<edge-a.example>",
-        listen: [{ protocol: "tcp", address: "127.0.0.1", port: 0 }],
-        gateways: [{ id: "gw-a", mid: "<gw-a.example>", protectedBelow: true }],
-        watchRoot: true,
-      },
-      clock: systemClock,
-      random: systemRandom,
-      log: silentLog,
+      ...edge,
       onNotify: () => undefined,
       onGateway: () => undefined,
     });

@@ -14,4 +14,4 @@ export { redactKeys } from "./redact.ts";
 export { systemDatagrams } from "./datagram.ts";
 export type { Datagram, DatagramBinding, DatagramHandlers, Endpoint, OpenDatagram } from "./datagram.ts";
 export { interning, ownText } from "./text.ts";
-export { atTurnEnd } from "./turn.ts";
+export { gatherWrites } from "./gather-writes.ts";

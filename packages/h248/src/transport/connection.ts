@@ -1,6 +1,6 @@
 // Owns one stream to a peer: TPKT in and out, and what ends it: a broken frame, one that does not get on, a peer that does
 // not read. Knows no H.248.
-import { atTurnEnd } from "@sallyport/kit";
+import { gatherWrites } from "@sallyport/kit";
 import type { Clock, Timer } from "@sallyport/kit";
 import type { Socket } from "node:net";
 import type { H248Peer, H248TransportLimits } from "./peer.ts";
@@ -28,18 +28,7 @@ export const createConnection = (socket: Socket, peer: H248Peer, handlers: Conne
   let stalled: Timer | undefined;
   let ended = false;
 
-  // What is sent while one batch of arrivals is worked on leaves in one TLS record and one system call.
-  let gathering = false;
-  const release = (): void => {
-    gathering = false;
-    socket.uncork();
-  };
-  const gather = (): void => {
-    if (gathering) return;
-    gathering = true;
-    socket.cork();
-    atTurnEnd(release);
-  };
+  const gather = gatherWrites(socket);
 
   const connection: Connection = {
     peer,

@@ -1,7 +1,7 @@
 // Owns one open TCP or TLS connection: framing, keep-alives, time limits and the bound on what waits to be sent
 // (RFC 3261 18.3, RFC 5626 4.4.1). Must not know what a message says.
 import type { Socket } from "node:net";
-import { atTurnEnd } from "@sallyport/kit";
+import { gatherWrites } from "@sallyport/kit";
 import type { Clock, Timer } from "@sallyport/kit";
 import { sipErrors } from "../errors.ts";
 import type { Flow, TransportLimits } from "./flow.ts";
@@ -72,18 +72,7 @@ export const createConnection = (
     });
   let idleTimer = watch();
 
-  // What is sent while one batch of arrivals is worked on leaves in one system call.
-  let gathering = false;
-  const release = (): void => {
-    gathering = false;
-    socket.uncork();
-  };
-  const gather = (): void => {
-    if (gathering) return;
-    gathering = true;
-    socket.cork();
-    atTurnEnd(release);
-  };
+  const gather = gatherWrites(socket);
 
   const settlePong = (): void => {
     waiting?.timer.cancel();
