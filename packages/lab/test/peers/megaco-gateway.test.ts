@@ -157,7 +157,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
       [512, 503],
       [449, 488],
     ])("H.248.8: its error %i to an Add is %i to the caller, and nothing stays anywhere", async (code, status) => {
-      gateway.refuse("add", code);
+      await gateway.refuse("add", code);
       expect(await refused(alice, carol.impu)).toBe(status);
       const after = await connect(alice, carol);
       await end(after);
@@ -167,7 +167,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
       "H.248.8: its error %i to the Modify of the answer ends the call on both sides",
       async (code) => {
         const called = inbound(carol);
-        gateway.refuse("modify", code);
+        await gateway.refuse("modify", code);
         const call = await alice.dial(carol.impu);
         const status = await call.answered.then(
           () => undefined,
@@ -182,7 +182,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
 
     it("H.248.8: its error to the Modify of a re-INVITE that the far end has accepted ends the call: media and SIP would differ", async () => {
       const ends = await connect(alice, carol);
-      gateway.refuse("modify", 510);
+      await gateway.refuse("modify", 510);
       const failed = await ends[0].reinvite("sendonly").then(
         () => undefined,
         (error: { readonly status?: number }) => error.status,
@@ -205,7 +205,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
     it("TS 23.334 8, H.248.1 7.2.8 Forced: its calls end; Restart brings it back", async () => {
       const ends = await connect(alice, carol);
       await gateway.register("forced", "905");
-      gateway.forget();
+      await gateway.forget();
       await Promise.all(ends.map((call) => call.ended));
       expect(state()).toBe("down");
       await registerAgain();
@@ -217,7 +217,7 @@ describe.skipIf(!haveMegaco).each(["udp", "tls"] as const)(
       await speak(ends);
       const [before] = await gateway.contexts();
       const key = ends[0].report().fingerprints?.theirs;
-      gateway.forget();
+      await gateway.forget();
       await registerAgain();
       await until("a new key of the gateway's", () => ends[0].report().fingerprints?.theirs !== key);
       await untilBothHear(ends);

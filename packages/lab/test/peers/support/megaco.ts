@@ -127,11 +127,11 @@ export const startMegacoController = async (
 export interface MegacoGateway extends MegacoPeer {
   /** ServiceChange on ROOT; settles with what the controller answered. */
   register(method: "restart" | "forced" | "graceful" | "disconnected", reason: string): Promise<string>;
-  /** Refuses the next command of that kind. */
-  refuse(command: "add" | "modify", code: number): void;
+  /** Refuses the next command of that kind, from when it settles. */
+  refuse(command: "add" | "modify", code: number): Promise<void>;
   contexts(): Promise<readonly number[]>;
   /** Drops every context without a word, as a restart does. */
-  forget(): void;
+  forget(): Promise<void>;
 }
 
 export const startMegacoGateway = async (
@@ -146,6 +146,11 @@ export const startMegacoGateway = async (
     peer.program.write(`${line}\n`);
     return peer.lines.length;
   };
+  /** The peer takes its lines in order: an answer to this tells that it has taken those before. */
+  const contexts = async (): Promise<readonly number[]> => {
+    const listed = await peer.said("contexts", command("contexts"));
+    return listed === "" ? [] : listed.split(" ").map(Number);
+  };
   return {
     ...peer,
     register: async (method, reason) => {
@@ -153,12 +158,15 @@ export const startMegacoGateway = async (
       if (!answer.startsWith("accepted")) throw new Error(`the controller said no to ${method}: ${answer}`);
       return answer;
     },
-    refuse: (what, code) => void command(`refuse ${what} ${code}`),
-    contexts: async () => {
-      const listed = await peer.said("contexts", command("contexts"));
-      return listed === "" ? [] : listed.split(" ").map(Number);
+    refuse: async (what, code) => {
+      command(`refuse ${what} ${code}`);
+      await contexts();
     },
-    forget: () => void command("forget"),
+    contexts,
+    forget: async () => {
+      command("forget");
+      await contexts();
+    },
   };
 };
 
