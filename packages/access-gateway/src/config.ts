@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import type { PortRange } from "@sallyport/media-plane";
 import { z } from "zod";
+import { isUnspecified } from "./address-family.ts";
 
 const address = z.string().refine((text) => isIP(text) !== 0, "must be an IPv4 or IPv6 literal, without brackets");
 const port = z.number().int().min(0).max(65_535);
@@ -63,8 +64,6 @@ interface Placed {
   readonly range: PortRange;
 }
 
-const everywhere = new Set(["0.0.0.0", "::"]);
-
 /** Two interfaces on one address share a range, or have ranges without a port in common. */
 const overlaps = (
   { access, core, more }: Readonly<Record<"access" | "core", Face>> & { readonly more: readonly Face[] },
@@ -82,7 +81,7 @@ const overlaps = (
   ];
   const meet = (a: Placed, b: Placed): boolean =>
     a.address === b.address ||
-    (isIP(a.address) === isIP(b.address) && (everywhere.has(a.address) || everywhere.has(b.address)));
+    (isIP(a.address) === isIP(b.address) && (isUnspecified(a.address) || isUnspecified(b.address)));
   return all.flatMap((one, index) => {
     const other = all.slice(0, index).find((before) => {
       const [a, b] = [before.range, one.range];

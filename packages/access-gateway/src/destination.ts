@@ -1,7 +1,7 @@
 // Owns the question where a gateway may send media at all: what stands in a Remote was said by a UE, and must not make the
 // gateway speak to itself or to everybody. Pure; IPv4 addresses in IPv6 form are judged as IPv4.
 import { BlockList } from "node:net";
-import { isIpv6Literal } from "./address-family.ts";
+import { isIpv6Literal, isUnspecified } from "./address-family.ts";
 
 const listOf = (...subnets: readonly (readonly [network: string, prefix: number])[]): BlockList => {
   const list = new BlockList();
@@ -12,8 +12,6 @@ const listOf = (...subnets: readonly (readonly [network: string, prefix: number]
 const has = (list: BlockList, address: string): boolean =>
   list.check(address, isIpv6Literal(address) ? "ipv6" : "ipv4");
 
-/** RFC 3264 8.4, RFC 6724: "this host on this network": nobody is meant. */
-const unspecified = listOf(["0.0.0.0", 32], ["::", 128]);
 /** RFC 1112, RFC 919, RFC 4291 2.7. */
 const many = listOf(["224.0.0.0", 4], ["255.255.255.255", 32], ["0.0.0.0", 8], ["ff00::", 8]);
 /** RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3: services of this machine listen there. */
@@ -21,6 +19,7 @@ const loopback = listOf(["127.0.0.0", 8], ["::1", 128]);
 
 /** `home` is where it would be sent from. */
 export const destinationOf = (address: string, home: string): "usable" | "nobody" | "refused" => {
-  if (has(unspecified, address)) return "nobody";
+  // RFC 3264 8.4.
+  if (isUnspecified(address)) return "nobody";
   return has(many, address) || (has(loopback, address) && !has(loopback, home)) ? "refused" : "usable";
 };

@@ -1,6 +1,7 @@
 // Owns what the gateway tells of itself: congestion (H.248.10 `chp`), realms that come and go
 // (H.248.41 Amd. 1 `ipra`). Pure: looked at once in a while, it tells what is new.
 import type { IqRootEvent } from "@sallyport/iq";
+import { isUnspecified } from "./address-family.ts";
 import type { Interface } from "./stream.ts";
 
 export interface Looked {
@@ -26,14 +27,12 @@ const reductionOf = ({ contexts, maxContexts }: Looked): number => {
   return Math.min(100, 10 * Math.floor(1 + ((use - beginsAt) / (1 - beginsAt)) * 9));
 };
 
-const everywhere = new Set(["0.0.0.0", "::"]);
-
 /** Realms whose every address is gone. */
 const realmsDown = (faces: readonly Interface[], addresses: ReadonlySet<string>): readonly string[] => {
   const up = new Map<string, boolean>();
   for (const { address, realm } of faces) {
     if (realm === undefined) continue;
-    up.set(realm, up.get(realm) === true || everywhere.has(address) || addresses.has(address));
+    up.set(realm, up.get(realm) === true || isUnspecified(address) || addresses.has(address));
   }
   return [...up].flatMap(([realm, there]) => (there ? [] : [realm]));
 };

@@ -2,7 +2,7 @@
 // it fewer (H.248.10, H.248.11), emergency calls pass, and when the calls are over all is as before.
 import { once } from "node:events";
 import type { ChildProcess } from "node:child_process";
-import { createIqController, type GatewayStatus, type IqContext } from "@sallyport/iq";
+import { createIqController, type GatewayStatus, type IqContext, type IqController } from "@sallyport/iq";
 import { SallyportError, silentLog, systemClock, systemRandom } from "@sallyport/kit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileProgram, type Program } from "./child/program.ts";
@@ -39,6 +39,15 @@ const edge = {
   log: silentLog,
 } as const;
 
+/** A gateway as a process of its own, which is the controller's. */
+const startGateway = ({ listening }: IqController, config: Readonly<Record<string, unknown>>): ChildProcess => {
+  const controllers = [{ address: "127.0.0.1", port: must(listening[0]).port, protocol: "tcp", protectedBelow: true }];
+  const interfaces = { access: { address: "127.0.0.1" }, core: { address: "127.0.0.1" } };
+  const gateway = program.start("gateway", JSON.stringify({ id: "gw-a.example", controllers, interfaces, ...config }));
+  running.push(gateway);
+  return gateway;
+};
+
 describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
   it("gets fewer new contexts, all emergency calls, and everything again when there is room", async () => {
     const reports: GatewayStatus[] = [];
@@ -51,20 +60,11 @@ describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
       onNotify: () => undefined,
       onGateway: (status) => reports.push(status),
     });
-    const gateway = program.start(
-      "gateway",
-      JSON.stringify({
-        id: "gw-a.example",
-        controllers: [
-          { address: "127.0.0.1", port: must(controller.listening[0]).port, protocol: "tcp", protectedBelow: true },
-        ],
-        interfaces: { access: { address: "127.0.0.1" }, core: { address: "127.0.0.1" } },
-        ports: { first: 18_000, last: 18_999 },
-        maxContexts: capacity,
-        emergencyReserve: 200,
-      }),
-    );
-    running.push(gateway);
+    const gateway = startGateway(controller, {
+      ports: { first: 18_000, last: 18_999 },
+      maxContexts: capacity,
+      emergencyReserve: 200,
+    });
     try {
       await until("the gateway", () => controller.gateways()[0]?.state === "up", 30_000);
       const held: IqContext[] = [];
@@ -118,19 +118,7 @@ describe("H.248.10 and H.248.11: a gateway that is offered too much", () => {
       onGateway: () => undefined,
     });
     const budget = 256;
-    const gateway = program.start(
-      "gateway",
-      JSON.stringify({
-        id: "gw-a.example",
-        controllers: [
-          { address: "127.0.0.1", port: must(controller.listening[0]).port, protocol: "tcp", protectedBelow: true },
-        ],
-        interfaces: { access: { address: "127.0.0.1" }, core: { address: "127.0.0.1" } },
-        ports: { first: 17_000, last: 17_999 },
-        memoryBudgetMb: budget,
-      }),
-    );
-    running.push(gateway);
+    const gateway = startGateway(controller, { ports: { first: 17_000, last: 17_999 }, memoryBudgetMb: budget });
     const residentAfter = async (order: string): Promise<number> => {
       gateway.send(order);
       const [{ rss }] = (await once(gateway, "message")) as [{ rss: number }];

@@ -13,21 +13,9 @@ import {
   type Standing,
 } from "../src/controller/standing.ts";
 import { statusOf, type StatusFacts } from "../src/controller/status.ts";
+import { candidate } from "./candidate.ts";
 
 const now = 1_000_000;
-
-const candidate = (id: string, more: Partial<Candidate> = {}): Candidate => ({
-  id,
-  state: "up",
-  mayHoldKeys: true,
-  realms: undefined,
-  weight: 1,
-  capacity: undefined,
-  contexts: 0,
-  silent: false,
-  standing: goodStanding,
-  ...more,
-});
 
 const plain: Need = { keys: true, realms: [], emergency: false };
 const emergency: Need = { ...plain, emergency: true };

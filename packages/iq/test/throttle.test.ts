@@ -2,7 +2,7 @@
 // them knows. Pure; time is a number.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chooseGateways, type Candidate } from "../src/controller/select.ts";
+import { chooseGateways } from "../src/controller/select.ts";
 import {
   askedOne,
   goodStanding,
@@ -11,21 +11,10 @@ import {
   sparedOne,
   type Standing,
 } from "../src/controller/standing.ts";
+import { candidate } from "./candidate.ts";
 import { admittedOne, nothingOffered, reported, settle, waitFor } from "../src/controller/throttle.ts";
 
 const start = 1_000_000;
-
-const candidate = (id: string, standing: Standing): Candidate => ({
-  id,
-  state: "up",
-  mayHoldKeys: true,
-  realms: undefined,
-  weight: 1,
-  capacity: undefined,
-  contexts: 0,
-  silent: false,
-  standing,
-});
 
 interface Loop {
   readonly controllers: number;
@@ -58,7 +47,12 @@ const runLoop = ({ controllers, load, capacity, seconds, emergencyEvery = 0 }: L
       const which = calls++ % controllers;
       const emergency = emergencyEvery > 0 && calls % emergencyEvery === 0;
       let standing = standings[which] ?? goodStanding;
-      const choice = chooseGateways([candidate("a", standing)], { keys: true, realms: [], emergency }, now, () => 0.5);
+      const choice = chooseGateways(
+        [candidate("a", { standing })],
+        { keys: true, realms: [], emergency },
+        now,
+        () => 0.5,
+      );
       if (emergency) seen.emergencies += 1;
       if (choice.kind === "ask") {
         standing = askedOne(standing, now);
