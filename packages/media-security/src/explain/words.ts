@@ -12,7 +12,7 @@ const protection = {
 /** Which rule, why, and what the registration is told. */
 export const registrationInWords = (choice: PolicyChoice, decision: RegistrationDecision): readonly string[] => {
   const { index, because, passedOver, rule } = choice;
-  const why = because.length === 0 ? "it asks for nothing" : because.join("; ");
+  const why = because.length === 0 ? "it has no conditions" : because.join("; ");
   return [
     ...passedOver.map((each) => `rule ${each.index} passed over: ${each.missed}`),
     index === undefined ? "no rule matches: e2ae is off" : `rule ${index} governs: ${why}`,

@@ -77,16 +77,20 @@ const directionOf = (document: SdpDocument, index: number): (typeof directions)[
 };
 
 const isUnspecified = (address: string): boolean => /^[0:.]+$/.test(address);
+const isLoopback = (address: string): boolean => /^127\.|^::1$/.test(address);
+/** Multicast and broadcast. */
+const isMany = (address: string): boolean => /^(?:22[4-9]|23\d|255)\.|^ff/i.test(address);
 
 /**
  * RFC 3605 2.1: `port [IN IP4|IP6 address]`. An address the gateway could not send to from where it sends media (a name,
- * another family, the unspecified one) is passed over: RTCP follows the media.
+ * another family, the unspecified one, this machine's own, one of many) is passed over: RTCP follows the media.
  */
 const rtcpOf = (value: string | undefined, address: string): Pick<RemoteAddress, "rtcpPort" | "rtcpAddress"> => {
   const [digits = "", network, , elsewhere = ""] = (value ?? "").trim().split(/[ \t]+/, 4);
   const port = /^[0-9]{1,5}$/.test(digits) ? Number(digits) : 0;
   if (port === 0 || port > 65_535) return { rtcpPort: undefined, rtcpAddress: undefined };
-  const usable = network?.toUpperCase() === "IN" && isIP(elsewhere) === isIP(address) && !isUnspecified(elsewhere);
+  const named = network?.toUpperCase() === "IN" && isIP(elsewhere) === isIP(address) && !isUnspecified(elsewhere);
+  const usable = named && !isMany(elsewhere) && (!isLoopback(elsewhere) || isLoopback(address));
   return { rtcpPort: port, rtcpAddress: usable && elsewhere !== address ? elsewhere : undefined };
 };
 

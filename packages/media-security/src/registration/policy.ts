@@ -70,7 +70,7 @@ export interface PolicyChoice {
   readonly rule: MediaPolicyRule;
   /** Its place among the rules, from 0; undefined: none matched, e2ae is off. */
   readonly index: number | undefined;
-  /** Which entries matched; [] where the rule asks for nothing. */
+  /** Which entries matched; [] where the rule has no conditions. */
   readonly because: readonly string[];
   /** The rules before it and what each missed. */
   readonly passedOver: readonly { readonly index: number; readonly missed: string }[];
