@@ -90,7 +90,7 @@ export interface TerminationStatistics {
   readonly side?: IqSide | undefined;
   /** Missing when the gateway counts per termination only (protocol version 2 with several streams). */
   readonly stream?: number | undefined;
-  readonly values: Readonly<Record<string, string>>;
+  readonly values: ReadonlyMap<string, string>;
 }
 
 export interface IqStatistics {

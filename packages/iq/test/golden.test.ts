@@ -184,8 +184,24 @@ describe("what the controller reads", () => {
       ok: true,
       value: {
         terminations: [
-          { termination: "ip/1/access/1", side: "access", stream: 1, values: { "rtp/ps": "250", "rtp/pr": "249" } },
-          { termination: "ip/1/core/2", side: "core", stream: 1, values: { "rtp/ps": "249", "rtp/pr": "250" } },
+          {
+            termination: "ip/1/access/1",
+            side: "access",
+            stream: 1,
+            values: new Map([
+              ["rtp/ps", "250"],
+              ["rtp/pr", "249"],
+            ]),
+          },
+          {
+            termination: "ip/1/core/2",
+            side: "core",
+            stream: 1,
+            values: new Map([
+              ["rtp/ps", "249"],
+              ["rtp/pr", "250"],
+            ]),
+          },
         ],
       },
     });

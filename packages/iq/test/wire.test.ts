@@ -198,7 +198,7 @@ describe.each<Wire>(["tls", "tcp", "udp"])("over %s", (wire) => {
     expect(handler.modifies).toHaveLength(2);
     expect(await at.controller.audit("gw-a")).toEqual({ contexts: [1] });
     const statistics = await at.controller.subtract(added.context);
-    expect(statistics.terminations.map(({ side, stream, values }) => [side, stream, values["rtp/ps"]])).toEqual([
+    expect(statistics.terminations.map(({ side, stream, values }) => [side, stream, values.get("rtp/ps")])).toEqual([
       ["access", 1, "12"],
       ["core", 1, "12"],
     ]);

@@ -65,10 +65,10 @@ export interface Evidence {
   readonly origin: Origin;
   /** Stream id: m-line index + 1. */
   readonly stream?: number | undefined;
-  readonly reason?: ReasonCode;
+  readonly reason?: ReasonCode | undefined;
   /** Which kind of protection the entry speaks of. */
-  readonly mode?: ProtectionMode;
+  readonly mode?: ProtectionMode | undefined;
   /** The deviation that was met, and what was done about it. */
-  readonly quirk?: QuirkId;
-  readonly quirkMode?: QuirkMode;
+  readonly quirk?: QuirkId | undefined;
+  readonly quirkMode?: QuirkMode | undefined;
 }

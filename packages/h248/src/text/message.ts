@@ -85,8 +85,8 @@ export type Transaction =
   | {
       readonly kind: "reply";
       readonly id: number;
-      readonly immAckRequired?: boolean;
-      readonly segment?: Segment;
+      readonly immAckRequired?: boolean | undefined;
+      readonly segment?: Segment | undefined;
       readonly body: ReplyBody;
     }
   | { readonly kind: "pending"; readonly id: number }

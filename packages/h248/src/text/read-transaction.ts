@@ -139,16 +139,19 @@ const readActionReply = (cursor: Cursor): ActionReply => {
 };
 
 /** Version 3: `/number[/END]` after a transaction id, in the same word. */
-const idAndSegment = (cursor: Cursor): { id: number; segment?: Segment } => {
+const idAndSegment = (cursor: Cursor): { id: number; segment: Segment | undefined } => {
   cursor.expect("=");
   cursor.skip();
   const start = cursor.at;
-  const [idText = "", numberText, end, ...more] = cursor.run().split("/", 5);
+  const word = cursor.run();
+  const only = word.includes("/") ? undefined : decimal(word, uint32);
+  if (only !== undefined) return { id: only, segment: undefined };
+  const [idText = "", numberText, end, ...more] = word.split("/", 5);
   const id = decimal(idText, uint32);
   const number = numberText === undefined ? 0 : decimal(numberText, uint16);
   const closed = end === undefined || end.toLowerCase() === "end" || end === "&";
   if (id === undefined || number === undefined || !closed || more.length > 0) cursor.fail("number", start);
-  if (numberText === undefined) return { id: id ?? 0 };
+  if (numberText === undefined) return { id: id ?? 0, segment: undefined };
   return { id: id ?? 0, segment: { number: number ?? 0, last: end !== undefined } };
 };
 
@@ -158,16 +161,18 @@ const readReply = (cursor: Cursor): Transaction => {
   cursor.expect("{");
   const flagged = cursor.keywordIf(immAckRequired) !== undefined;
   if (flagged) cursor.expect(",");
-  const head = {
+  // Written out: one shape for every reply.
+  const reply = (body: (Transaction & { readonly kind: "reply" })["body"]): Transaction => ({
     kind: "reply",
     id,
-    ...(flagged ? { immAckRequired: true } : {}),
-    ...(segment && { segment }),
-  } as const;
+    immAckRequired: flagged ? true : undefined,
+    segment,
+    body,
+  });
   if (cursor.keywordIf(errorWord) !== undefined) {
     const error = readError(cursor);
     cursor.expect("}");
-    return { ...head, body: { kind: "error", error } };
+    return reply({ kind: "error", error });
   }
   const actions: ActionReply[] = [];
   do {
@@ -175,7 +180,7 @@ const readReply = (cursor: Cursor): Transaction => {
     actions.push(readActionReply(cursor));
   } while (cursor.take(","));
   cursor.expect("}");
-  return { ...head, body: { kind: "actions", actions } };
+  return reply({ kind: "actions", actions });
 };
 
 const readRange = (cursor: Cursor): readonly [number, number] => {

@@ -23,11 +23,18 @@ export interface PoolPorts {
   };
 }
 
-const realmsOf = (streams: readonly StreamPlan[]): readonly string[] => [
-  ...new Set(
-    streams.flatMap(({ access, core }) => [access?.realm, core?.realm]).flatMap((realm) => realm?.toLowerCase() ?? []),
-  ),
-];
+const realmsOf = (streams: readonly StreamPlan[]): readonly string[] => {
+  const realms: string[] = [];
+  const note = (realm: string | undefined): void => {
+    const lower = realm?.toLowerCase();
+    if (lower !== undefined && !realms.includes(lower)) realms.push(lower);
+  };
+  for (const { access, core } of streams) {
+    note(access?.realm);
+    note(core?.realm);
+  }
+  return realms;
+};
 
 const nobody = (choice: Choice & { readonly kind: "none" }, realms: readonly string[]): SallyportError => {
   switch (choice.why) {
@@ -90,10 +97,7 @@ export const addSomewhere = async (
     link.learn(askedOne);
     const patience = at === choice.ids.length - 1 ? Math.max(left, 1) : times.tryMs;
     try {
-      const added = await addContext(link, streams, {
-        ...marks,
-        timeoutMs: Math.min(times.commandTimeoutMs, patience),
-      });
+      const added = await addContext(link, streams, marks, Math.min(times.commandTimeoutMs, patience));
       link.learn(tookOne);
       return added;
     } catch (error) {

@@ -10,15 +10,16 @@ import type { ReplyFailure } from "./replies.ts";
 import { firstError, readAdd, readModify, readSubtract } from "./replies.ts";
 import { addRequest, modifyRequest, removeStreamsRequest, subtractRequest } from "./requests.ts";
 
-const ends = (streams: readonly StreamPlan[]): readonly CallEndPlan[] =>
-  streams.flatMap(({ access, core }) => [access, core].filter((end) => end !== undefined));
+const anyEnd = (streams: readonly StreamPlan[], is: (end: CallEndPlan) => boolean): boolean =>
+  streams.some(({ access, core }) => (access !== undefined && is(access)) || (core !== undefined && is(core)));
+
+const isSecured = ({ protocol }: CallEndPlan): boolean => protocol !== "RTP/AVP" && /^RTP\/SAVPF?$/i.test(protocol);
 
 export const carriesKeys = (streams: readonly StreamPlan[]): boolean =>
-  ends(streams).some((end) => end.localCrypto !== undefined || end.remoteCrypto !== undefined);
+  anyEnd(streams, ({ localCrypto, remoteCrypto }) => localCrypto !== undefined || remoteCrypto !== undefined);
 
 /** Keys will follow: a gateway that may not have them is no use. */
-export const willCarryKeys = (streams: readonly StreamPlan[]): boolean =>
-  ends(streams).some((end) => /^RTP\/SAVPF?$/i.test(end.protocol));
+export const willCarryKeys = (streams: readonly StreamPlan[]): boolean => anyEnd(streams, isSecured);
 
 const failureError = (failure: ReplyFailure, where: string): SallyportError =>
   failure.kind === "refused"
@@ -35,8 +36,8 @@ const watched = (link: GatewayLink, streams: readonly StreamPlan[]): readonly St
   if (!link.tellsOfKeys) return streams;
   return streams.map((plan) => {
     const { access } = plan;
-    const secured = access !== undefined && /^RTP\/SAVPF?$/i.test(access.protocol);
-    return secured ? Object.assign({}, plan, { access: { ...access, watchKeys: true } }) : plan;
+    if (access === undefined || !isSecured(access)) return plan;
+    return { stream: plan.stream, access: { ...access, watchKeys: true }, core: plan.core };
   });
 };
 
@@ -51,7 +52,8 @@ const guard = (link: GatewayLink, streams: readonly StreamPlan[]): void => {
 export const addContext = async (
   link: GatewayLink,
   plans: readonly StreamPlan[],
-  options: ContextMarks & { readonly timeoutMs?: number },
+  marks: ContextMarks,
+  timeoutMs?: number,
 ): Promise<{ readonly context: IqContext } & ReservedEnds> => {
   const streams = watched(link, plans);
   guard(link, streams);
@@ -59,7 +61,7 @@ export const addContext = async (
   if (!streams.some((plan) => plan.access !== undefined) || !streams.some((plan) => plan.core !== undefined)) {
     throw iqErrors("SALLY_IQ_REFUSED", "A new context needs a plan for both sides.", { where: link.entry.id });
   }
-  const replies = await link.command(addRequest(streams, options), options.timeoutMs);
+  const replies = await link.command(addRequest(streams, marks), timeoutMs);
   const added = readAdd(link.entry.id, streams, replies);
   if (!added.ok) {
     // A gateway that keeps the commands before the failed one must not keep their context.

@@ -1,6 +1,6 @@
 // Owns the reading of H.248 replies into results of TS 23.334 procedures, controller's side. Never throws: values only.
 // H.248.1 8.2.2, TS 29.334 5.8: an Add or Modify answers with Local where something was chosen, else with nothing.
-import type { ActionReply, CommandReply, H248Error, StreamDescriptor } from "@sallyport/h248";
+import type { ActionReply, CommandReply, H248Error, Property, StreamDescriptor } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
 import { fail, ok } from "@sallyport/kit";
 import { readSessionText } from "../profile/session-text.ts";
@@ -39,19 +39,30 @@ export const firstError = (replies: readonly ActionReply[]): H248Error | undefin
   return undefined;
 };
 
-const streamsOf = (command: CommandReply): readonly StreamDescriptor[] =>
-  command.descriptors.flatMap((descriptor) => (descriptor.kind === "media" ? descriptor.streams : []));
+const noStreams: readonly StreamDescriptor[] = [];
+
+const streamsOf = ({ descriptors }: CommandReply): readonly StreamDescriptor[] => {
+  let streams = noStreams;
+  for (const descriptor of descriptors) {
+    if (descriptor.kind !== "media") continue;
+    streams = streams.length === 0 ? descriptor.streams : [...streams, ...descriptor.streams];
+  }
+  return streams;
+};
 
 interface Expected {
   readonly stream: number;
   readonly mux: boolean;
 }
 
-const expectedOf = (streams: readonly StreamPlan[], side: IqSide): readonly Expected[] =>
-  streams.flatMap((plan) => {
+const expectedOf = (streams: readonly StreamPlan[], side: IqSide): readonly Expected[] => {
+  const expected: Expected[] = [];
+  for (const plan of streams) {
     const end = plan[side];
-    return end === undefined ? [] : [{ stream: plan.stream, mux: end.rtcpMux ?? false }];
-  });
+    if (end !== undefined) expected.push({ stream: plan.stream, mux: end.rtcpMux ?? false });
+  }
+  return expected;
+};
 
 /** The addresses one termination's reply carries, for the streams that were asked about. */
 const reservedBy = (command: CommandReply, expected: readonly Expected[]): Result<readonly ReservedEnd[], string> => {
@@ -110,6 +121,15 @@ export const readAdd = (
   return ok({ context: { gateway, context, ...names }, ...ends });
 };
 
+/** H.248.1 6.2.2: names of terminations are told apart without regard to case; nearly all come back as they were sent. */
+const isSameTermination = (a: string, b: string): boolean => a === b || a.toLowerCase() === b.toLowerCase();
+
+const answerOf = (replies: readonly ActionReply[], termination: string): CommandReply | undefined => {
+  for (const reply of replies)
+    for (const command of reply.commands) if (isSameTermination(command.termination, termination)) return command;
+  return undefined;
+};
+
 /** Reads the answer to `modifyRequest`: only what was chosen is in it. */
 export const readModify = (
   context: IqContext,
@@ -122,9 +142,7 @@ export const readModify = (
   for (const side of sides) {
     const expected = expectedOf(streams, side);
     if (expected.length === 0) continue;
-    const answer = replies
-      .flatMap((reply) => reply.commands)
-      .find((command) => command.termination.toLowerCase() === context[side].toLowerCase());
+    const answer = answerOf(replies, context[side]);
     if (answer === undefined) return unusable(`no answer for ${context[side]}`);
     const reserved = reservedBy(answer, expected);
     if (!reserved.ok) return unusable(reserved.error);
@@ -133,14 +151,9 @@ export const readModify = (
   return ok(ends);
 };
 
-const valuesOf = (properties: readonly { readonly name: string; readonly values: readonly string[] }[]) => {
-  // Made by hand: two terminations have dozens of these in each call. No prototype: names come from the wire.
-  const values: Record<string, string> = Object.create(null);
-  for (const {
-    name,
-    values: [first = ""],
-  } of properties)
-    values[name.toLowerCase()] = first;
+const valuesOf = (properties: readonly Property[]): ReadonlyMap<string, string> => {
+  const values = new Map<string, string>();
+  for (const property of properties) values.set(property.name.toLowerCase(), property.values[0] ?? "");
   return values;
 };
 
@@ -153,24 +166,21 @@ export const readSubtract = (
   const error = firstError(replies);
   if (error !== undefined) return refused(error);
   const terminations: TerminationStatistics[] = [];
-  for (const command of replies.flatMap((reply) => reply.commands)) {
-    const side = sides.find((candidate) => context[candidate].toLowerCase() === command.termination.toLowerCase());
-    const named = side === undefined ? { termination: command.termination } : { termination: context[side], side };
-    // Version 3 counts by stream, inside Media; version 2 by termination.
-    for (const stream of streamsOf(command)) {
-      if (stream.statistics === undefined) continue;
-      terminations.push({ ...named, stream: stream.id ?? streams[0] ?? 1, values: valuesOf(stream.statistics) });
-    }
+  const only = streams.length === 1 ? streams[0] : undefined;
+  const take = (command: CommandReply): void => {
+    const side = sides.find((candidate) => isSameTermination(context[candidate], command.termination));
+    const termination = side === undefined ? command.termination : context[side];
     for (const descriptor of command.descriptors) {
-      if (descriptor.kind !== "statistics") continue;
-      const [only] = streams.length === 1 ? streams : [];
-      terminations.push({
-        ...named,
-        ...(only === undefined ? {} : { stream: only }),
-        values: valuesOf(descriptor.statistics),
-      });
+      // Version 3 counts by stream, inside Media; version 2 by termination.
+      if (descriptor.kind === "statistics")
+        terminations.push({ termination, side, stream: only, values: valuesOf(descriptor.statistics) });
+      if (descriptor.kind !== "media") continue;
+      for (const { id, statistics } of descriptor.streams)
+        if (statistics !== undefined)
+          terminations.push({ termination, side, stream: id ?? streams[0] ?? 1, values: valuesOf(statistics) });
     }
-  }
+  };
+  for (const reply of replies) for (const command of reply.commands) take(command);
   return ok({ terminations });
 };
 

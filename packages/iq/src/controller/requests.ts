@@ -66,17 +66,14 @@ const remoteText = (plan: CallEndPlan): string | undefined => {
 const streamDescriptor = (stream: number, plan: CallEndPlan, held: HeldEnd | undefined): StreamDescriptor => {
   const remote = remoteText(plan);
   const fresh = held === undefined;
+  const properties: Property[] = [];
+  // H.248.41: the realm is set when the termination is added. H.248.57: so is the RTCP port.
+  if (fresh && plan.realm !== undefined) properties.push(property("ipdc/realm", plan.realm));
+  if (fresh) properties.push(property("rtcph/rsb", "ON"));
+  if (plan.dscp !== undefined) properties.push(property("ds/dscp", plan.dscp.toString(16).padStart(2, "0")));
   return {
     id: stream,
-    localControl: {
-      mode: modes[plan.mode],
-      properties: [
-        // H.248.41: the realm is set when the termination is added. H.248.57: so is the RTCP port.
-        ...(fresh && plan.realm !== undefined ? [property("ipdc/realm", plan.realm)] : []),
-        ...(fresh ? [property("rtcph/rsb", "ON")] : []),
-        ...(plan.dscp === undefined ? [] : [property("ds/dscp", plan.dscp.toString(16).padStart(2, "0"))]),
-      ],
-    },
+    localControl: { mode: modes[plan.mode], properties },
     local: localText(plan, held),
     remote,
   };
@@ -150,23 +147,38 @@ const command = (
   side: IqSide,
   held: HeldContext | undefined,
 ): CommandRequest | undefined => {
-  const wanted = streams.flatMap((plan) => {
-    const end = plan[side];
-    return end === undefined ? [] : [{ stream: plan.stream, plan: end, held: heldEnd(held, plan.stream, side) }];
-  });
-  if (wanted.length === 0) return undefined;
-  const signals = wanted.flatMap(({ stream, plan, held }) => latchSignal(stream, plan, held) ?? []);
+  const media: StreamDescriptor[] = [];
+  const signals: Signal[] = [];
+  for (const { stream, [side]: plan } of streams) {
+    if (plan === undefined) continue;
+    const end = heldEnd(held, stream, side);
+    media.push(streamDescriptor(stream, plan, end));
+    const latch = latchSignal(stream, plan, end);
+    if (latch !== undefined) signals.push(latch);
+  }
+  if (media.length === 0) return undefined;
+  const descriptors: Descriptor[] = [{ kind: "media", streams: media }];
   const events = watchDescriptor(streams, side, held);
-  return {
-    command: name,
-    termination,
-    descriptors: [
-      { kind: "media", streams: wanted.map(({ stream, plan, held }) => streamDescriptor(stream, plan, held)) },
-      ...(events === undefined ? [] : [events]),
-      ...(signals.length === 0 ? [] : [{ kind: "signals", signals } as const]),
-    ],
-  };
+  if (events !== undefined) descriptors.push(events);
+  if (signals.length > 0) descriptors.push({ kind: "signals", signals });
+  return { command: name, termination, descriptors };
 };
+
+const commands = (
+  name: "Add" | "Modify",
+  terminations: Readonly<Record<IqSide, string>>,
+  streams: readonly StreamPlan[],
+  held: HeldContext | undefined,
+): readonly CommandRequest[] => {
+  const all: CommandRequest[] = [];
+  for (const side of sides) {
+    const one = command(name, terminations[side], streams, side, held);
+    if (one !== undefined) all.push(one);
+  }
+  return all;
+};
+
+const chosen = { access: choosePattern("access"), core: choosePattern("core") };
 
 /** Reserve (and Configure) AGW Connection Point: one new context, one termination for each side the plans name. */
 export const addRequest = (streams: readonly StreamPlan[], marks: ContextMarks = {}): readonly ActionRequest[] => [
@@ -174,7 +186,7 @@ export const addRequest = (streams: readonly StreamPlan[], marks: ContextMarks =
     context: "$",
     ...(marks.emergency === true ? { emergency: true } : {}),
     ...(marks.priority === undefined ? {} : { priority: marks.priority }),
-    commands: sides.flatMap((side) => command("Add", choosePattern(side), streams, side, undefined) ?? []),
+    commands: commands("Add", chosen, streams, undefined),
   },
 ];
 
@@ -182,7 +194,7 @@ export const addRequest = (streams: readonly StreamPlan[], marks: ContextMarks =
 export const modifyRequest = (held: HeldContext, streams: readonly StreamPlan[]): readonly ActionRequest[] => [
   {
     context: held.context.context,
-    commands: sides.flatMap((side) => command("Modify", held.context[side], streams, side, held) ?? []),
+    commands: commands("Modify", held.context, streams, held),
   },
 ];
 

@@ -65,9 +65,15 @@ export const tookOne = (standing: Standing): Standing =>
 
 /** A new context is asked of it. */
 export const askedOne = (standing: Standing, now: number): Standing => ({
-  ...standing,
+  // Written out: one is made for each call.
+  draining: standing.draining,
+  busyUntil: standing.busyUntil,
+  lastUntil: standing.lastUntil,
+  refusals: standing.refusals,
+  reduction: standing.reduction,
   offered: offeredOne(standing.offered, now),
   throttle: admittedOne(standing.throttle, now),
+  withoutRealms: standing.withoutRealms,
 });
 
 /** A new context was kept away from it for its overload. */

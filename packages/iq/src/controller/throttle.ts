@@ -49,7 +49,7 @@ const depthOf = (rate: number): number => 2 + rate / 4;
 
 export const offeredOne = (offered: Offered, now: number): Offered => {
   const rounds = Math.floor((now - offered.round) / roundMs);
-  if (rounds <= 0) return { ...offered, now: offered.now + 1 };
+  if (rounds <= 0) return { round: offered.round, now: offered.now + 1, before: offered.before };
   return { round: now, now: 1, before: rounds === 1 ? offered.now : 0 };
 };
 

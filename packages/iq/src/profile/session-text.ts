@@ -48,24 +48,26 @@ const connection = (address: Chosen<string>): string => `IN ${isIpv6Text(address
 /** The text, lines ended by CR LF. The one place where Iq writes a key. */
 export const writeSessionText = (text: SessionText): string => {
   const formats = text.formats.length === 0 ? "-" : text.formats.join(" ");
-  const lines = [
-    "v=0",
-    `c=${connection(text.address)}`,
-    `m=${text.media} ${show(text.port)} ${text.protocol} ${formats}`,
-  ];
+  let lines = `v=0\r\nc=${connection(text.address)}\r\n`;
+  lines += `m=${text.media} ${show(text.port)} ${text.protocol} ${formats}\r\n`;
   if (text.rtcp !== undefined) {
     const at = text.rtcp.address === undefined ? "" : ` ${connection(given(text.rtcp.address))}`;
-    lines.push(`a=rtcp:${show(text.rtcp.port)}${at}`);
+    lines += `a=rtcp:${show(text.rtcp.port)}${at}\r\n`;
   }
-  if (text.rtcpMux) lines.push("a=rtcp-mux");
-  if (text.crypto !== undefined) lines.push(`a=crypto:${formatCrypto(text.crypto)}`);
-  return `${lines.join("\r\n")}\r\n`;
+  if (text.rtcpMux) lines += "a=rtcp-mux\r\n";
+  if (text.crypto !== undefined) lines += `a=crypto:${formatCrypto(text.crypto)}\r\n`;
+  return lines;
 };
 
 const readAddress = (value: string): Chosen<string> | undefined => {
-  const [network, family, address, ...more] = value.split(" ");
-  if (network === undefined || family === undefined || address === undefined || more.length > 0) return undefined;
-  if ((network !== "IN" && network !== "$") || !["IP4", "IP6", "$"].includes(family)) return undefined;
+  const first = value.indexOf(" ");
+  const second = value.indexOf(" ", first + 1);
+  if (first < 0 || second <= first || value.includes(" ", second + 1)) return undefined;
+  const network = value.slice(0, first);
+  const family = value.slice(first + 1, second);
+  const address = value.slice(second + 1);
+  if ((network !== "IN" && network !== "$") || (family !== "IP4" && family !== "IP6" && family !== "$"))
+    return undefined;
   if (address === "$") return family === "IP6" ? chooseIpv6 : choose;
   if (address === "-") return none;
   if (family !== "IP6" && isIPv4(address)) return given(address);

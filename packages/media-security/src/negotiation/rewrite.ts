@@ -1,6 +1,5 @@
 // Owns how a decided description is written for the other side: which lines go, which come. Decides nothing.
 // TS 33.328 7.2.1 steps 3 and 8, 7.3.1 steps 4 and 7 and both closing sentences; RFC 5761, RFC 3605, RFC 8839, RFC 5939.
-import { isIPv6 } from "node:net";
 import {
   applyEdits,
   attributeName,
@@ -144,7 +143,8 @@ const ours = (
     value,
   });
   const hadRtcp = lines.some((each) => attributeName(each) === "rtcp");
-  const nowhere = isIPv6(local.address) ? "::" : "0.0.0.0";
+  // An address of the gateway, read as one: the colon is enough.
+  const nowhere = local.address.includes(":") ? "::" : "0.0.0.0";
   return [
     { kind: "media", index, port: local.port, protocol: line.profile },
     // Its own c= line: a session-level one may serve other lines. A hold by unspecified address stays a hold.

@@ -73,10 +73,11 @@ export const dialogFrom = (
   return {
     tag,
     callId: call.callId,
-    ...(confirmed ? {} : { early }),
     upstream: known?.upstream ?? caller,
     downstream: { name: headerValue(response, "to") ?? "", target, routes: down, seq: known?.downstream.seq ?? 0 },
     state: confirmed || known?.state === "confirmed" ? "confirmed" : "early",
+    early: confirmed ? undefined : early,
+    session: undefined,
     unacknowledged: known?.unacknowledged,
   };
 };
@@ -84,8 +85,20 @@ export const dialogFrom = (
 export const partyAt = (call: CallState, dialog: CallDialog, side: Side): Party =>
   side === upstreamOf(call) ? dialog.upstream : dialog.downstream;
 
+/** The dialog with something of it changed. Written out: a few times in each call, always in one shape. */
+export const changedDialog = (dialog: CallDialog, changes: Partial<CallDialog>): CallDialog => ({
+  tag: dialog.tag,
+  callId: dialog.callId,
+  upstream: changes.upstream ?? dialog.upstream,
+  downstream: changes.downstream ?? dialog.downstream,
+  state: changes.state ?? dialog.state,
+  early: changes.early ?? dialog.early,
+  session: "session" in changes ? changes.session : dialog.session,
+  unacknowledged: "unacknowledged" in changes ? changes.unacknowledged : dialog.unacknowledged,
+});
+
 const withParty = (call: CallState, dialog: CallDialog, side: Side, party: Party): CallDialog =>
-  side === upstreamOf(call) ? { ...dialog, upstream: party } : { ...dialog, downstream: party };
+  changedDialog(dialog, side === upstreamOf(call) ? { upstream: party } : { downstream: party });
 
 /** The tag of a From or To value; nearly all write it as `>;tag=x`, at the end. */
 const tagIn = (name: string): string | undefined => {
@@ -115,7 +128,9 @@ export const tagsOf = (message: SipMessage): Pick<Exchange, "fromTag" | "toTag">
 export const refreshed = (call: CallState, dialog: CallDialog, from: Side, message: SipMessage): CallDialog => {
   const party = partyAt(call, dialog, from);
   const seq = message.kind === "request" ? Math.max(party.seq, seqOf(message)) : party.seq;
-  return withParty(call, dialog, from, { ...party, seq, target: contactOf(message) ?? party.target });
+  const { name, routes, shift, uncounted } = party;
+  const target = contactOf(message) ?? party.target;
+  return withParty(call, dialog, from, { name, target, routes, seq, shift, uncounted });
 };
 
 /** The CSeq number of a request of our own in the name of a party. RFC 3261 12.2.1.1. */

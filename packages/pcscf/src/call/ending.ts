@@ -2,7 +2,7 @@
 // RFC 3261 9.1, 13.2.2.4, 15; TS 24.229 5.2.8.1 (release by the P-CSCF).
 import { otherSide } from "@sallyport/media-security";
 import { reasonPhrase } from "@sallyport/sip";
-import { ackTowards, byeTowards, upstreamOf } from "./dialog.ts";
+import { ackTowards, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
 import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
 import { putDialog, putExchange, refuse, type Work } from "./work.ts";
@@ -48,7 +48,7 @@ const acknowledge = (work: Work, dialog: CallDialog): CallDialog => {
   const towards = otherSide(invite?.from ?? upstreamOf(work.call));
   const party = towards === upstreamOf(work.call) ? dialog.upstream : dialog.downstream;
   work.effects.push({ kind: "acknowledge", towards, party, request: ackTowards(work.call, dialog, towards, seq) });
-  return { ...dialog, unacknowledged: undefined };
+  return changedDialog(dialog, { unacknowledged: undefined });
 };
 
 const bye = (work: Work, dialog: CallDialog, towards: Side, reason: string): CallDialog => {

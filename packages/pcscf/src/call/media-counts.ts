@@ -27,32 +27,36 @@ export interface MediaCounts {
   readonly indexReuse?: number;
 }
 
-const items = {
-  packetsIn: "rtp/pr",
-  packetsOut: "rtp/ps",
-  octetsIn: "nt/or",
-  octetsOut: "nt/os",
-  lost: "xsrtp/lost",
-  jitter: "rtp/jit",
-  roundTripMs: "xsrtp/rtt",
-  authenticationFailures: "xsrtp/af",
-  replays: "xsrtp/rp",
-  clearDropped: "xsrtp/cd",
-  keyChanges: "xsrtp/kc",
-  indexReuse: "xsrtp/ir",
-} as const;
+const items = [
+  ["packetsIn", "rtp/pr"],
+  ["packetsOut", "rtp/ps"],
+  ["octetsIn", "nt/or"],
+  ["octetsOut", "nt/os"],
+  ["lost", "xsrtp/lost"],
+  ["jitter", "rtp/jit"],
+  ["roundTripMs", "xsrtp/rtt"],
+  ["authenticationFailures", "xsrtp/af"],
+  ["replays", "xsrtp/rp"],
+  ["clearDropped", "xsrtp/cd"],
+  ["keyChanges", "xsrtp/kc"],
+  ["indexReuse", "xsrtp/ir"],
+] as const;
 
 /** A whole number as H.248 writes it; anything else counts nothing. */
 const whole = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 
-export const mediaCounts = ({ gateway, context }: IqContext, statistics: IqStatistics): readonly MediaCounts[] =>
-  statistics.terminations.flatMap(({ side, stream, values }) => {
-    if (side === undefined) return [];
-    const counted: Partial<Record<keyof typeof items, number>> = {};
-    for (const [name, item] of Object.entries(items) as readonly (readonly [keyof typeof items, string])[]) {
-      const value = whole(values[item]);
+export const mediaCounts = ({ gateway, context }: IqContext, statistics: IqStatistics): readonly MediaCounts[] => {
+  const counts: MediaCounts[] = [];
+  for (const { side, stream, values } of statistics.terminations) {
+    if (side === undefined) continue;
+    const counted: { -readonly [K in keyof MediaCounts]: MediaCounts[K] } = { gateway, context, side };
+    if (stream !== undefined) counted.stream = stream;
+    for (const [name, item] of items) {
+      const value = whole(values.get(item));
       if (value !== undefined && !(name === "roundTripMs" && value === 0)) counted[name] = value;
     }
-    return [{ gateway, context, side, ...(stream === undefined ? {} : { stream }), ...counted }];
-  });
+    counts.push(counted);
+  }
+  return counts;
+};

@@ -2,11 +2,11 @@
 import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
-import { dialogOf, numberOf, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
+import { changedDialog, dialogOf, numberOf, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
 import { heardMark } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";
-import { putDialog, putExchange, putMark, type Work } from "./work.ts";
+import { changeExchange, putDialog, putMark, type Work } from "./work.ts";
 
 const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | undefined): M => {
   if (sdp === undefined) return message;
@@ -42,14 +42,14 @@ export const passRequest = (work: Work, id: number, request: SipRequest, sdp: Bu
   const towards = otherSide(exchange.from);
   const dialog = exchange.initial ? undefined : dialogOf(work.call, exchange, exchange.from);
   const shift = shiftOf(work.call, dialog, exchange.from);
-  putExchange(work, { ...exchange, forwarded: true, shift });
+  changeExchange(work, exchange, { forwarded: true, shift });
   const inviteNumber = (seq: number): number => numberOf(work.call, dialog, exchange.from, seq);
   work.effects.push({
     kind: "forward",
     exchange: id,
     towards,
     request: numbered(withSdp(request, sdp), shift, inviteNumber),
-    ...(dialog === undefined ? {} : { party: partyAt(work.call, dialog, towards) }),
+    party: dialog === undefined ? undefined : partyAt(work.call, dialog, towards),
   });
   if (exchange.method === "INVITE") work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });
 };
@@ -61,8 +61,8 @@ const watchSession = (work: Work, exchange: Exchange, response: SipResponse): vo
   if (dialog !== undefined) {
     const uas = /;\s*refresher\s*=\s*uas\b/i.test(headerValue(response, "session-expires") ?? "");
     const refresher = uas ? otherSide(exchange.from) : exchange.from;
-    const { session: _before, ...rest } = dialog;
-    putDialog(work, seconds === undefined ? rest : { ...rest, session: { seconds: Number(seconds), refresher } });
+    const session = seconds === undefined ? undefined : { seconds: Number(seconds), refresher };
+    putDialog(work, changedDialog(dialog, { session }));
   }
   if (seconds === undefined) work.effects.push({ kind: "disarm", timer: "session" });
   else work.effects.push({ kind: "arm", timer: "session", ms: Number(seconds) * 1000 + 32_000 });
@@ -83,7 +83,7 @@ export const finishIfIdle = (work: Work): void => {
 const noteAcknowledged = (work: Work, exchange: Exchange): void => {
   const dialog = dialogOf(work.call, exchange, exchange.from);
   if (dialog?.early?.answer === "reliable")
-    putDialog(work, { ...dialog, early: { ...dialog.early, answer: "acknowledged" } });
+    putDialog(work, changedDialog(dialog, { early: { ...dialog.early, answer: "acknowledged" } }));
 };
 
 const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): void => {
@@ -111,7 +111,7 @@ const afterFinal = (work: Work, exchange: Exchange, status: number): void => {
   }
   if (!endsDialog(exchange, status)) return;
   const dialog = dialogOf(work.call, exchange, exchange.from);
-  if (dialog !== undefined) putDialog(work, { ...dialog, state: "terminated" });
+  if (dialog !== undefined) putDialog(work, changedDialog(dialog, { state: "terminated" }));
   finishIfIdle(work);
 };
 
@@ -132,7 +132,7 @@ export const passResponse = (work: Work, id: number, response: SipResponse, sdp:
       work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });
     return;
   }
-  putExchange(work, { ...exchange, final: status < 300 ? "success" : "failure" });
+  changeExchange(work, exchange, { final: status < 300 ? "success" : "failure" });
   if (status < 300) afterSuccess(work, exchange, response);
   else if (exchange.method === "INVITE") work.effects.push({ kind: "disarm", timer: "setup" });
   afterFinal(work, exchange, status);
@@ -155,7 +155,7 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
     if (!known) putMark(work, heardMark(dialog.tag, seq));
     return;
   }
-  putDialog(work, { ...dialog, unacknowledged: undefined });
+  putDialog(work, changedDialog(dialog, { unacknowledged: undefined }));
   if (![...work.call.dialogs.values()].some((each) => each.unacknowledged !== undefined)) {
     work.effects.push({ kind: "disarm", timer: "acknowledge" });
   }

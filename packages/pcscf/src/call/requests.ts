@@ -3,13 +3,22 @@ import { otherSide } from "@sallyport/media-security";
 import { withBody, type SipRequest } from "@sallyport/sip";
 import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "../body/sdp-body.ts";
 import { decideNext, passAgain } from "./decide.ts";
-import { dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
+import { changedDialog, dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
 import type { Carried, Exchange, Side } from "./types.ts";
-import { exchangesOf, isCopy, noteUnusable, putDialog, putExchange, refuse, type Work } from "./work.ts";
+import {
+  changeExchange,
+  exchangesOf,
+  isCopy,
+  noteUnusable,
+  putDialog,
+  putExchange,
+  refuse,
+  type Work,
+} from "./work.ts";
 
 /** Requests of one leg that may be open at the same time. */
 const maxOpenExchanges = 16;
@@ -61,7 +70,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipRequest): void => {
     work.call.offer = undefined;
     return decideNext(work, { kind: "answer", from: exchange.from, sdp: parsed.document, carrier, ...branch }, carried);
   }
-  putExchange(work, { ...exchange, offered: true });
+  changeExchange(work, exchange, { offered: true });
   work.call.offer = { from: exchange.from, exchange: exchange.id, within: "request" };
   return decideNext(work, { kind: "offer", from: exchange.from, sdp: parsed.document, carrier, ...branch }, carried);
 };
@@ -107,7 +116,7 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
 export const onCancel = (work: Work, id: number): void => {
   const exchange = work.call.exchanges.get(id);
   if (exchange === undefined || exchange.final !== "none" || exchange.cancelled) return;
-  putExchange(work, { ...exchange, cancelled: true });
+  changeExchange(work, exchange, { cancelled: true });
   if (exchange.forwarded) {
     work.effects.push({ kind: "cancel", exchange: id }, { kind: "arm", timer: "setup", ms: cancelMs });
     return;
@@ -137,7 +146,7 @@ export const onUnanswered = (work: Work, id: number, status: number): void => {
   offerFailed(work, exchange);
   if (exchange.method !== "BYE") return;
   const dialog = dialogOf(work.call, exchange, exchange.from);
-  if (dialog !== undefined) putDialog(work, { ...dialog, state: "terminated" });
+  if (dialog !== undefined) putDialog(work, changedDialog(dialog, { state: "terminated" }));
   finishIfIdle(work);
 };
 

@@ -3,7 +3,16 @@ import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
 import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings } from "../body/sdp-body.ts";
 import { decideNext, passAgain, putOff } from "./decide.ts";
-import { ackNumbered, ackTowards, dialogFrom, dialogOf, partyAt, refreshed, upstreamOf } from "./dialog.ts";
+import {
+  ackNumbered,
+  ackTowards,
+  changedDialog,
+  dialogFrom,
+  dialogOf,
+  partyAt,
+  refreshed,
+  upstreamOf,
+} from "./dialog.ts";
 import { dropDialog, endCall } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
@@ -32,7 +41,7 @@ const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): Call
   // The ACK of a retransmitted 2xx has been forwarded already, or is on its way.
   const repeated = exchange.final === "success" && known?.state === "confirmed";
   if (exchange.method === "INVITE" && isSuccess(response) && !repeated) {
-    dialog = { ...dialog, unacknowledged: exchange.seq };
+    dialog = changedDialog(dialog, { unacknowledged: exchange.seq });
   }
   putDialog(work, dialog);
   return dialog;
@@ -77,7 +86,7 @@ const settle = (work: Work, exchange: Exchange, response: SipResponse, branch: s
 const noteReliable = (work: Work, exchange: Exchange, response: SipResponse, branch: string): void => {
   const dialog = work.call.dialogs.get(branch);
   if (!exchange.initial || response.status >= 200 || dialog?.early?.answer !== "none" || !isReliable(response)) return;
-  putDialog(work, { ...dialog, early: { ...dialog.early, answer: "reliable" } });
+  putDialog(work, changedDialog(dialog, { early: { ...dialog.early, answer: "reliable" } }));
 };
 
 const requestWord = (method: string): "INVITE" | "UPDATE" | "PRACK" =>
@@ -193,7 +202,7 @@ export const onStray = (work: Work, from: Side, response: SipResponse): void => 
     work.effects.push({ kind: "pass-on", towards: upstream, response: withoutBody(response), party: dialog.upstream });
     if (heard) return;
     putMark(work, heardMark(dialog.tag, seq));
-    putDialog(work, { ...dialog, unacknowledged: seq });
+    putDialog(work, changedDialog(dialog, { unacknowledged: seq }));
     work.effects.push({ kind: "arm", timer: "acknowledge", ms: acknowledgeMs });
     return;
   }

@@ -15,9 +15,9 @@ export interface Party {
   /** The highest CSeq number it has used in this dialog, as it wrote it. */
   readonly seq: number;
   /** What this edge adds to its CSeq numbers on their way to the other end, which has had requests of the edge in its name. */
-  readonly shift?: number;
+  readonly shift?: number | undefined;
   /** Numbers it may have used that were not counted, over a restart of this edge. */
-  readonly uncounted?: number;
+  readonly uncounted?: number | undefined;
 }
 
 /** RFC 4028: the session of a dialog, and who refreshes it. */
@@ -67,8 +67,8 @@ export interface CallDialog {
   readonly downstream: Party;
   readonly state: "early" | "confirmed" | "terminated";
   /** While it is early. */
-  readonly early?: EarlyFacts;
-  readonly session?: SessionTimer;
+  readonly early?: EarlyFacts | undefined;
+  readonly session?: SessionTimer | undefined;
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   readonly unacknowledged: number | undefined;
 }
@@ -217,7 +217,7 @@ export type CallEffect =
       readonly exchange: number;
       readonly towards: Side;
       readonly request: SipRequest;
-      readonly party?: Party;
+      readonly party?: Party | undefined;
     }
   /** `from` is the side that answers; `initial` tells that it answers the request that made the leg. */
   | {

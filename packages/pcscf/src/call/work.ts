@@ -5,7 +5,16 @@ import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { Evidence } from "@sallyport/media-security";
 import type { UnusableBody } from "../body/sdp-body.ts";
-import type { CallDialog, CallEffect, CallInput, CallState, DecidedBody, Exchange, Side } from "./types.ts";
+import type {
+  CallDialog,
+  CallEffect,
+  CallEvidence,
+  CallInput,
+  CallState,
+  DecidedBody,
+  Exchange,
+  Side,
+} from "./types.ts";
 
 export interface CallEnvironment {
   readonly random: Random;
@@ -70,6 +79,28 @@ export const putExchange = (work: Work, exchange: Exchange): void => {
   exchangesOf(work).set(exchange.id, exchange);
 };
 
+/** The exchange with what has become of it. Written out: a few times in each call, always in one shape. */
+export const changeExchange = (
+  work: Work,
+  exchange: Exchange,
+  { forwarded, cancelled, final, offered, shift }: Partial<Exchange>,
+): void =>
+  putExchange(work, {
+    id: exchange.id,
+    from: exchange.from,
+    method: exchange.method,
+    seq: exchange.seq,
+    fromTag: exchange.fromTag,
+    toTag: exchange.toTag,
+    opens: exchange.opens,
+    initial: exchange.initial,
+    forwarded: forwarded ?? exchange.forwarded,
+    cancelled: cancelled ?? exchange.cancelled,
+    final: final ?? exchange.final,
+    offered: offered ?? exchange.offered,
+    shift: shift ?? exchange.shift,
+  });
+
 export const putDialog = (work: Work, dialog: CallDialog): void => {
   work.dialogs ??= work.call.dialogs = new Map(work.call.dialogs);
   work.dialogs.set(dialog.tag, dialog);
@@ -121,6 +152,21 @@ export const forgetDecided = (work: Work): void => {
   if (next < Infinity) work.effects.push({ kind: "arm", timer: "forget", ms: next });
 };
 
+// Written out: a dozen in each call, of many shapes.
+const dated = (entry: Evidence, at: number): CallEvidence => ({
+  clause: entry.clause,
+  step: entry.step,
+  found: entry.found,
+  changed: entry.changed,
+  origin: entry.origin,
+  stream: entry.stream,
+  reason: entry.reason,
+  mode: entry.mode,
+  quirk: entry.quirk,
+  quirkMode: entry.quirkMode,
+  at,
+});
+
 /** Keeps what was found and done, with its time, as far as there is room. */
 export const putEvidence = (work: Work, evidence: readonly Evidence[]): void => {
   if (evidence.length === 0) return;
@@ -129,7 +175,7 @@ export const putEvidence = (work: Work, evidence: readonly Evidence[]): void => 
   if (room > 0) {
     const at = env.now();
     const kept = [...call.evidence];
-    for (const entry of evidence.slice(0, room)) kept.push({ ...entry, at });
+    for (let index = 0; index < evidence.length && index < room; index += 1) kept.push(dated(evidence[index]!, at));
     call.evidence = kept;
   }
   work.effects.push({ kind: "evidence", evidence });
@@ -144,7 +190,7 @@ export const noteUnusable = (work: Work, origin: Side, { reason }: UnusableBody,
 /** Answers an exchange ourselves, once. */
 export const refuse = (work: Work, exchange: Exchange, status: number, reason?: string): void => {
   if (exchange.final !== "none") return;
-  putExchange(work, { ...exchange, final: "failure" });
+  changeExchange(work, exchange, { final: "failure" });
   work.effects.push(
     reason === undefined
       ? { kind: "refuse", exchange: exchange.id, status }

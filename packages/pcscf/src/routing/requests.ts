@@ -195,7 +195,8 @@ export const createRequests = (
       if (!hops.ok) return refuse(transaction, hops.status, hops.reason);
       const tooOften = refusedInterval(request, ctx.config.session);
       if (tooOften !== undefined) return refuse(transaction, 422, undefined, [["Min-SE", String(tooOften)]]);
-      const admitted: Admitted = { ...arrived, request: hops.request, transaction, point };
+      const { token, addressed, forged } = arrived;
+      const admitted: Admitted = { request: hops.request, token, addressed, forged, transaction, point };
       return point.side === "access" ? fromUe(admitted) : fromCore(admitted);
     },
     onAck: (request, flow) => {

@@ -70,6 +70,8 @@ export const sendRequest = (
   handlers: ClientHandlers,
   branch: () => string,
 ): ClientTransaction => {
+  const sole = isFlow(to) || (ctx.locator === undefined && (to.protocol !== "udp" || lengthOf(request) <= maxDatagram));
+  if (sole) return ctx.transactions.request(request, to, handlers, { branch: branch() });
   const ways = waysTo(ctx, request, to);
   const [only] = ways;
   if (only === undefined || (ways.length === 1 && only.to === to))

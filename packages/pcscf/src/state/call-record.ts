@@ -79,14 +79,8 @@ export const dialogsMark = (dialogs: CallState["dialogs"]): string =>
     ),
   );
 
-const lasting = ({ tag, callId, upstream, downstream, state, session }: CallDialog): CallRecord["dialogs"][number] => ({
-  tag,
-  callId,
-  upstream,
-  downstream,
-  state,
-  ...(session === undefined ? {} : { session }),
-});
+const lasting = ({ tag, callId, upstream, downstream, state, session }: CallDialog): CallRecord["dialogs"][number] =>
+  presentWithin({ tag, callId, upstream, downstream, state, session });
 
 /** The record of a leg, and the secrets that have to be sealed beside it: see `freezeNegotiation` for who releases them. */
 export const freezeCall = (

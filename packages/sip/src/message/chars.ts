@@ -61,7 +61,8 @@ export const unquote = (text: string): string => {
 };
 
 /** The text as a quoted-string. */
-export const quote = (text: string): string => `"${text.replace(/["\\]/g, "\\$&")}"`;
+export const quote = (text: string): string =>
+  text.includes('"') || text.includes("\\") ? `"${text.replace(/["\\]/g, "\\$&")}"` : `"${text}"`;
 
 /** Unicode text as the Latin-1 carrier of its UTF-8 octets: the form header values are held in. */
 export const utf8 = (text: string): string => Buffer.from(text, "utf8").toString("latin1");

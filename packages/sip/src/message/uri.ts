@@ -147,10 +147,12 @@ export const formatSipUri = (uri: SipUri): string => {
 
 /** Escapes of characters that need none are undone, the others made upper case: equal text means equal by 19.1.4. */
 const normalised = (text: string): string =>
-  text.replace(/%([0-9a-f]{2})/gi, (escape, digits: string) => {
-    const character = String.fromCharCode(Number.parseInt(digits, 16));
-    return /[A-Za-z0-9\-_.!~*'()]/.test(character) ? character : escape.toUpperCase();
-  });
+  !text.includes("%")
+    ? text
+    : text.replace(/%([0-9a-f]{2})/gi, (escape, digits: string) => {
+        const character = String.fromCharCode(Number.parseInt(digits, 16));
+        return /[A-Za-z0-9\-_.!~*'()]/.test(character) ? character : escape.toUpperCase();
+      });
 
 const sameText = (a: string | undefined, b: string | undefined): boolean =>
   a === undefined || b === undefined ? a === b : normalised(a) === normalised(b);

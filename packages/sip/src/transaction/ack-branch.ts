@@ -4,17 +4,11 @@ import { hash } from "node:crypto";
 import { headerValue, parseCSeq, tagOf } from "../message/index.ts";
 import type { SipRequest } from "../message/index.ts";
 
-/** `seed`: octets of this element alone, so that its branches are nobody else's. The ACK has no Via of ours yet. */
-export const ackBranch = (ack: SipRequest, seed: Uint8Array): string => {
-  const parts = [
-    // What a proxy got has a Via, different in each ACK; in a user agent the dialog and the INVITE's number name it.
-    headerValue(ack, "via"),
-    headerValue(ack, "call-id"),
-    tagOf(ack, "from"),
-    tagOf(ack, "to"),
-    parseCSeq(headerValue(ack, "cseq") ?? "")?.seq,
-    ack.uri,
-  ];
-  const octets = Buffer.concat([seed, Buffer.from(JSON.stringify(parts), "latin1")]);
-  return `z9hG4bK${hash("sha256", octets, "hex").slice(0, 24)}`;
+/** `seed`: text of this element alone, so that its branches are nobody else's. The ACK has no Via of ours yet. */
+export const ackBranch = (ack: SipRequest, seed: string): string => {
+  // What a proxy got has a Via, different in each ACK; in a user agent the dialog and the INVITE's number name it. No value
+  // has a line end in it, so that none can be taken for two.
+  let text = `${seed}\n${headerValue(ack, "via")}\n${headerValue(ack, "call-id")}\n${tagOf(ack, "from")}\n`;
+  text += `${tagOf(ack, "to")}\n${parseCSeq(headerValue(ack, "cseq") ?? "")?.seq}\n${ack.uri}`;
+  return `z9hG4bK${hash("sha256", text, "hex").slice(0, 24)}`;
 };

@@ -117,9 +117,9 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   const limits = { ...defaultTransactionLimits, ...options.limits };
   const clients = new Map<string, ClientShell>();
   const servers = new Map<string, ServerShell>();
-  let seed: Buffer | undefined;
-  /** Octets of this element alone. */
-  const ownSeed = (): Buffer => (seed ??= random.bytes(16));
+  let seed: string | undefined;
+  /** Text of this element alone. */
+  const ownSeed = (): string => (seed ??= random.bytes(16).toString("hex"));
   let strangers = 0;
   let closed = false;
 
@@ -178,8 +178,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
   };
 
   /** RFC 3261 8.2.7: the same for every copy of a request, without anything kept of it. */
-  const tagOfCopies = (key: string): string =>
-    hash("sha256", `${ownSeed().toString("hex")}\n${key}`, "hex").slice(0, 16);
+  const tagOfCopies = (key: string): string => hash("sha256", `${ownSeed()}\n${key}`, "hex").slice(0, 16);
 
   const serverLayer: ServerLayer = {
     clock,

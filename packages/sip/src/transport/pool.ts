@@ -40,16 +40,9 @@ export interface ConnectionPool {
   close(): Promise<void>;
 }
 
-const targetKey = (target: SipTarget): string =>
-  [
-    target.protocol,
-    target.address,
-    target.port,
-    target.serverName ?? "",
-    target.listener ?? "",
-    // A connection shows one certificate: it is not reused for a sender with another.
-    target.tls?.cert ?? "",
-  ].join("|");
+/** With the certificate: a connection shows one, and is not reused for a sender with another. */
+const targetKey = ({ protocol, address, port, serverName = "", listener = "", tls }: SipTarget): string =>
+  `${protocol}|${address}|${port}|${serverName}|${listener}|${tls?.cert ?? ""}`;
 
 const remoteKey = (protocol: SipProtocol, address: string, port: number): string => `${protocol}|${address}|${port}`;
 
