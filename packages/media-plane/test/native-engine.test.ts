@@ -20,6 +20,16 @@ describe.each(["thread", "sanitize"] as const)(`native engine, %s sanitizer${not
   );
 });
 
+describe(`sockets of ended legs${note}`, () => {
+  it.skipIf(missing !== undefined).each(["io_uring", "epoll"])(
+    "invariant 3: over %s a leg on sockets of an old one hears nothing of what that one was sent, and sends as a new one does",
+    (io) => {
+      expect(run(build("kept_sockets", "sanitize"), undefined, false, [io]).toString()).toBe("ok kept sockets\n");
+    },
+    buildMs,
+  );
+});
+
 /** x86's prefetcht0: 0F 18 /1, with an address in memory. */
 const fetchesAhead = (code: Buffer): number => {
   let count = 0;

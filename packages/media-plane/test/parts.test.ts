@@ -115,7 +115,7 @@ describe("bounds", () => {
           } else if (step < 8) {
             const port = taken.shift();
             if (port === undefined) continue;
-            ports.give(port);
+            ports.give(port, step === 7);
             freedAt.set(port, clock.now());
           } else clock.advance(20);
           expect(ports.taken).toBe(taken.length);
@@ -123,6 +123,22 @@ describe("bounds", () => {
       }),
       { seed: 11, numRuns: 300 },
     );
+  });
+
+  it("ports: a pair whose sockets were kept goes first, but not before it has rested, nor when they are gone", () => {
+    const clock = new VirtualClock();
+    const ports = new PortPairs(clock, { first: 100, last: 199 }, 50);
+    expect([ports.take(), ports.take(), ports.take()]).toEqual([100, 102, 104]);
+    ports.give(102, true);
+    ports.give(100);
+    ports.give(104, true);
+    clock.advance(49);
+    expect(ports.take()).toBe(106);
+    clock.advance(1);
+    expect([ports.take(), ports.take(), ports.take()]).toEqual([102, 104, 108]);
+    ports.give(108, true);
+    clock.advance(6000);
+    expect(ports.take()).toBe(110);
   });
 
   it("invariant 4: keys of closed legs are remembered, 16,384 of them", () => {

@@ -57,7 +57,7 @@ struct Call {
 };
 
 /** Goes up, here and in src/native/addon.ts, whenever a call of the door or the layout of a record changes. */
-constexpr int32_t contract = 1;
+constexpr int32_t contract = 2;
 
 /** Refusals leave as negative numbers: their code, less one thousand; errno stays above. */
 int32_t refused(Refusal refusal) { return -1000 - static_cast<int32_t>(refusal); }
@@ -105,10 +105,10 @@ napi_value join(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// close(door, index) -> 1: `drain` finds it already
 napi_value closeLeg(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  call.door->engine->close(call.arguments[0]);
-  return nullptr;
+  return number(env, call.door->engine->close(call.arguments[0]) ? 1 : 0);
 }
 
 void copyCounters(Counters const& counters, double* to) {
@@ -123,7 +123,8 @@ napi_value counters(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// drain(door, closed): calls closed(leg) for each leg that is gone, its counters in the scratch memory
+// drain(door, closed): calls closed(leg, kept) for each leg that is gone, its counters in the scratch memory; kept, 1: its
+// sockets are not gone, the same ports cost less than others
 napi_value drain(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value values[2];
@@ -136,10 +137,10 @@ napi_value drain(napi_env env, napi_callback_info info) {
   napi_value global;
   napi_get_global(env, &global);
   door->waking.store(false);
-  door->engine->drain([&](uint32_t leg, Counters const& counters) {
+  door->engine->drain([&](uint32_t leg, Counters const& counters, bool kept) {
     copyCounters(counters, door->numbers());
-    napi_value argument = number(env, leg);
-    napi_call_function(env, global, values[1], 1, &argument, nullptr);
+    napi_value arguments[] = {number(env, leg), number(env, kept ? 1 : 0)};
+    napi_call_function(env, global, values[1], 2, arguments, nullptr);
   });
   return nullptr;
 }
@@ -150,6 +151,7 @@ napi_value events(napi_env env, napi_callback_info info) {
   constexpr size_t most = scratchOctets / sizeof(double) / 4;
   double* at = call.door->numbers();
   size_t count = 0;
+  call.door->engine->expire();
   Event event;
   while (count < most && call.door->engine->nextEvent(event)) {
     at[0] = event.leg;

@@ -1,6 +1,9 @@
 #include "engine.hpp"
 #include <sys/resource.h>
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "epoll_thread.hpp"
 #include "sockets.hpp"
@@ -11,6 +14,8 @@ namespace sallyport {
 namespace {
 
 constexpr size_t fewestKeys = 1024;
+/** Pairs of sockets. */
+constexpr size_t mostKept = 4096;
 
 /** What the operator's hard limit allows is what we take: four sockets a call. */
 void raiseLimit(__rlimit_resource which) {
@@ -43,6 +48,7 @@ std::unique_ptr<Engine> Engine::create(EngineOptions const& options, ThreadStats
   // The kernel bounds fixed files by the limit of open files.
   if (own.thread.fixedFiles > files.rlim_cur) own.thread.fixedFiles = static_cast<unsigned>(files.rlim_cur);
   own.thread.highestConnected = static_cast<int>(files.rlim_cur / 8 * 5);
+  engine->kept_.bound(std::min(mostKept, static_cast<size_t>(files.rlim_cur / 16)));
   own.thread.receiveBuffer = own.receiveBuffer;
   own.thread.sendBuffer = own.sendBuffer;
   KeyPool::Trouble trouble;
@@ -96,7 +102,7 @@ bool Engine::startXdp(ThreadStats& stats, std::string& why, std::string& note) {
 
 Engine::~Engine() {
   for (auto& thread : threads_) thread->stop();
-  drain([](uint32_t, Counters const&) {});
+  drain([](uint32_t, Counters const&, bool) {});
 }
 
 PacketThread& Engine::leastBusy() {
@@ -134,14 +140,11 @@ int Engine::prepare(uint32_t leg, LegChange const& change, Refusal& refusal) {
 
 int Engine::bind(int index, Address const& local) {
   Slot& slot = *slots_[static_cast<size_t>(index)];
-  int sockets[2];
-  const int done = openPair(local, options_.receiveBuffer, options_.sendBuffer, sockets);
+  const int done = openSockets(local, slot);
   if (done < 0) return done;
   slot.ipv6 = local.family == 6;
-  slot.ports[0].wires[0].fd = sockets[0];
-  slot.ports[1].wires[0].fd = sockets[1];
-  slot.ports[0].local = slot.ports[1].local = local;
-  ++slot.ports[1].local.port;
+  slot.ports[0].local = local;
+  slot.ports[1].local = above(local);
   for (size_t at = 0; at < threads_.size(); ++at) {
     if (threads_[at].get() == slot.home) ++legsOf_[at];
   }
@@ -153,6 +156,34 @@ int Engine::bind(int index, Address const& local) {
   slot.home->send(command);
   lastOpened_ = lastOpened_ != nullptr && lastOpened_->joined == nullptr ? nullptr : &slot;
   return 0;
+}
+
+int Engine::openSockets(Address const& local, Slot& slot) {
+  Wire& rtp = slot.ports[0].wires[0];
+  Wire& rtcp = slot.ports[1].wires[0];
+  SocketPair sockets;
+  if (kept_.take(local, sockets, nowNs())) {
+    rtp.drops = dropsOf(sockets.rtp);
+    rtcp.drops = dropsOf(sockets.rtcp);
+  } else {
+    int done = openPair(local, options_.receiveBuffer, options_.sendBuffer, sockets);
+    if (done == -EMFILE || done == -ENFILE || done == -ENOBUFS || done == -ENOMEM) {
+      // What is kept for later must not be what lacks now.
+      kept_.clear();
+      done = openPair(local, options_.receiveBuffer, options_.sendBuffer, sockets);
+    }
+    if (done < 0) return done;
+  }
+  rtp.fd = sockets.rtp;
+  rtcp.fd = sockets.rtcp;
+  return 0;
+}
+
+bool Engine::keepSockets(Slot& slot) {
+  Port& rtp = slot.ports[0];
+  Port& rtcp = slot.ports[1];
+  const SocketPair sockets{std::exchange(rtp.wires[0].fd, -1), std::exchange(rtcp.wires[0].fd, -1)};
+  return kept_.give(rtp.local, sockets, nowNs());
 }
 
 void Engine::abandon(int index) {
@@ -211,7 +242,7 @@ void Engine::join(int indexA, int indexB) {
   b.joined = &a;
 }
 
-void Engine::close(int index) {
+bool Engine::close(int index) {
   Slot& slot = *slots_[static_cast<size_t>(index)];
   if (slot.joined != nullptr) slot.joined->joined = nullptr;
   slot.joined = nullptr;
@@ -219,7 +250,7 @@ void Engine::close(int index) {
   Command command;
   command.kind = CommandKind::close;
   command.slot = &slot;
-  slot.home->send(command);
+  return slot.home->send(command);
 }
 
 void Engine::settle(Slot& slot, Update* update) {

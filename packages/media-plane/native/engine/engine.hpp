@@ -1,10 +1,11 @@
 // Owns the engine as CONTROL sees it: threads, legs, keys. One thread calls it; none of its calls waits for a packet thread but
-// where a thousand commands are under way. Knows no JavaScript.
+// where a thousand commands are under way. What a sleeping one is asked for is done at once. Knows no JavaScript.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "kept_sockets.hpp"
 #include "packet_thread.hpp"
 #include "record.hpp"
 
@@ -39,13 +40,13 @@ class Engine {
   void abandon(int index);
   Refusal change(int index, LegChange const& change);
   void join(int a, int b);
-  /** It is reported by `drain` when its sockets are gone. */
-  void close(int index);
+  /** It is reported by `drain` when its sockets are gone. True: they are. */
+  bool close(int index);
   /** Which leg has the key, after Refusal::otherLeg. */
   uint32_t owner() const { return owner_; }
 
   Counters const& counters(int index) const { return slots_[static_cast<size_t>(index)]->figures; }
-  /** Settles what threads told back; `closed(leg, counters)` for each leg that is gone. */
+  /** Settles what threads told back; `closed(leg, counters, kept)` for each leg that is gone, and whether its sockets are not. */
   template <typename Closed>
   void drain(Closed&& closed) {
     for (auto& thread : threads_) {
@@ -59,11 +60,14 @@ class Engine {
         }
         // An update may come back by another thread than the end of a leg that had moved.
         if (!copy.slot->gone || copy.slot->underWay > 0) continue;
-        closed(copy.slot->id(), copy.slot->figures);
+        const bool kept = keepSockets(*copy.slot);
+        closed(copy.slot->id(), copy.slot->figures, kept);
         forget(*copy.slot);
       }
     }
   }
+  /** To be called now and then: closes sockets that were kept for calls which did not come. */
+  void expire() { kept_.expire(nowNs()); }
   bool nextEvent(Event& event);
   bool usesIoUring() const { return ioUring_; }
   /** How the named interfaces are served; empty where none is named. */
@@ -73,6 +77,8 @@ class Engine {
   Engine() = default;
   void settle(Slot& slot, Update* update);
   void forget(Slot& slot);
+  bool keepSockets(Slot& slot);
+  int openSockets(Address const& local, Slot& slot);
   bool startXdp(ThreadStats& stats, std::string& why, std::string& note);
   PacketThread& leastBusy();
 
@@ -81,6 +87,7 @@ class Engine {
   std::string manner_;
   // Each of these is used by what stands below it.
   KeyPool pool_;
+  KeptSockets kept_;
   std::vector<std::unique_ptr<PacketThread>> threads_;
   std::vector<size_t> legsOf_;
   SendKeys sendKeys_;

@@ -56,8 +56,10 @@ void EpollThread::run() {
     } else if (mayFallAsleep()) {
       wait = idleMs;
     }
-    gather(wait);
-    awake();
+    int found = gather(wait);
+    // A socket that was ready may be gone since.
+    if (awake()) found = gather(0);
+    hear(found);
     takeCommands();
     nowNs_ = nowNs();
     workOff();
@@ -67,9 +69,11 @@ void EpollThread::run() {
   }
 }
 
-void EpollThread::gather(int waitMs) {
-  ready_ = epoll_wait(epoll_, events_.data(), eventsAtOnce, waitMs);
-  more_ = ready_ == eventsAtOnce;
+int EpollThread::gather(int waitMs) { return epoll_wait(epoll_, events_.data(), eventsAtOnce, waitMs); }
+
+void EpollThread::hear(int found) {
+  ready_ = found;
+  more_ = found == eventsAtOnce;
 }
 
 void EpollThread::workOff() {

@@ -22,8 +22,10 @@ class EpollThread : public PacketThread {
   /** Sends what stands in a buffer of this thread's. */
   virtual void sendOut(Port& through, Outgoing const& out, uint8_t* datagram) { sendBySocket(through, out, datagram); }
   void sendBySocket(Port& through, Outgoing const& out, uint8_t* datagram);
-  /** Waits for sockets; what is ready is worked off by `workOff`, after the commands. */
-  void gather(int waitMs);
+  /** Waits for sockets: how many are ready. */
+  int gather(int waitMs);
+  /** What is ready is worked off by `workOff`, after the commands. */
+  void hear(int found);
   virtual void workOff();
   template <typename Use>
   void eachReady(Use&& use) {

@@ -2,13 +2,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "sockets.hpp"
 
@@ -19,10 +19,6 @@ constexpr uint64_t millisecond = 1'000'000;
 constexpr uint64_t rateEveryNs = 10 * millisecond, tickEveryNs = 10 * millisecond, measureEveryNs = 100 * millisecond;
 // A leg's time is looked at every 16 ticks, its sockets' losses every 128.
 constexpr size_t tickParts = 16, dropParts = 128;
-// Connecting costs some 15 us: so many a tick stall no packet.
-constexpr unsigned connectsEachTick = 16;
-constexpr size_t mostSteady = 4096;
-constexpr uint64_t refusedNs = 10'000'000'000;
 // To sleep and be woken costs some 20 us on a virtual machine. From the first rate on batches grow with it, up to twice as long.
 constexpr double longerFrom = 50'000, longest = 2;
 
@@ -82,22 +78,48 @@ void PacketThread::stop() {
   thread_.join();
 }
 
-void PacketThread::send(Command const& command) {
+bool PacketThread::send(Command const& command) {
   Command* room = commands_.room();
   while (room == nullptr) {
-    wake();
-    sched_yield();
+    if (!standIn()) sched_yield();
     room = commands_.room();
   }
   *room = command;
   commands_.publish();
-  // What holds for later packets needs no wake-up: the thread looks here before it works off any packet.
-  if (command.kind != CommandKind::change && command.kind != CommandKind::join) wake();
+  return standIn();
 }
 
+/** True: nothing is left to do. False: the thread is awake, or what stands first is its own; it will come to it. */
+bool PacketThread::standIn() {
+  // Either we see that it sleeps, or it sees the command before it does.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  Holder nobody = Holder::nobody;
+  if (!holder_.compare_exchange_strong(nobody, Holder::control)) return false;
+  stoodIn_ = standingIn_ = true;
+  takeCommands();
+  standingIn_ = false;
+  const bool done = commands_.size() == 0;
+  holder_.store(Holder::nobody, std::memory_order_release);
+  if (!done) wake();
+  return done;
+}
+
+bool PacketThread::canStandIn(Command const& command) const {
+  switch (command.kind) {
+    case CommandKind::stop:
+      return false;
+    case CommandKind::close:
+    case CommandKind::move:
+      return !keeps(*command.slot);
+    default:
+      return true;
+  }
+}
+
+/** Who holds the legs looks before it sleeps. */
 void PacketThread::wake() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) eventfd_write(wakeFd_, 1);
+  if (holder_.load(std::memory_order_relaxed) != Holder::thread) eventfd_write(wakeFd_, 1);
 }
 
 void PacketThread::arrive(Slot& slot) {
@@ -108,10 +130,20 @@ void PacketThread::arrive(Slot& slot) {
 }
 
 bool PacketThread::mayFallAsleep() {
-  asleep_.store(true, std::memory_order_seq_cst);
+  holder_.store(Holder::nobody, std::memory_order_seq_cst);
   if (commands_.size() == 0 && arrivals_.load(std::memory_order_seq_cst) == nullptr && !stopping_) return true;
   awake();
   return false;
+}
+
+bool PacketThread::awake() {
+  Holder found = Holder::nobody;
+  while (!holder_.compare_exchange_weak(found, Holder::thread, std::memory_order_acquire)) {
+    if (found == Holder::thread) return false;
+    if (found == Holder::control) sched_yield();
+    found = Holder::nobody;
+  }
+  return std::exchange(stoodIn_, false);
 }
 
 void PacketThread::takeArrivals() {
@@ -139,6 +171,7 @@ void PacketThread::takeCommands() {
         }
       }
     }
+    if (standingIn_ && !canStandIn(*command)) return;
     Command copy = *command;
     commands_.pop();
     execute(copy);
@@ -195,10 +228,13 @@ void PacketThread::give(Slot& slot, PacketThread& to) {
 
 void PacketThread::end(Slot& slot) {
   leaveAll(slot);
-  slot.eachWire([](Wire& wire) {
-    ::close(wire.fd);
-    wire.fd = -1;
-  });
+  // The first of each port is for CONTROL to close, or to keep as it was made.
+  for (Port& port : slot.ports) {
+    Wire& connected = port.wires[1];
+    if (connected.fd >= 0) ::close(connected.fd);
+    connected.fd = -1;
+    if (slot.marked != 0) mark(port.wires[0].fd, slot.ipv6 ? AF_INET6 : AF_INET, 0);
+  }
   tell(&slot, nullptr);
 }
 
@@ -219,7 +255,8 @@ void PacketThread::tell(Slot* slot, Update* update) {
     *room = {slot, update};
     completions_.publish();
   }
-  if (update == nullptr) settings_.wake(settings_.wakeWith);
+  // Who stands in looks for itself.
+  if (update == nullptr && !standingIn_) settings_.wake(settings_.wakeWith);
 }
 
 void PacketThread::tick(uint64_t now) {
@@ -262,84 +299,6 @@ void PacketThread::tick(uint64_t now) {
     connectSteady(now);
   }
   measure(now);
-}
-
-void PacketThread::wantConnected(Port& port) {
-  if (steady_.size() < mostSteady) {
-    steady_.push_back(&port);
-  } else {
-    // Asked again when others have had their turn.
-    port.steady = 0;
-  }
-}
-
-void PacketThread::moved(Port& port, Address const& to) {
-  port.to = to;
-  port.steady = 0;
-  // The old one stays and hears until another takes its place; nothing is sent by it.
-  port.connected = false;
-}
-
-void PacketThread::refusedBy(Port& port) {
-  port.connected = false;
-  port.steady = 0;
-  port.notBeforeNs = nowNs() + refusedNs;
-}
-
-void PacketThread::connectSteady(uint64_t now) {
-  for (unsigned left = connectsEachTick; left > 0 && !steady_.empty(); --left) {
-    Port* port = steady_.back();
-    steady_.pop_back();
-    if (port == nullptr || port->connected || port->steady < settings_.steadyPackets) continue;
-    if (now < port->notBeforeNs) {
-      port->steady = 0;
-      continue;
-    }
-    connectNow(*port, now);
-  }
-}
-
-void PacketThread::connectNow(Port& port, uint64_t now) {
-  Slot& slot = *port.slot;
-  Wire& wire = port.wires[1];
-  if (wire.fd >= 0) {
-    // Connected elsewhere before. It goes, and a new one comes when the flow has been steady once more.
-    port.steady = 0;
-    fresh_.erase(std::remove(fresh_.begin(), fresh_.end(), &port), fresh_.end());
-    leave(wire);
-    ::close(wire.fd);
-    wire = Wire{};
-    wire.port = &port;
-    return;
-  }
-  const int fd = openConnected(port.wires[0].fd, port.to, settings_.receiveBuffer, settings_.sendBuffer);
-  if (fd < 0 || fd > settings_.highestConnected) {
-    if (fd >= 0) ::close(fd);
-    port.notBeforeNs = now + refusedNs;
-    return;
-  }
-  wire = Wire{};
-  wire.port = &port;
-  wire.fd = fd;
-  if (slot.marked != 0) mark(fd, slot.ipv6 ? AF_INET6 : AF_INET, slot.marked);
-  fresh_.push_back(&port);
-  port.peer = port.to;
-  port.connected = true;
-  stats_.connects.add(1);
-}
-
-void PacketThread::listenInOrder() {
-  for (size_t at = 0; at < fresh_.size();) {
-    Port& port = *fresh_[at];
-    int waiting = 0;
-    if (ioctl(port.wires[0].fd, FIONREAD, &waiting) == 0 && waiting > 0) {
-      ++at;
-      continue;
-    }
-    listen(port.wires[1]);
-    fresh_[at] = fresh_.back();
-    fresh_.pop_back();
-  }
 }
 
 void PacketThread::measure(uint64_t now) {

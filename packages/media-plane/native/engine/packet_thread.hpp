@@ -1,5 +1,6 @@
 // Owns one thread of the engine: its legs, the ring its commands come by, what it tells back, and the time-driven work. How packets
-// come and go is a subclass's. No lock is taken and no memory is asked for on a packet's way.
+// come and go is a subclass's. No lock is taken and no memory is asked for on a packet's way. While it sleeps CONTROL stands in for
+// it: to be woken for a command costs more than most commands do.
 #pragma once
 #include <atomic>
 #include <future>
@@ -61,8 +62,8 @@ class PacketThread {
   bool start(std::string& why);
   /** CONTROL. Returns when the thread has ended; every leg was closed before. */
   void stop();
-  /** CONTROL. Waits where a thousand commands are still on their way. */
-  void send(Command const& command);
+  /** CONTROL. Waits where a thousand commands are still on their way. True: all that was asked is done. */
+  bool send(Command const& command);
   /** CONTROL. The oldest thing told back; `told` makes room for the next. */
   Completion* told() { return completions_.front(); }
   void taken() { completions_.pop(); }
@@ -79,6 +80,8 @@ class PacketThread {
   virtual void listen(Wire& wire) = 0;
   /** Stops listening: nothing of the socket is under way any more. */
   virtual void leave(Wire& wire) = 0;
+  /** Whether `leave` is this thread's alone for one of the leg's sockets. */
+  virtual bool keeps(Slot const&) const { return false; }
 
   /** Opens, changes, joins, closes as CONTROL asked; to be called before packets are worked off. */
   void takeCommands();
@@ -98,9 +101,10 @@ class PacketThread {
   void listenInOrder();
   /** A connected peer refuses (ICMP): its port goes on with the socket that is not told of it. */
   void refusedBy(Port& port);
-  /** Declares that this thread is about to sleep; false: there is work, do not. */
+  /** Declares that this thread is about to sleep, and lets go of its legs; false: there is work, do not. */
   bool mayFallAsleep();
-  void awake() { asleep_.store(false, std::memory_order_relaxed); }
+  /** Takes the legs back. True: CONTROL had them meanwhile, and what was learned in between of sockets may hold no more. */
+  bool awake();
   bool stopping() const { return stopping_; }
   /** How long to wait for a batch, by the packets of the last hundredth of a second; 0: not at all. */
   unsigned batchUs() const { return batchUs_; }
@@ -114,7 +118,11 @@ class PacketThread {
   int wakeFd_ = -1;
 
  private:
+  /** Whose the legs are, and all else that is not CONTROL's. */
+  enum class Holder : uint8_t { thread, nobody, control };
   void wake();
+  bool standIn();
+  bool canStandIn(Command const& command) const;
   void takeArrivals();
   void execute(Command& command);
   void tell(Slot* slot, Update* update);
@@ -128,6 +136,7 @@ class PacketThread {
   void connectNow(Port& port, uint64_t nowNs);
   void measure(uint64_t nowNs);
 
+  static constexpr size_t mostSteady = 4096;
   SpscRing<Command, 1024> commands_;
   SpscRing<Completion, 4096> completions_;
   std::vector<Completion> untold_;
@@ -137,7 +146,11 @@ class PacketThread {
   /** Ports whose connected socket is not listened to yet. */
   std::vector<Port*> fresh_;
   std::atomic<Slot*> arrivals_{nullptr};
-  std::atomic<bool> asleep_{false};
+  std::atomic<Holder> holder_{Holder::thread};
+  /** CONTROL has stood in since the thread fell asleep. */
+  bool stoodIn_ = false;
+  /** It is CONTROL that runs. */
+  bool standingIn_ = false;
   bool stopping_ = false;
   unsigned batchUs_ = 0;
   unsigned seen_ = 0, deepest_ = 0;

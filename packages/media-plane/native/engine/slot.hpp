@@ -16,9 +16,10 @@ struct Port;
 
 /** One socket of a port. */
 struct Wire {
+  static constexpr int32_t notFixed = -1, unused = -2;
   int fd = -1;
-  /** Index among the ring's fixed files, -1: none. */
-  int32_t file = -1;
+  /** Index among the ring's fixed files. */
+  int32_t file = unused;
   bool listening = false;
   /** Of the io_uring thread: when it was last ready, how many datagrams were tried for then, and how many there were. */
   uint8_t tries = 0, got = 0;

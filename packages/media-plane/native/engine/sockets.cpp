@@ -27,18 +27,15 @@ int openOne(Address const& local, int receiveBuffer, int sendBuffer) {
 
 }  // namespace
 
-int openPair(Address const& local, int receiveBuffer, int sendBuffer, int (&sockets)[2]) {
+int openPair(Address const& local, int receiveBuffer, int sendBuffer, SocketPair& sockets) {
   const int rtp = openOne(local, receiveBuffer, sendBuffer);
   if (rtp < 0) return rtp;
-  Address above = local;
-  above.port = static_cast<uint16_t>(local.port + 1);
-  const int rtcp = openOne(above, receiveBuffer, sendBuffer);
+  const int rtcp = openOne(above(local), receiveBuffer, sendBuffer);
   if (rtcp < 0) {
     close(rtp);
     return rtcp;
   }
-  sockets[0] = rtp;
-  sockets[1] = rtcp;
+  sockets = {rtp, rtcp};
   return 0;
 }
 

@@ -45,8 +45,19 @@ inline void fromSystem(SocketAddress const& from, Address& to) noexcept {
   to.scope = from.v6.sin6_scope_id;
 }
 
+/** Where RTCP is (RFC 3550 11). */
+inline Address above(Address local) noexcept {
+  ++local.port;
+  return local;
+}
+
+/** Of one leg, bound to one address and to neighbouring ports. */
+struct SocketPair {
+  int rtp = -1, rtcp = -1;
+};
+
 /** Binds address and the port above it too. 0, or -errno and nothing is open. */
-int openPair(Address const& local, int receiveBuffer, int sendBuffer, int (&sockets)[2]);
+int openPair(Address const& local, int receiveBuffer, int sendBuffer, SocketPair& sockets);
 /** A second socket on the port of `bound`, connected to `remote`: its descriptor or -errno. */
 int openConnected(int bound, Address const& remote, int receiveBuffer, int sendBuffer);
 /** RFC 2474: the code point stands in the upper six bits. 0 or -errno. */

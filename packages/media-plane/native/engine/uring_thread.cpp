@@ -30,23 +30,33 @@ bool UringThread::prepare(std::string& why) {
   return true;
 }
 
-void UringThread::listen(Wire& wire) {
-  if (!freeFiles_.empty() && ring_.setFile(static_cast<unsigned>(freeFiles_.back()), wire.fd)) {
-    wire.file = freeFiles_.back();
-    freeFiles_.pop_back();
-  }
-  EpollThread::listen(wire);
-}
-
 void UringThread::leave(Wire& wire) {
   EpollThread::leave(wire);
-  if (wire.file < 0) return;
-  ring_.setFile(static_cast<unsigned>(wire.file), -1);
-  freeFiles_.push_back(wire.file);
-  wire.file = -1;
+  if (wire.file >= 0) {
+    ring_.setFile(static_cast<unsigned>(wire.file), -1);
+    freeFiles_.push_back(wire.file);
+  }
+  wire.file = Wire::unused;
 }
 
-uring::Sqe& UringThread::next(Wire const& wire) {
+bool UringThread::keeps(Slot const& slot) const {
+  for (Port const& port : slot.ports) {
+    for (Wire const& wire : port.wires) {
+      if (wire.file >= 0) return true;
+    }
+  }
+  return false;
+}
+
+/** A socket that is used is fixed: the ring need not look it up then. Many never are. */
+uring::Sqe& UringThread::next(Wire& wire) {
+  if (wire.file == Wire::unused) {
+    wire.file = Wire::notFixed;
+    if (!freeFiles_.empty() && ring_.setFile(static_cast<unsigned>(freeFiles_.back()), wire.fd)) {
+      wire.file = freeFiles_.back();
+      freeFiles_.pop_back();
+    }
+  }
   uring::Sqe& sqe = *ring_.next();
   sqe.flags = wire.file >= 0 ? uring::sqeFixedFile : 0;
   sqe.fd = wire.file >= 0 ? wire.file : wire.fd;

@@ -27,8 +27,8 @@ class UringThread final : public EpollThread {
   static constexpr size_t apart = octetsEach + 192;
 
   bool prepare(std::string& why) override;
-  void listen(Wire& wire) override;
   void leave(Wire& wire) override;
+  bool keeps(Slot const& slot) const override;
   void workOff() override;
 
   void fetch(Wire& wire);
@@ -36,7 +36,7 @@ class UringThread final : public EpollThread {
   void warm(unsigned place) const;
   void queueSend(unsigned place, Port& through, Outgoing const& out);
   void send();
-  uring::Sqe& next(Wire const& wire);
+  uring::Sqe& next(Wire& wire);
   uint8_t* octetsOf(unsigned place) const { return octets_.get() + place * apart; }
 
   uring::Ring ring_;

@@ -82,13 +82,13 @@ void XdpThread::wait() {
     }
     ::poll(waits, count, unsent() ? 1 : idleMs);
   }
-  gather(0);
 }
 
 void XdpThread::run() {
   while (!stopping()) {
     wait();
     awake();
+    hear(gather(0));
     // What came before the commands were looked at is worked off after them: a change holds for every later packet.
     waiting_.clear();
     for (xdp::Interface const& one : interfaces_) {

@@ -123,24 +123,27 @@ int main(int count, char** arguments) {
   unsigned opened = 0, closed = 0, seeds = 0;
   uint64_t heard = 0;
   uint16_t port = 29'000, sequence = 0;
-  const auto drain = [&] { engine->drain([&](uint32_t, Counters const&) { ++closed; }); };
+  const auto openLeg = [&] {
+    LegChange plan = planTo(peers[random() % peers.size()].port);
+    if (random() % 3 == 0) keyed(plan.protection, ++seeds);
+    Refusal refusal = Refusal::none;
+    const int index = engine->prepare(++lastId, plan, refusal);
+    if (index < 0) fail("refused " + std::to_string(static_cast<int>(refusal)));
+    int done = -1;
+    for (unsigned tries = 0; done != 0 && tries < 200; ++tries) {
+      port = port >= 29'900 ? 29'000 : static_cast<uint16_t>(port + 2);
+      done = engine->bind(index, place(0, port));
+    }
+    if (done != 0) fail("cannot bind");
+    ++opened;
+    return index;
+  };
+  const auto drain = [&] { engine->drain([&](uint32_t, Counters const&, bool) { ++closed; }); };
   const auto rounds = static_cast<unsigned>(std::atoi(arguments[3]));
   for (unsigned round = 0; round < rounds; ++round) {
     const unsigned dice = random() % 20;
     if (legs.size() < 2 || (dice < 2 && legs.size() < 24)) {
-      LegChange plan = planTo(peers[random() % peers.size()].port);
-      if (random() % 3 == 0) keyed(plan.protection, ++seeds);
-      Refusal refusal = Refusal::none;
-      const int index = engine->prepare(++lastId, plan, refusal);
-      if (index < 0) fail("refused " + std::to_string(static_cast<int>(refusal)));
-      int done = -1;
-      for (unsigned tries = 0; done != 0 && tries < 200; ++tries) {
-        port = port >= 29'900 ? 29'000 : static_cast<uint16_t>(port + 2);
-        done = engine->bind(index, place(0, port));
-      }
-      if (done != 0) fail("cannot bind");
-      legs.push_back({index, port});
-      ++opened;
+      legs.push_back({openLeg(), port});
     } else if (dice < 4) {
       const size_t at = random() % legs.size();
       engine->close(legs[at].index);
@@ -185,6 +188,17 @@ int main(int count, char** arguments) {
     drain();
   }
   if (closed != opened) fail("legs left");
+  // In place of a thread that sleeps: at once.
+  bool atOnce = false;
+  for (unsigned tries = 0; !atOnce && tries < 5000; ++tries) {
+    usleep(1000);
+    atOnce = engine->close(openLeg());
+    for (unsigned waits = 0; closed < opened && waits < 5000; ++waits) {
+      drain();
+      if (closed < opened) usleep(1000);
+    }
+  }
+  if (!atOnce) fail("a thread that sleeps is always waited for");
   if (heard == 0) fail("nothing came through");
   if (xdp && stats[0].directOut.get() == 0) fail("nothing went past the sockets");
   engine.reset();

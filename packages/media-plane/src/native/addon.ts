@@ -46,16 +46,18 @@ export interface NativeAddon {
   abandon(door: NativeDoor, index: number): void;
   change(door: NativeDoor, index: number): number;
   join(door: NativeDoor, a: number, b: number): void;
-  close(door: NativeDoor, index: number): void;
+  /** 1: `drain` finds it already. */
+  close(door: NativeDoor, index: number): number;
   counters(door: NativeDoor, index: number): void;
-  drain(door: NativeDoor, closed: (leg: number) => void): void;
+  /** `kept`, 1: its sockets are not gone. */
+  drain(door: NativeDoor, closed: (leg: number, kept: number) => void): void;
   events(door: NativeDoor): number;
   owner(door: NativeDoor): number;
   shutdown(door: NativeDoor): void;
 }
 
 /** Goes up, here and in native/door/door.cpp, whenever a call of the door or the layout of a record changes. */
-const contract = 1;
+const contract = 2;
 
 const built = fileURLToPath(new URL("../../native/build/sallyport-media.node", import.meta.url));
 const require = createRequire(import.meta.url);

@@ -86,11 +86,11 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
   let lastId = 0;
   let closed = false;
 
-  const ended = (id: number): void => {
+  const ended = (id: number, kept: number): void => {
     const entry = leaving.get(id);
     if (entry === undefined) return;
     leaving.delete(id);
-    entry.ports.give(entry.port);
+    entry.ports.give(entry.port, kept === 1);
     entry.closed?.(readCounters(numbers));
   };
   const drain = (): void => addon.drain(door, ended);
@@ -138,7 +138,7 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
     leaving.set(entry.id, entry);
     return new Promise((resolve) => {
       entry.closed = resolve;
-      addon.close(door, entry.index);
+      if (addon.close(door, entry.index) === 1) drain();
     });
   };
 

@@ -1,5 +1,6 @@
 // Owns which pairs of media ports of one address are taken. Even for RTP, the odd one above for RTCP (RFC 3550 11).
-// Round robin, and a freed pair rests for a while: late packets of the old call must not reach the next one.
+// Round robin, and a freed pair rests for a while: late packets of the old call must not reach the next one. A pair whose sockets
+// were kept goes before others once it has rested, for as long as they are likely to be there.
 import type { Clock } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
 
@@ -34,6 +35,9 @@ export class PortPools {
   }
 }
 
+/** Beyond its rest. Kept sockets nobody wants are closed after a while: then any other port is as good. */
+const keptMs = 5000;
+
 export class PortPairs {
   readonly #clock: Clock;
   readonly #quarantineMs: number;
@@ -42,6 +46,8 @@ export class PortPairs {
   readonly #taken = new Set<number>();
   /** Freed RTP ports with the time they may be used again, oldest first. */
   readonly #resting = new Map<number, number>();
+  /** Those of them whose sockets were kept, oldest first. */
+  readonly #kept = new Set<number>();
   #next = 0;
 
   /** @throws SALLY_PLANE_RANGE. */
@@ -72,6 +78,9 @@ export class PortPairs {
     for (const [port, until] of this.#resting) {
       if (until > now) break;
       this.#resting.delete(port);
+      if (!this.#kept.delete(port) || now - until > keptMs) continue;
+      this.#taken.add(port);
+      return port;
     }
     if (this.#taken.size + this.#resting.size >= this.#count) return undefined;
     for (let tried = 0; tried < this.#count; tried++) {
@@ -84,8 +93,10 @@ export class PortPairs {
     return undefined;
   }
 
-  give(port: number): void {
+  /** `kept`: its sockets are still bound. */
+  give(port: number, kept = false): void {
     if (!this.#taken.delete(port)) return;
     this.#resting.set(port, this.#clock.now() + this.#quarantineMs);
+    if (kept) this.#kept.add(port);
   }
 }
