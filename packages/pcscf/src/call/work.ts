@@ -1,6 +1,6 @@
 // The working copy of one step: the next state being built and the effects collected. Owns small edits of the state.
 // The copy is the step's own and is changed in place; what the state before holds is never touched.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { Evidence } from "@sallyport/media-security";
@@ -120,7 +120,7 @@ const put = (work: Work, key: string, body: DecidedBody): void => {
   if (oldest.done !== true) work.decided.delete(oldest.value);
 };
 
-const digestOf = (octets: Buffer): string => createHash("sha256").update(octets).digest("base64");
+const digestOf = (octets: Buffer): string => hash("sha256", octets, "base64");
 
 const hasText = ({ sent }: DecidedBody): boolean => sent !== undefined;
 

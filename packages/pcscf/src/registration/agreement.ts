@@ -61,14 +61,23 @@ export type Agreement = {
   readonly namesSdes: boolean;
 };
 
+const parsedAll = (elements: readonly string[]): readonly SecurityMechanism[] => {
+  const all: SecurityMechanism[] = [];
+  for (const element of elements) {
+    const mechanism = parseSecurityMechanism(element);
+    if (mechanism !== undefined) all.push(mechanism);
+  }
+  return all;
+};
+
 const mechanisms = (request: SipRequest, name: string): readonly SecurityMechanism[] =>
-  headerList(request, name).flatMap((element) => parseSecurityMechanism(element) ?? []);
+  parsedAll(headerList(request, name));
 
 const isMedia = (mechanism: SecurityMechanism): boolean => param(mechanism.params, "mediasec") !== undefined;
 
 /** The access type of P-Access-Network-Info up to the parameters (RFC 7315 4.4); `known` is the network's own word. */
 export const accessNetworkOf = (request: SipRequest, known?: string): string | undefined =>
-  (known ?? headerList(request, "p-access-network-info")[0])?.split(";")[0]?.trim();
+  (known ?? headerList(request, "p-access-network-info")[0])?.split(";", 1)[0]?.trim();
 
 // RFC 3329 2.3.1: parameter for parameter, free in order, case and white space.
 const normal = (mechanism: SecurityMechanism): string =>
@@ -114,8 +123,9 @@ export const agree = (facts: AgreementFacts): Agreement => {
   const rule = ruleFor(facts);
   const usesOptionTag = usesMediasecTag(request);
   const hasCredentials = answersChallenge(request);
-  const announced = mechanisms(request, "security-client").filter(isMedia);
-  const earlier = hasCredentials ? (facts.earlier ?? []).flatMap((text) => parseSecurityMechanism(text) ?? []) : [];
+  const client = mechanisms(request, "security-client");
+  const announced = client.filter(isMedia);
+  const earlier = hasCredentials ? parsedAll(facts.earlier ?? []) : [];
   const registration = decideRegistration({
     securityClient: announced,
     earlier,
@@ -152,8 +162,6 @@ export const agree = (facts: AgreementFacts): Agreement => {
     quirks: [...noted, ...verified.quirks],
     announced: rememberable(announced),
     secAgree,
-    namesSdes: mechanisms(request, "security-client").some(
-      (mechanism) => !isMedia(mechanism) && mechanism.name.toLowerCase() === "sdes-srtp",
-    ),
+    namesSdes: client.some((mechanism) => !isMedia(mechanism) && mechanism.name.toLowerCase() === "sdes-srtp"),
   };
 };

@@ -1,6 +1,6 @@
 // What the Contacts of a REGISTER ask for: which stay, which leave, and what cannot be asked. Pure.
 // RFC 3261 10.2.2 and 10.3, RFC 5626 6.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { headerList, headerValue, type SipRequest } from "@sallyport/sip";
 import { bindingKey, contactsOf, type ContactFacts } from "./binding.ts";
 
@@ -51,6 +51,6 @@ export const readAsked = (request: SipRequest, aor: string, minExpires: number):
   const leaving = once.filter(({ expires }) => expires === 0);
   // A stranger writes what is hashed, and it is kept until the challenge is answered.
   const named = byKey.size === 0 ? [aor] : [...byKey.keys()].toSorted();
-  const key = createHash("sha256").update(named.join("|"), "latin1").digest("base64url");
+  const key = hash("sha256", named.join("|"), "base64url");
   return { ok: true, asked: { all, staying, leaving, key } };
 };

@@ -65,10 +65,10 @@ export type Binding = {
 /** A Contact of a REGISTER that is a SIP URI. */
 export interface ContactFacts {
   readonly uri: string;
-  readonly instance?: string;
-  readonly regId?: string;
+  readonly instance?: string | undefined;
+  readonly regId?: string | undefined;
   /** Seconds, from the Contact parameter or the Expires header. */
-  readonly expires?: number;
+  readonly expires?: number | undefined;
 }
 
 const seconds = (text: string | true | undefined): number | undefined =>
@@ -82,14 +82,20 @@ const contactFacts = (message: SipMessage, element: string): ContactFacts | unde
   const expires = seconds(param(contact.params, "expires")) ?? seconds(headerValue(message, "expires"));
   return {
     uri: contact.uri,
-    ...(typeof instance === "string" ? { instance } : {}),
-    ...(typeof regId === "string" ? { regId } : {}),
-    ...(expires === undefined ? {} : { expires }),
+    instance: typeof instance === "string" ? instance : undefined,
+    regId: typeof regId === "string" ? regId : undefined,
+    expires,
   };
 };
 
-export const contactsOf = (message: SipMessage): readonly ContactFacts[] =>
-  headerList(message, "contact").flatMap((element) => contactFacts(message, element) ?? []);
+export const contactsOf = (message: SipMessage): readonly ContactFacts[] => {
+  const contacts: ContactFacts[] = [];
+  for (const element of headerList(message, "contact")) {
+    const facts = contactFacts(message, element);
+    if (facts !== undefined) contacts.push(facts);
+  }
+  return contacts;
+};
 
 /** The address of record: the To URI in comparable form. */
 export const addressOfRecord = (message: SipMessage): string | undefined => {
@@ -104,8 +110,8 @@ export const addressOfRecord = (message: SipMessage): string | undefined => {
 export const realmOf = (aor: string): string | undefined => parseSipUri(aor)?.host.toLowerCase();
 
 /** RFC 5626 6: instance and reg-id identify a binding; without them the Contact URI does. */
-export const bindingKey = (aor: string, contact: ContactFacts): string =>
-  contact.instance === undefined ? `${aor} ${contact.uri}` : `${aor} ${contact.instance} ${contact.regId ?? ""}`;
+export const bindingKey = (aor: string, { uri, instance, regId }: Omit<ContactFacts, "expires">): string =>
+  instance === undefined ? `${aor} ${uri}` : `${aor} ${instance} ${regId ?? ""}`;
 
 /** RFC 3261 19.1.4. */
 export const sameContactUri = (a: string, b: string): boolean => {

@@ -4,7 +4,7 @@ import type { Clock, Log, Timer } from "@sallyport/kit";
 import type { StateStore, StateValue } from "@sallyport/store";
 import { withPastFlow } from "../state/past-flow.ts";
 import { createCompact } from "./compact.ts";
-import { bindingFrom, bindingKey, sameContactUri, type Binding } from "./binding.ts";
+import { bindingFrom, bindingKey, sameContactUri, type Binding, type ContactFacts } from "./binding.ts";
 
 /** Most have one member, which needs no set. */
 type Members = string | Set<string>;
@@ -17,10 +17,7 @@ export interface Bindings {
   all(): readonly Binding[];
   /** Undefined once it has expired. */
   byId(id: string): Binding | undefined;
-  byContact(
-    aor: string,
-    contact: { readonly uri: string; readonly instance?: string; readonly regId?: string },
-  ): Binding | undefined;
+  byContact(aor: string, contact: Omit<ContactFacts, "expires">): Binding | undefined;
   /** The binding a request along our Path is for: of those that share the Path the one whose Contact it names. */
   alongPath(path: string, requestUri: string): Binding | undefined;
   /** Bindings registered over a flow, newest last. */
@@ -32,6 +29,9 @@ export interface Bindings {
   drop(id: string): Promise<void>;
   close(): void;
 }
+
+const keyOf = ({ aor, contact, instance, regId }: Binding): string =>
+  bindingKey(aor, { uri: contact, instance, regId });
 
 const readAll = async (store: StateStore): Promise<readonly Binding[]> => {
   const found: Binding[] = [];
@@ -77,14 +77,14 @@ export const createBindings = async (options: {
   const compact = createCompact();
   const unlink = (binding: Binding): void => {
     byId.delete(binding.id);
-    const key = bindingKey(binding.aor, { ...binding, uri: binding.contact });
+    const key = keyOf(binding);
     if (byKey.get(key) === binding.id) byKey.delete(key);
     leave(byFlow, binding.flow.id, binding.id);
     if (binding.path !== undefined) leave(byPath, binding.path, binding.id);
   };
   const link = (binding: Binding): void => {
     byId.set(binding.id, binding);
-    byKey.set(bindingKey(binding.aor, { ...binding, uri: binding.contact }), binding.id);
+    byKey.set(keyOf(binding), binding.id);
     join(byFlow, binding.flow.id, binding.id);
     if (binding.path !== undefined) join(byPath, binding.path, binding.id);
   };

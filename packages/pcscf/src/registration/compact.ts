@@ -29,25 +29,26 @@ export const createCompact = (): ((binding: Binding) => Binding) => {
     return value;
   };
 
-  return (binding) => {
-    const aor = ownText(binding.aor);
-    const [only] = binding.identities;
-    const { flow } = binding;
-    return {
-      ...binding,
-      id: ownText(binding.id),
-      aor,
-      contact: ownText(binding.contact),
-      ...(binding.path === undefined ? {} : { path: ownText(binding.path) }),
-      ...(binding.instance === undefined ? {} : { instance: ownText(binding.instance) }),
-      ...(binding.accessNetwork === undefined ? {} : { accessNetwork: word(binding.accessNetwork) }),
-      ...(binding.charging === undefined ? {} : { charging: list(binding.charging) }),
-      flow: { ...flow, id: ownText(flow.id), address: ownText(flow.address), listener: word(flow.listener) },
-      serviceRoute: list(binding.serviceRoute),
-      identities: binding.identities.length === 1 && only === aor ? [aor] : binding.identities.map(ownText),
-      indications: shared(binding.indications),
-      securityServer: list(binding.securityServer),
-      policy: shared(binding.policy),
-    };
+  return (given) => {
+    // Changed in place, being a copy: a literal that says a key twice is made piece by piece.
+    const binding: { -readonly [K in keyof Binding]: Binding[K] } = { ...given };
+    const aor = ownText(given.aor);
+    const [only] = given.identities;
+    const { id, protocol, listener, address, port, ours } = given.flow;
+    binding.id = ownText(given.id);
+    binding.aor = aor;
+    binding.contact = ownText(given.contact);
+    if (given.path !== undefined) binding.path = ownText(given.path);
+    if (given.instance !== undefined) binding.instance = ownText(given.instance);
+    if (given.accessNetwork !== undefined) binding.accessNetwork = word(given.accessNetwork);
+    if (given.charging !== undefined) binding.charging = list(given.charging);
+    const flow = { id: ownText(id), protocol, listener: word(listener), address: ownText(address), port };
+    binding.flow = ours === undefined ? flow : { ...flow, ours };
+    binding.serviceRoute = list(given.serviceRoute);
+    binding.identities = given.identities.length === 1 && only === aor ? [aor] : given.identities.map(ownText);
+    binding.indications = shared(given.indications);
+    binding.securityServer = list(given.securityServer);
+    binding.policy = shared(given.policy);
+    return binding;
   };
 };

@@ -37,7 +37,6 @@ export const createPendingRegistrations = (clock: Clock): PendingRegistrations =
       return table.size;
     },
     get: (flowId, key) => {
-      forgetOld();
       const found = table.get(place(flowId, key));
       return found !== undefined && clock.now() - found.at < lifetimeMs ? found : undefined;
     },

@@ -80,13 +80,13 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const charging = chargingFunctionsOf(response);
     const existing = bindings.byContact(aor, contact);
     const id = existing?.id ?? (bindings.byId(pathId) === undefined ? pathId : token(ctx.random, 32));
-    const binding: Binding = {
+    const { instance, regId } = contact;
+    const { accessNetwork, registration } = agreement;
+    // What may be left out is added after the rest: a literal with parts in it is made piece by piece.
+    const binding: { -readonly [K in keyof Binding]: Binding[K] } = {
       id,
-      ...(id === pathId ? {} : { path: pathId }),
       aor,
       contact: contact.uri,
-      ...(contact.instance === undefined ? {} : { instance: contact.instance }),
-      ...(contact.regId === undefined ? {} : { regId: contact.regId }),
       flow: {
         id: flow.id,
         protocol: flow.protocol,
@@ -98,23 +98,24 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       expiresAt: clock.now() + expires * 1000,
       serviceRoute: serviceRouteOf(response),
       identities: identities.length === 0 ? [aor] : identities,
-      ...(charging.length === 0 ? {} : { charging }),
-      outbound:
-        contact.regId !== undefined && headerList(request, "supported").some((tag) => tag.toLowerCase() === "outbound"),
-      ...(isEmergencyContact(contact.uri) ? { emergency: true as const } : {}),
-      ...(agreement.accessNetwork === undefined ? {} : { accessNetwork: agreement.accessNetwork }),
-      indications: { ...agreement.registration.indications },
-      mode: agreement.registration.mode,
-      // What was learned of the phone outlives its refreshes.
-      ...(agreement.registration.mode === "sdes-phone" && (agreement.namesSdes || existing?.offersSdes === true)
-        ? { offersSdes: true as const }
-        : {}),
-      dialect: agreement.registration.dialect,
+      outbound: regId !== undefined && headerList(request, "supported").some((tag) => tag.toLowerCase() === "outbound"),
+      indications: { ...registration.indications },
+      mode: registration.mode,
+      dialect: registration.dialect,
       securityServer: agreement.media,
       policy: agreement.rule,
-      confidential: transaction.flow.protocol === "tls" || attempt.point.trusted,
-      ...(agreement.registration.reason === undefined ? {} : { reason: agreement.registration.reason }),
+      confidential: flow.protocol === "tls" || attempt.point.trusted,
     };
+    if (id !== pathId) binding.path = pathId;
+    if (instance !== undefined) binding.instance = instance;
+    if (regId !== undefined) binding.regId = regId;
+    if (charging.length > 0) binding.charging = charging;
+    if (isEmergencyContact(contact.uri)) binding.emergency = true;
+    if (accessNetwork !== undefined) binding.accessNetwork = accessNetwork;
+    // What was learned of the phone outlives its refreshes.
+    if (registration.mode === "sdes-phone" && (agreement.namesSdes || existing?.offersSdes === true))
+      binding.offersSdes = true;
+    if (registration.reason !== undefined) binding.reason = registration.reason;
     counters.count("registrations_total", {
       e2ae: String(binding.indications.ueE2ae && binding.indications.networkE2ae),
     });

@@ -15,36 +15,48 @@ export interface Tokens {
 const letters: Readonly<Record<TokenKind, string>> = { path: "p", call: "c", dialog: "d", watch: "w" };
 const kinds = new Map(Object.entries(letters).map(([kind, letter]) => [letter, kind as TokenKind]));
 
-/** Tokens known to be ours, so that a dialog's later requests cost no MAC; both ends of a call send theirs a few times. */
+/**
+ * Tokens known to be ours, so that a dialog's later requests cost no MAC; both ends of a call send theirs a few times, and a
+ * registration is challenged under the same one.
+ */
 const maxKnown = 4_096;
+
+const remembering = <V>(): { get(key: string): V | undefined; put(key: string, value: V): V } => {
+  // Two generations: the older goes when the younger is full.
+  let young = new Map<string, V>();
+  let old = new Map<string, V>();
+  return {
+    get: (key) => young.get(key) ?? old.get(key),
+    put: (key, value) => {
+      if (young.size >= maxKnown / 2) {
+        old = young;
+        young = new Map();
+      }
+      young.set(key, value);
+      return value;
+    },
+  };
+};
 
 const macOf = (key: KeyObject, text: string): Buffer => createHmac("sha256", key).update(text).digest().subarray(0, 16);
 
 /** @param octets the sealing key, at least 16 octets; the same on every edge that shares a store */
 export const createTokens = (octets: Uint8Array): Tokens => {
   const key = createSecretKey(octets);
-  type Opened = ReturnType<Tokens["open"]>;
-  // Two generations: the older goes when the younger is full.
-  let known = new Map<string, Opened>();
-  let older = new Map<string, Opened>();
-  const learn = (text: string, opened: Opened): Opened => {
-    if (known.size >= maxKnown / 2) {
-      older = known;
-      known = new Map();
-    }
-    known.set(text, opened);
-    return opened;
-  };
+  const opened = remembering<ReturnType<Tokens["open"]>>();
+  const sealed = remembering<string>();
   return {
     seal: (kind, subject) => {
       const text = `${letters[kind]}.${subject}`;
-      const sealed = `${text}.${macOf(key, text).toString("base64url")}`;
-      learn(sealed, { kind, subject });
-      return sealed;
+      const before = sealed.get(text);
+      if (before !== undefined) return before;
+      const made = sealed.put(text, `${text}.${macOf(key, text).toString("base64url")}`);
+      opened.put(made, { kind, subject });
+      return made;
     },
     open: (text) => {
       if (text === undefined || text.length > 128) return undefined;
-      const before = known.get(text) ?? older.get(text);
+      const before = opened.get(text);
       if (before !== undefined) return before;
       const cut = text.lastIndexOf(".");
       const kind = kinds.get(text.charAt(0));
@@ -54,7 +66,7 @@ export const createTokens = (octets: Uint8Array): Tokens => {
       if (given.length !== due.length || !timingSafeEqual(given, due)) return undefined;
       // A copy of its own: a piece of a message would keep all of it.
       const own = Buffer.from(text, "latin1").toString("latin1");
-      return learn(own, { kind, subject: own.slice(2, cut) });
+      return opened.put(own, { kind, subject: own.slice(2, cut) });
     },
   };
 };
