@@ -87,7 +87,7 @@ export const endCall = (work: Work, reason: EndReason, status: number, detail: s
   let stragglers = false;
   for (const exchange of openInvites(work)) {
     if (exchange.forwarded && !exchange.cancelled) {
-      work.effects.push({ kind: "cancel", exchange: exchange.id });
+      work.effects.push({ kind: "cancel", exchange: exchange.id, reasons: [header] });
       stragglers = true;
     }
     refuse(work, exchange, status);

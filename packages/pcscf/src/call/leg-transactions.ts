@@ -4,6 +4,7 @@ import { otherSide, type Side } from "@sallyport/media-security";
 import {
   appendHeader,
   createResponse,
+  headerValues,
   type ClientHandlers,
   type ClientTransaction,
   type Flow,
@@ -53,7 +54,8 @@ export class LegTransactions {
   /** A request that is to be answered under `exchange`. */
   take(exchange: number, server: ServerTransaction): void {
     this.#servers.set(exchange, server);
-    server.onCancel = () => this.#owner.feed({ kind: "cancel", exchange });
+    server.onCancel = (cancel) =>
+      this.#owner.feed({ kind: "cancel", exchange, reasons: headerValues(cancel, "reason") });
     server.onEnd = () => this.#servers.delete(exchange);
   }
 
@@ -109,9 +111,9 @@ export class LegTransactions {
     this.#clients.set(exchange, sendRequest(ctx, out.request, out.to, handlers, branch));
   }
 
-  /** RFC 3261 9.1: goes when it may. */
-  cancel(exchange: number): void {
-    this.#clients.get(exchange)?.cancel();
+  /** RFC 3261 9.1: goes when it may. RFC 3326 2: a phone that hears of "completed elsewhere" counts no missed call. */
+  cancel({ exchange, reasons = [] }: CallEffect & { readonly kind: "cancel" }): void {
+    this.#clients.get(exchange)?.cancel(reasons.map((reason) => ["Reason", reason] as const));
   }
 
   /** Requests no UE or core element sent: they leave by any point of the other side. */

@@ -234,7 +234,7 @@ class CallLeg implements Leg {
       case "refuse":
         return this.#transactions.refuse(effect, this.#retryAfter);
       case "cancel":
-        return this.#transactions.cancel(effect.exchange);
+        return this.#transactions.cancel(effect);
       case "acknowledge":
       case "originate":
       case "ask":

@@ -113,12 +113,12 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
 };
 
 /** RFC 3261 16.10: the caller gave up; the called side is told and answers the INVITE itself. */
-export const onCancel = (work: Work, id: number): void => {
+export const onCancel = (work: Work, id: number, reasons?: readonly string[]): void => {
   const exchange = work.call.exchanges.get(id);
   if (exchange === undefined || exchange.final !== "none" || exchange.cancelled) return;
   changeExchange(work, exchange, { cancelled: true });
   if (exchange.forwarded) {
-    work.effects.push({ kind: "cancel", exchange: id }, { kind: "arm", timer: "setup", ms: cancelMs });
+    work.effects.push({ kind: "cancel", exchange: id, reasons }, { kind: "arm", timer: "setup", ms: cancelMs });
     return;
   }
   refuse(work, exchange, 487);

@@ -119,7 +119,7 @@ const apply = (work: Work, input: CallInput): void => {
     case "unanswered":
       return onUnanswered(work, input.exchange, input.status);
     case "cancel":
-      return onCancel(work, input.exchange);
+      return onCancel(work, input.exchange, input.reasons);
     case "ack":
       return onAck(work, input.from, input.request);
     case "gateway-done":

@@ -182,7 +182,8 @@ export type CallInput =
   | { readonly kind: "response"; readonly exchange: number; readonly response: SipResponse }
   /** The forwarded request got no answer, or could not be sent. */
   | { readonly kind: "unanswered"; readonly exchange: number; readonly status: 408 | 430 | 480 | 503 }
-  | { readonly kind: "cancel"; readonly exchange: number }
+  /** `reasons`: the values of its Reason. RFC 3326. */
+  | { readonly kind: "cancel"; readonly exchange: number; readonly reasons?: readonly string[] }
   /** The ACK for a 2xx. */
   | { readonly kind: "ack"; readonly from: Side; readonly request: SipRequest }
   | {
@@ -229,7 +230,7 @@ export type CallEffect =
     }
   /** An answer of our own to an exchange. */
   | { readonly kind: "refuse"; readonly exchange: number; readonly status: number; readonly reason?: string }
-  | { readonly kind: "cancel"; readonly exchange: number }
+  | { readonly kind: "cancel"; readonly exchange: number; readonly reasons?: readonly string[] | undefined }
   | { readonly kind: "acknowledge"; readonly towards: Side; readonly request: SipRequest; readonly party: Party }
   /** A 2xx that has outlived the transaction which would have passed it on. */
   | { readonly kind: "pass-on"; readonly towards: Side; readonly response: SipResponse; readonly party: Party }
