@@ -70,13 +70,16 @@ const watchSession = (work: Work, exchange: Exchange, response: SipResponse): vo
 
 /**
  * When the last dialog is gone and no other can come of the initial INVITE, so is the call. A re-INVITE that is still open
- * had its dialog ended (RFC 3261 15.1.2): it is answered, and what may yet be said to it is waited for.
+ * had its dialog ended (RFC 3261 15.1.2): it is answered, and what may yet be said to it is waited for. So are an ACK that a
+ * BYE has overtaken, and a BYE that crossed what ended the dialog (RFC 5407 3.1.6 and 3.2): its own answer comes here again.
  */
 export const finishIfIdle = (work: Work): void => {
-  const open = [...work.call.exchanges.values()].filter(({ method, final }) => method === "INVITE" && final === "none");
-  if (open.some(({ initial }) => initial)) return;
-  if ([...work.call.dialogs.values()].some((dialog) => dialog.state === "confirmed")) return;
-  if (work.call.phase === "confirmed") finish(work, "bye", "", open.length > 0);
+  const open = [...work.call.exchanges.values()].filter(({ final }) => final === "none");
+  if (open.some(({ initial, method, forwarded }) => initial || (method === "BYE" && forwarded))) return;
+  const dialogs = [...work.call.dialogs.values()];
+  if (work.call.phase !== "confirmed" || dialogs.some(({ state }) => state === "confirmed")) return;
+  const late = open.some(({ method }) => method === "INVITE");
+  finish(work, "bye", "", late || dialogs.some(({ unacknowledged }) => unacknowledged !== undefined));
 };
 
 /** RFC 3311 5.1: from now on the early dialog takes an UPDATE with an offer. */

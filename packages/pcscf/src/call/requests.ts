@@ -154,7 +154,12 @@ export const onUnanswered = (work: Work, id: number, status: number): void => {
 export const onAck = (work: Work, from: Side, arrived: SipRequest): void => {
   const request = withoutSurroundings(arrived);
   const dialog = dialogOf(work.call, tagsOf(request), from);
-  if (dialog === undefined || work.call.phase === "ending") return;
+  if (dialog === undefined) return;
+  if (work.call.phase === "ending") {
+    // RFC 5407 3.1.6, 3.2.4: a BYE came first; what it would answer is over.
+    if (dialog.unacknowledged === seqOf(request)) passAck(work, from, withBody(request, Buffer.alloc(0)), undefined);
+    return;
+  }
   const key = `ack/${dialog.tag}/${seqOf(request)}`;
   const carried: Carried = { kind: "ack", key, from, request };
   const body = sdpBodyOf(request);

@@ -4,6 +4,7 @@ import {
   createResponse,
   createSipTransport,
   createTransactions,
+  parseMessage,
   writeMessage,
   type Flow,
   type ListenSpec,
@@ -20,7 +21,7 @@ export interface Sent {
   readonly responses: Inbox<SipResponse>;
   /** The first final response. */
   final(): Promise<SipResponse>;
-  cancel(): void;
+  cancel(headers?: readonly (readonly [string, string])[]): void;
 }
 
 export interface Peer {
@@ -46,6 +47,8 @@ export interface Peer {
       readonly tag?: string;
     },
   ): void;
+  /** Sends the last message that went out and fits once more, octet for octet: a retransmission. */
+  again(fits: (text: string) => boolean): Promise<void>;
   /** Drops the connection to the edge. */
   hangUp(): void;
   close(): Promise<void>;
@@ -121,7 +124,7 @@ export const createPeer = async (options: PeerOptions): Promise<Peer> => {
       return {
         responses,
         final: () => responses.next((response) => response.status >= 200),
-        cancel: () => transaction.cancel(),
+        cancel: (headers) => transaction.cancel(headers),
       };
     },
     ack: (request) => transactions.sendAck(request, target()),
@@ -134,6 +137,12 @@ export const createPeer = async (options: PeerOptions): Promise<Peer> => {
           ...(body === undefined ? {} : { body: Buffer.from(body, "latin1") }),
         }),
       ),
+    again: async (fits) => {
+      const last = wire.findLast(({ direction, text }) => direction === "out" && fits(text));
+      const parsed = last === undefined ? undefined : parseMessage(Buffer.from(last.text, "latin1"));
+      if (parsed?.ok !== true) throw new Error(`${name}: nothing that fits went out`);
+      await transport.send(parsed.message, target());
+    },
     hangUp: () => {
       for (const flow of flows) transport.closeFlow(flow);
     },
