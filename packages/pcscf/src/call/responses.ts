@@ -13,14 +13,14 @@ import {
   refreshed,
   upstreamOf,
 } from "./dialog.ts";
-import { dropDialog, endCall } from "./ending.ts";
+import { dropDialog, endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
 import { offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
-import { isCopy, noteUnusable, putDialog, putMark, type Work } from "./work.ts";
+import { isCopy, noteUnusable, putDialog, putMark, refuse, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into. */
 const maxDialogs = 16;
@@ -174,8 +174,12 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
   const dialog =
     exchange.method === "INVITE" || exchange.method === "UPDATE" ? noteDialog(work, exchange, response) : undefined;
   if (dialog?.state === "terminated") {
-    if (exchange.method === "INVITE" && isSuccess(response)) acknowledgeAgain(work, dialog, exchange);
-    return;
+    if (exchange.method !== "INVITE" || !isSuccess(response)) return;
+    acknowledgeAgain(work, dialog, exchange);
+    if (!exchange.initial || exchange.final !== "none") return;
+    // RFC 5407 3.1.3: a BYE ended the dialog while it was early, and no other answer can come after a 2xx.
+    refuse(work, exchange, 487);
+    return finish(work, "bye", "", true);
   }
   return carry(work, exchange, response);
 };
