@@ -26,13 +26,22 @@ const maxOpenExchanges = 16;
 /** How long the called side has to end what was cancelled. RFC 3261 9.1. */
 const cancelMs = 32_000;
 
-// A finished exchange is kept only as long as a later message can refer to it.
+/**
+ * A finished exchange is kept only as long as a later message can refer to it. The last 2xx to an INVITE of either side comes
+ * again where its ACK is lost behind us, and has to be passed on again (RFC 3261 13.3.1.4).
+ */
 const forgetFinished = (work: Work): void => {
-  for (const exchange of work.call.exchanges.values()) {
-    if (exchange.final === "none" || exchange.initial) continue;
-    const acked = (): boolean =>
-      ![...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq);
-    if (exchange.method !== "INVITE" || acked()) exchangesOf(work).delete(exchange.id);
+  const { exchanges, dialogs } = work.call;
+  const comesAgain = ({ id, from, method, seq, final }: Exchange): boolean =>
+    method === "INVITE" &&
+    final === "success" &&
+    ([...dialogs.values()].some(({ unacknowledged }) => unacknowledged === seq) ||
+      ![...exchanges.values()].some(
+        (each) => each.id > id && each.from === from && each.method === "INVITE" && each.final === "success",
+      ));
+  for (const exchange of exchanges.values()) {
+    if (exchange.final === "none" || exchange.initial || comesAgain(exchange)) continue;
+    exchangesOf(work).delete(exchange.id);
   }
 };
 
