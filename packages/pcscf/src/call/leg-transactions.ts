@@ -21,6 +21,7 @@ import type { ListeningPoint } from "../routing/points.ts";
 import { sendRequest } from "../routing/sending.ts";
 import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
 import { noteFlow } from "../routing/ue-flow.ts";
+import { offerPending } from "./offer-answer.ts";
 import type { CallEffect, CallInput, CallState, Party } from "./types.ts";
 
 /** What becomes of a BYE or of anything else we send in our own name interests nobody. */
@@ -147,13 +148,15 @@ export class LegTransactions {
   }
 
   /** `retryAfter`: seconds, of a 503 that is not this edge's own. RFC 3261 20.33. */
-  refuse({ exchange, status }: CallEffect & { readonly kind: "refuse" }, retryAfter: number | undefined): void {
+  refuse({ exchange, status, reason }: CallEffect & { readonly kind: "refuse" }, retryAfter: number | undefined): void {
     const server = this.#servers.get(exchange);
     if (server === undefined) return;
     const { request, toTag } = server;
     this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
     const refusal = createResponse(request, status, undefined, { toTag, headers: acceptable(status) });
-    const later = status === 503 ? retryAfter : undefined;
+    // RFC 3261 14.2, RFC 3311 5.2: who offers again too early is told when it may.
+    const pause = (): number => (this.#ctx.random.bytes(1)[0] ?? 0) % 11;
+    const later = status === 503 ? retryAfter : status === 500 && reason === offerPending ? pause() : undefined;
     server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
   }
 

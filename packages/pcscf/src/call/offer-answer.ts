@@ -11,6 +11,9 @@ export type SdpRole =
   /** Neither: what it says about keys means nothing, and is taken out. */
   | { readonly kind: "neither" };
 
+/** Why an offer is refused while another waits for its answer. */
+export const offerPending = "offer pending";
+
 /** RFC 3262 3 and RFC 3261 13.3.1.4: it is repeated until it is acknowledged. */
 export const isReliable = (response: SipResponse): boolean =>
   response.status >= 200 ||

@@ -6,7 +6,7 @@ import { decideNext, passAgain } from "./decide.ts";
 import { changedDialog, dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
-import { requestRole } from "./offer-answer.ts";
+import { offerPending, requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
 import type { Carried, Exchange, Side } from "./types.ts";
 import {
@@ -50,7 +50,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipRequest): void => {
   // RFC 3261 14.2, RFC 3311 5.2: an offer of the edge's own is on its way.
   const asking = work.call.own !== undefined && work.call.own.stage !== "postponed";
   if (asking && (method === "INVITE" || method === "UPDATE"))
-    return refuseRequest(work, exchange, 491, "offer pending");
+    return refuseRequest(work, exchange, 491, offerPending);
   const request = withoutSurroundings(arrived);
   const body = sdpBodyOf(request);
   if (body.kind === "unusable") {
@@ -59,7 +59,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipRequest): void => {
   }
   if (body.kind === "none") return passRequest(work, exchange.id, request, undefined);
   const role = requestRole(work.call, exchange, request);
-  if (role.kind === "glare") return refuseRequest(work, exchange, role.status, "offer pending");
+  if (role.kind === "glare") return refuseRequest(work, exchange, role.status, offerPending);
   if (role.kind === "neither") {
     const idle = withoutKeying(request);
     return idle.ok
