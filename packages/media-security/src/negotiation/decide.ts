@@ -43,7 +43,7 @@ const dispatch = (state: Negotiation, event: NegotiationEvent, step: Step): Outc
     case "gateway-refused":
       return onGatewayRefused(state, event.request, event.status, step);
     case "exchange-failed":
-      return onExchangeFailed(state);
+      return onExchangeFailed(state, event.outermost);
     default:
       return onEnded(state);
   }

@@ -37,8 +37,9 @@ export const onEnded = (state: Negotiation): Outcome => {
 };
 
 /** The carrier of the open offer ended without an answer. */
-export const onExchangeFailed = (state: Negotiation): Outcome => {
-  const { pending, exchange } = state;
+export const onExchangeFailed = (state: Negotiation, outermost = false): Outcome => {
+  const { pending } = state;
+  const exchange = outermost ? (state.exchange?.outer ?? state.exchange) : state.exchange;
   if (pending !== undefined) {
     if (pending.after !== undefined || pending.next.kind === "restored") return { state, effects: [] };
     return { state: changed(state, { pending: { ...pending, after: "failed" } }), effects: [] };
@@ -50,7 +51,7 @@ export const onExchangeFailed = (state: Negotiation): Outcome => {
   }
   const base = baseOf(state, exchange);
   const { outer } = exchange;
-  const back = changed(state, { exchange: outer });
+  const back = changed(state, { exchange: outer, bodies: exchange.former ?? state.bodies });
   const wanted = base === undefined ? [] : sessionStreams(base);
   // What other early dialogs reserved stays theirs: only what nobody below this exchange needs is taken away.
   const needed = new Set(outer?.lines.flatMap((line, index) => (line.fate === "secured" ? [index + 1] : [])));

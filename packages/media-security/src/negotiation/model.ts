@@ -104,8 +104,11 @@ export type NegotiationEvent =
    * `agreed`; only where `canReOffer`.
    */
   | { readonly kind: "re-offer"; readonly towards: Side; readonly gateway: "lost" | "kept" }
-  /** The carrier of the open offer ended without an answer: 4xx to 6xx, timeout, CANCEL. */
-  | { readonly kind: "exchange-failed" }
+  /**
+   * The carrier of the open offer ended without an answer: 4xx to 6xx, timeout, CANCEL. `outermost`: it was an INVITE, which
+   * may have been answered early, and nothing that was agreed on within it stays (RFC 3261 14.1).
+   */
+  | { readonly kind: "exchange-failed"; readonly outermost?: true }
   /** BYE, final failure, timeout, lost flow: the call is over. `now`: the gateway's reply to what it was asked is not awaited. */
   | { readonly kind: "ended"; readonly now?: true };
 

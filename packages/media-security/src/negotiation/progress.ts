@@ -106,6 +106,10 @@ const remembering = (
   const bodies = bodiesOf(session, offer?.document(), session.answerer === "core" ? received : written);
   if (bodies === undefined) return state;
   const draft = draftOf(state);
+  const { agreed, exchange } = state;
+  if (agreed !== undefined && exchange !== undefined) {
+    draft.exchange = { ...exchange, former: exchange.former ?? state.bodies };
+  }
   draft.bodies = bodies;
   return draft;
 };

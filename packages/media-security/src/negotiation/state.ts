@@ -132,6 +132,8 @@ export interface Exchange {
   readonly outer?: Exchange | undefined;
   /** What the offer says of the offerer, for the side that has to answer it. */
   readonly body?: HeldDocument | undefined;
+  /** What each side had been told before this exchange was answered early: where it fails, that stands again. */
+  readonly former?: Bodies | undefined;
   /** The edge's own offer: nobody waits for the answer. `lost`: the context it replaces is gone, and is never put back. */
   readonly own?: "lost" | "kept" | undefined;
 }

@@ -94,10 +94,11 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
   const { fromTag, toTag } = tagsOf(request);
   const seq = seqOf(request);
   const initial = work.call.phase === "setup" && work.call.exchanges.size === 0 && toTag === undefined;
+  const { method } = request;
   const exchange: Exchange = {
     id,
     from,
-    method: request.method,
+    method,
     seq,
     fromTag,
     toTag,
@@ -134,9 +135,26 @@ export const onCancel = (work: Work, id: number, reasons?: readonly string[]): v
   if (exchange.initial) finish(work, "cancelled", "");
 };
 
-/** The open offer of this exchange will never be answered. */
+/** Offers of other requests that wait for their answer: an UPDATE or a PRACK within a re-INVITE. */
+const offersWithin = (work: Work, { id }: Exchange): readonly Exchange[] =>
+  [...work.call.exchanges.values()].filter((each) => each.id !== id && each.offered && each.final === "none");
+
+/** Whether the end of a re-INVITE has to wait until what was offered within it is answered. */
+export const hasOfferWithin = (work: Work, exchange: Exchange): boolean =>
+  exchange.method === "INVITE" && exchange.offered && offersWithin(work, exchange).length > 0;
+
+/**
+ * The offer of this exchange will never be answered, or was answered early by a re-INVITE that fails in the end: what was in
+ * force before is again. RFC 3261 14.1, RFC 6141 3.1.
+ */
 export const offerFailed = (work: Work, exchange: Exchange): void => {
-  if (work.call.offer?.exchange !== exchange.id || work.call.offer.within !== "request") return;
+  const { offer } = work.call;
+  if (exchange.method === "INVITE" && exchange.offered) {
+    for (const within of offersWithin(work, exchange)) refuse(work, within, 500);
+    work.call.offer = undefined;
+    return decideNext(work, { kind: "exchange-failed", outermost: true });
+  }
+  if (offer?.exchange !== exchange.id || offer.within !== "request") return;
   work.call.offer = undefined;
   decideNext(work, { kind: "exchange-failed" });
 };

@@ -18,7 +18,7 @@ import { withoutKeying } from "../body/idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
 import { passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
-import { offerFailed } from "./requests.ts";
+import { hasOfferWithin, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
 import { isCopy, noteUnusable, putDialog, putMark, refuse, type Work } from "./work.ts";
 
@@ -140,6 +140,8 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
 
 /** SDP in a failure says nothing about keys; a body we cannot read is not passed on. RFC 3261 21.4.26. */
 const passFailure = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  if (!exchange.initial && hasOfferWithin(work, exchange))
+    return putOff(work, { kind: "response", exchange: exchange.id, response });
   // The end of the initial INVITE ends the negotiation as a whole, when the failure goes on.
   if (exchange.initial) work.call.offer = undefined;
   else offerFailed(work, exchange);
