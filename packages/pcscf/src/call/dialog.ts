@@ -19,7 +19,7 @@ export const upstreamOf = (call: { readonly direction: CallState["direction"] })
 
 export const seqOf = (message: SipMessage): number => parseCSeq(headerValue(message, "cseq") ?? "")?.seq ?? 0;
 
-const contactOf = (message: SipMessage): string | undefined =>
+export const contactOf = (message: SipMessage): string | undefined =>
   parseNameAddr(headerList(message, "contact")[0] ?? "")?.uri;
 
 /** The Record-Route entries of a response on either side of our own. RFC 3261 12.1.1 and 12.1.2. */
@@ -124,12 +124,20 @@ export const tagsOf = (message: SipMessage): Pick<Exchange, "fromTag" | "toTag">
   toTag: tagOf(message, "to"),
 });
 
-/** Notes the CSeq a party used and the Contact it now has. RFC 3261 12.2.1.1 and 12.2.2 (target refresh). */
+/** The dialog with another Contact of one end. RFC 3261 12.2.1.2. */
+export const retargeted = (call: CallState, dialog: CallDialog, side: Side, target: string): CallDialog =>
+  withParty(call, dialog, side, { ...partyAt(call, dialog, side), target });
+
+/**
+ * Notes the CSeq a party used and the Contact it now has; that of an INVITE or UPDATE counts when it is answered. RFC 3261
+ * 12.2.1.1, RFC 6141 4.
+ */
 export const refreshed = (call: CallState, dialog: CallDialog, from: Side, message: SipMessage): CallDialog => {
   const party = partyAt(call, dialog, from);
   const seq = message.kind === "request" ? Math.max(party.seq, seqOf(message)) : party.seq;
   const { name, routes, shift, uncounted } = party;
-  const target = contactOf(message) ?? party.target;
+  const later = message.kind === "request" && (message.method === "INVITE" || message.method === "UPDATE");
+  const target = (later ? undefined : contactOf(message)) ?? party.target;
   return withParty(call, dialog, from, { name, target, routes, seq, shift, uncounted });
 };
 

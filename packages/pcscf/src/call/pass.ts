@@ -2,9 +2,9 @@
 import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
-import { changedDialog, dialogOf, numberOf, partyAt, seqOf, shiftOf, tagsOf } from "./dialog.ts";
+import { changedDialog, dialogOf, numberOf, partyAt, retargeted, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish } from "./ending.ts";
-import { heardMark } from "./offer-answer.ts";
+import { heardMark, isReliable } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";
 import { changeExchange, putDialog, putMark, type Work } from "./work.ts";
 
@@ -118,6 +118,13 @@ const afterFinal = (work: Work, exchange: Exchange, status: number): void => {
   finishIfIdle(work);
 };
 
+/** RFC 6141 4.4: a target refresh counts when it is answered reliably; one that is refused changes nothing. */
+const noteTarget = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  if (exchange.contact === undefined || response.status >= 300 || !isReliable(response)) return;
+  const dialog = dialogOf(work.call, exchange, exchange.from);
+  if (dialog !== undefined) putDialog(work, retargeted(work.call, dialog, exchange.from, exchange.contact));
+};
+
 /** Answers an exchange with a response of the other side; `sdp` replaces its SDP body. */
 export const passResponse = (work: Work, id: number, response: SipResponse, sdp: Buffer | undefined): void => {
   const exchange = work.call.exchanges.get(id);
@@ -130,6 +137,7 @@ export const passResponse = (work: Work, id: number, response: SipResponse, sdp:
     initial: exchange.initial,
     response: numbered(withSdp(response, sdp), exchange.seq - seqOf(response)),
   });
+  noteTarget(work, exchange, response);
   if (status < 200) {
     if (exchange.method === "INVITE" && !exchange.cancelled)
       work.effects.push({ kind: "arm", timer: "setup", ms: work.env.limits.setupMs });

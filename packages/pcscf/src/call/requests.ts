@@ -3,7 +3,7 @@ import { otherSide } from "@sallyport/media-security";
 import { withBody, type SipRequest } from "@sallyport/sip";
 import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "../body/sdp-body.ts";
 import { decideNext, passAgain } from "./decide.ts";
-import { changedDialog, dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
+import { changedDialog, contactOf, dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { offerPending, requestRole } from "./offer-answer.ts";
@@ -109,6 +109,7 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
     final: "none",
     offered: false,
     shift: 0,
+    contact: !initial && (method === "INVITE" || method === "UPDATE") ? contactOf(request) : undefined,
   };
   const open = [...work.call.exchanges.values()].filter((each) => each.final === "none").length;
   putExchange(work, exchange);

@@ -37,7 +37,7 @@ const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): Call
   if (known === undefined && (opens === undefined || call.dialogs.size >= maxDialogs)) return undefined;
   let dialog = opens === undefined ? known : dialogFrom(call, opens, response, known);
   if (dialog === undefined) return undefined;
-  if (opens === undefined && isSuccess(response)) dialog = refreshed(call, dialog, otherSide(exchange.from), response);
+  if (opens === undefined && isReliable(response)) dialog = refreshed(call, dialog, otherSide(exchange.from), response);
   // The ACK of a retransmitted 2xx has been forwarded already, or is on its way.
   const repeated = exchange.final === "success" && known?.state === "confirmed";
   if (exchange.method === "INVITE" && isSuccess(response) && !repeated) {

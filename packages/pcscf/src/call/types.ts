@@ -92,6 +92,8 @@ export interface Exchange {
   readonly offered: boolean;
   /** What was added to its CSeq number on the way. */
   readonly shift: number;
+  /** Of a re-INVITE or UPDATE: where its sender is from the answer on. */
+  readonly contact: string | undefined;
 }
 
 /** An offer that waits for its answer. RFC 3264 4, RFC 6337 2. */

@@ -99,6 +99,7 @@ export const changeExchange = (
     final: final ?? exchange.final,
     offered: offered ?? exchange.offered,
     shift: shift ?? exchange.shift,
+    contact: exchange.contact,
   });
 
 export const putDialog = (work: Work, dialog: CallDialog): void => {
