@@ -134,7 +134,9 @@ describe("a call", () => {
       expect(on.gateway.terminations()).toBe(2);
       const statistics = await on.controller.subtract(context);
       const towards = must(statistics.terminations.find(({ side }) => side === "access"));
-      expect(towards).toMatchObject({ stream: 1, values: { "rtp/ps": "1", "rtp/pr": "1", "xsrtp/af": "0" } });
+      expect(towards?.stream).toBe(1);
+      const counts = ["rtp/ps", "rtp/pr", "xsrtp/af"].map((name) => towards?.values.get(name));
+      expect(counts).toEqual(["1", "1", "0"]);
       expect(on.gateway.contexts()).toBe(0);
       expect(on.gateway.terminations()).toBe(0);
       const ports = [access.port, access.rtcpPort, core.port, core.rtcpPort];

@@ -207,8 +207,8 @@ describe("what the controller reads", () => {
     });
     const three = readSubtract(context, [1, 2], replies("reply-subtract-version-3.txt"));
     expect(three.ok && three.value.terminations.map(({ stream, values }) => [stream, values])).toEqual([
-      [1, { "rtp/ps": "5" }],
-      [2, { "rtp/ps": "6" }],
+      [1, new Map([["rtp/ps", "5"]])],
+      [2, new Map([["rtp/ps", "6"]])],
     ]);
   });
 
