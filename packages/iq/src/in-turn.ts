@@ -5,21 +5,16 @@ export type InTurn = <T>(key: string | number, run: () => Promise<T>) => Promise
 export const inTurn = (): InTurn => {
   const last = new Map<string | number, Promise<unknown>>();
 
-  const forget = async (key: string | number, run: Promise<unknown>): Promise<void> => {
-    try {
-      await run;
-    } catch {
-      // Whoever asked for it is told.
-    }
-    if (last.get(key) === run) last.delete(key);
-  };
-
   return (key, run) => {
     const before = last.get(key);
     // Nothing to wait for is nearly always: then it starts at once.
     const next = before === undefined ? run() : before.then(run, run);
     last.set(key, next);
-    void forget(key, next);
+    const forget = (): void => {
+      if (last.get(key) === next) last.delete(key);
+    };
+    // Whoever asked for it is told of its failure.
+    next.then(forget, forget);
     return next;
   };
 };

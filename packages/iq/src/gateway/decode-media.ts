@@ -4,7 +4,7 @@ import type { H248Error, LocalControl, MediaDescriptor, StreamDescriptor } from 
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import { releaseCrypto, type CryptoAttribute } from "@sallyport/sdp";
-import { conceal, refusal } from "../profile/error-text.ts";
+import { conceal, h248Error, refusal } from "../profile/error-text.ts";
 import { readSessionText } from "../profile/session-text.ts";
 import type { SessionText } from "../profile/session-text.ts";
 import type { StreamMode } from "../types.ts";
@@ -20,43 +20,46 @@ const modes: Partial<Record<NonNullable<LocalControl["mode"]>, StreamMode>> = {
 };
 
 const protocols = new Set(["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"]);
+const known = (protocol: string): boolean => protocols.has(protocol) || protocols.has(protocol.toUpperCase());
 
-const readControl = (control: LocalControl): Result<Omit<StreamOrder, "stream">, H248Error> => {
-  const { reservedGroup, reservedValue } = control;
+type Draft<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Fills the draft; what stands in its way, if anything does. */
+const readControl = (control: LocalControl, order: Draft<StreamOrder>): H248Error | undefined => {
   // H.248.1 7.1.5: formats take nothing to reserve here, all that are named pass. A second group would take ports.
-  const reserved = {
-    ...(reservedGroup === undefined ? {} : { reservedGroup }),
-    ...(reservedValue === undefined ? {} : { reservedValue }),
-  };
-  const mode = control.mode === undefined ? undefined : modes[control.mode];
-  if (control.mode !== undefined && mode === undefined) return refusal(517, control.mode);
-  const properties = readProperties(control.properties);
-  if (!properties.ok) return properties;
-  return ok({ ...reserved, ...(mode === undefined ? {} : { mode }), ...properties.value });
+  order.reservedGroup = control.reservedGroup;
+  order.reservedValue = control.reservedValue;
+  if (control.mode !== undefined) {
+    const mode = modes[control.mode];
+    if (mode === undefined) return h248Error(517, control.mode);
+    order.mode = mode;
+  }
+  return readProperties(control.properties, order);
 };
 
 const letGo = (text: SessionText): void => {
   if (text.crypto !== undefined) releaseCrypto(text.crypto);
 };
 
-/** Every crypto attribute of these orders. */
-export const cryptoOf = (orders: readonly StreamOrder[]): readonly CryptoAttribute[] =>
-  orders.flatMap((order) =>
-    [order.local, order.remote].flatMap((description) =>
-      description?.kind === "describe" && description.text.crypto !== undefined ? [description.text.crypto] : [],
-    ),
-  );
+const cryptoIn = (description: DescriptionOrder | undefined): CryptoAttribute | undefined =>
+  description?.kind === "describe" ? description.text.crypto : undefined;
+
+/** Whether any of these orders has a key. */
+export const bringKeys = (orders: readonly StreamOrder[]): boolean =>
+  orders.some(({ local, remote }) => cryptoIn(local) !== undefined || cryptoIn(remote) !== undefined);
 
 /** Zeroises the keys of orders nobody will carry out. */
 export const releaseStreams = (orders: readonly StreamOrder[]): void => {
-  for (const crypto of cryptoOf(orders)) releaseCrypto(crypto);
+  for (const { local, remote } of orders) {
+    for (const crypto of [cryptoIn(local), cryptoIn(remote)]) if (crypto !== undefined) releaseCrypto(crypto);
+  }
 };
 
 const readGroup = (text: string, where: "Local" | "Remote"): Result<SessionText, H248Error> => {
   const read = readSessionText(text);
   if (!read.ok) return read;
   const { protocol, address, port } = read.value;
-  if (!protocols.has(protocol.toUpperCase())) {
+  if (!known(protocol)) {
     letGo(read.value);
     return refusal(449, `m= transport ${conceal(protocol)}`);
   }
@@ -69,12 +72,26 @@ const readGroup = (text: string, where: "Local" | "Remote"): Result<SessionText,
 
 const maxGroups = 8;
 
+/** As nearly always: `v=` at its start, and at no other line's. */
+const isOneGroup = (text: string): boolean => {
+  if (!text.startsWith("v=")) return false;
+  for (let at = text.indexOf("v=", 2); at >= 0; at = text.indexOf("v=", at + 2)) {
+    const before = text[at - 1];
+    if (before === "\n" || before === "\r") return false;
+  }
+  return true;
+};
+
 /** H.248.1 7.1.8: of several groups the first that can be had; the others' keys are let go. */
 const readDescription = (
   text: string,
   where: "Local" | "Remote",
   wanted: (text: SessionText) => boolean = () => true,
 ): Result<DescriptionOrder, H248Error> => {
+  if (isOneGroup(text)) {
+    const only = readGroup(text, where);
+    return only.ok ? ok({ kind: "describe", text: only.value }) : only;
+  }
   if (text.trim() === "") return ok({ kind: "release" });
   const groups = text.split(/^(?=v=)/m, maxGroups + 2).filter((group) => group.trim() !== "");
   if (groups.length > maxGroups) return refusal(501, "too many alternative session descriptions");
@@ -91,30 +108,31 @@ const hasGroups = (text: string | undefined): boolean => /^v=[^]*^v=/m.test(text
 
 const readStream = (descriptor: StreamDescriptor): Result<StreamOrder, H248Error> => {
   // TS 29.334 5.7: without a Stream level it is stream 1.
-  const stream = descriptor.id ?? 1;
-  const control: Result<Omit<StreamOrder, "stream">, H248Error> = descriptor.localControl === undefined
-    ? ok({})
-    : readControl(descriptor.localControl);
-  if (!control.ok) return control;
-  if (control.value.reservedGroup === true && [descriptor.local, descriptor.remote].some(hasGroups)) {
+  const order: Draft<StreamOrder> = { stream: descriptor.id ?? 1 };
+  if (descriptor.localControl !== undefined) {
+    const error = readControl(descriptor.localControl, order);
+    if (error !== undefined) return { ok: false, error };
+  }
+  if (order.reservedGroup === true && (hasGroups(descriptor.local) || hasGroups(descriptor.remote))) {
     return refusal(501, "ReservedGroup=ON with several groups");
   }
-  const local = descriptor.local === undefined ? undefined : readDescription(descriptor.local, "Local");
-  if (local?.ok === false) return local;
-  const ours = local?.value.kind === "describe" ? local.value.text : undefined;
-  // Of the far end's the one that goes with ours.
-  const alike = (text: SessionText): boolean => ours === undefined || secure(text) === secure(ours);
-  const remote = descriptor.remote === undefined ? undefined : readDescription(descriptor.remote, "Remote", alike);
-  if (remote?.ok === false) {
-    if (ours !== undefined) letGo(ours);
-    return remote;
+  if (descriptor.local !== undefined) {
+    const local = readDescription(descriptor.local, "Local");
+    if (!local.ok) return local;
+    order.local = local.value;
   }
-  return ok({
-    stream,
-    ...control.value,
-    ...(local === undefined ? {} : { local: local.value }),
-    ...(remote === undefined ? {} : { remote: remote.value }),
-  });
+  if (descriptor.remote !== undefined) {
+    const ours = order.local?.kind === "describe" ? order.local.text : undefined;
+    // Of the far end's the one that goes with ours.
+    const alike = (text: SessionText): boolean => ours === undefined || secure(text) === secure(ours);
+    const remote = readDescription(descriptor.remote, "Remote", alike);
+    if (!remote.ok) {
+      if (ours !== undefined) letGo(ours);
+      return remote;
+    }
+    order.remote = remote.value;
+  }
+  return ok(order);
 };
 
 export const decodeMedia = (media: MediaDescriptor): Result<readonly StreamOrder[], H248Error> => {

@@ -2,9 +2,7 @@
 // H.248.43 (`gm`), H.248.53 (`tman`), H.248.52 (`ds`), H.248.41 (`ipdc`), H.248.57 (`rtcph`); TS 29.334 5.17.1: 449 with the value.
 import { isIP } from "node:net";
 import type { H248Error, Property } from "@sallyport/h248";
-import type { Result } from "@sallyport/kit";
-import { ok } from "@sallyport/kit";
-import { refusal } from "../profile/error-text.ts";
+import { h248Error } from "../profile/error-text.ts";
 import { judgeItem } from "./packages.ts";
 import type { FilterOrder, PoliceOrder, StreamOrder } from "./types.ts";
 
@@ -65,7 +63,7 @@ const take = <T>(value: T | undefined, into: (value: T) => void): boolean => {
   return true;
 };
 
-const readers: Readonly<Record<string, (controls: Controls, property: Property, value: string) => boolean>> = {
+const read: Readonly<Record<string, (controls: Controls, property: Property, value: string) => boolean>> = {
   "ipdc/realm": (controls, _, value) => take(value === "" ? undefined : value, (realm) => (controls.realm = realm)),
   "rtcph/rsb": (controls, _, value) => take(readSwitch(value), (on) => (controls.rtcp = on)),
   "gm/rsb": (controls, _, value) => take(readSwitch(value), (on) => (controls.rtcp = on)),
@@ -86,35 +84,42 @@ const readers: Readonly<Record<string, (controls: Controls, property: Property, 
     take(/^[0-3]?[0-9a-f]$/i.test(value) ? Number.parseInt(value, 16) : undefined, (dscp) => (controls.dscp = dscp)),
 };
 
-const readProperty = (controls: Controls, property: Property): H248Error | undefined => {
+const readers = new Map(Object.entries(read));
+
+const readProperty = (controls: Controls, property: Property, name: string): H248Error | undefined => {
   const judged = judgeItem("properties", property.name);
   if (judged !== undefined) return judged;
-  const name = property.name.toLowerCase();
-  const shown = `${property.name}=${property.values.join(",")}`;
   const listed = name === "gm/sam" || name === "gm/spr";
   const value = singleValue(property);
   // There is nothing to choose among, and nothing that any value would do for.
-  if ((value === undefined && !listed) || value === "$" || value === "*") return refusal(449, shown).error;
-  const reader = Object.hasOwn(readers, name) ? readers[name] : undefined;
-  return reader?.(controls, property, value ?? "") === true ? undefined : refusal(449, shown).error;
+  const open = (value === undefined && !listed) || value === "$" || value === "*";
+  if (!open && readers.get(name)?.(controls, property, value ?? "") === true) return undefined;
+  return h248Error(449, `${property.name}=${property.values.join(",")}`);
 };
-
-export type PropertyOrders = Pick<StreamOrder, "realm" | "rtcp" | "dscp" | "filter" | "police">;
 
 const some = (part: object): boolean => Object.keys(part).length > 0;
 
-/** All properties of a LocalControl; 456 for one that stands twice. */
-export const readProperties = (properties: readonly Property[]): Result<PropertyOrders, H248Error> => {
-  if (properties.length === 0) return ok({});
+/** All properties of a LocalControl into `order`; 456 for one that stands twice. */
+export const readProperties = (
+  properties: readonly Property[],
+  order: { -readonly [K in keyof StreamOrder]: StreamOrder[K] },
+): H248Error | undefined => {
+  if (properties.length === 0) return undefined;
   const controls: Controls = { filter: {}, police: {} };
-  const seen = new Set<string>();
-  for (const property of properties) {
+  for (const [at, property] of properties.entries()) {
     const name = property.name.toLowerCase();
-    if (seen.has(name)) return refusal(456, property.name);
-    seen.add(name);
-    const error = readProperty(controls, property);
-    if (error !== undefined) return { ok: false, error };
+    // There are no more than sixteen that are carried out, so no longer a list of different ones.
+    for (let before = 0; before < at; before++) {
+      if (properties[before]?.name.toLowerCase() === name) return h248Error(456, property.name);
+    }
+    const error = readProperty(controls, property, name);
+    if (error !== undefined) return error;
   }
-  const { filter: filters, police: rates, ...single } = controls;
-  return ok({ ...single, ...(some(filters) ? { filter: filters } : {}), ...(some(rates) ? { police: rates } : {}) });
+  const { dscp, filter, police, realm, rtcp } = controls;
+  if (realm !== undefined) order.realm = realm;
+  if (rtcp !== undefined) order.rtcp = rtcp;
+  if (dscp !== undefined) order.dscp = dscp;
+  if (some(filter)) order.filter = filter;
+  if (some(police)) order.police = police;
+  return undefined;
 };

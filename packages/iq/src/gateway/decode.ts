@@ -5,7 +5,7 @@ import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import { refusal } from "../profile/error-text.ts";
 import { decodeEvents, parameter } from "./decode-events.ts";
-import { cryptoOf, decodeMedia, releaseStreams } from "./decode-media.ts";
+import { bringKeys, decodeMedia, releaseStreams } from "./decode-media.ts";
 import { judgeItem } from "./packages.ts";
 import type { LatchOrder, TerminationOrder, WatchOrder } from "./types.ts";
 
@@ -38,8 +38,10 @@ export const releaseOrder = (order: TerminationOrder): void => {
 interface Draft {
   streams: TerminationOrder["streams"];
   latch: TerminationOrder["latch"];
-  watch?: WatchOrder;
+  watch: WatchOrder | undefined;
 }
+
+const none: readonly never[] = [];
 
 /** Fills the draft; what stands in its way, if anything does. */
 const readDescriptors = (command: CommandRequest, draft: Draft): H248Error | undefined => {
@@ -78,14 +80,14 @@ const readDescriptors = (command: CommandRequest, draft: Draft): H248Error | und
 
 /** Reads the descriptors of one Add or Modify. `keysAllowed`: the association is protected, or declared to be. */
 export const decodeOrder = (command: CommandRequest, keysAllowed: boolean): Result<TerminationOrder, H248Error> => {
-  const order: Draft = { streams: [], latch: [] };
+  const order: Draft = { streams: none, latch: none, watch: undefined };
   const error = readDescriptors(command, order);
   if (error !== undefined) {
     releaseOrder(order);
     return { ok: false, error };
   }
   // TS 33.328 6.2.1.3 note: keys on Iq must be confidential. What came in the clear is burnt.
-  if (!keysAllowed && cryptoOf(order.streams).length > 0) {
+  if (!keysAllowed && bringKeys(order.streams)) {
     releaseOrder(order);
     return refusal(449, "a=crypto over unprotected Iq");
   }

@@ -8,8 +8,9 @@ import type { ChosenStream, StreamCounts, SubtractedTermination } from "./types.
 
 /** The description without its key: what any reply may show. */
 export const withoutKey = (text: SessionText): SessionText => {
-  const { crypto: _never, ...rest } = text;
-  return rest;
+  if (text.crypto === undefined) return text;
+  const { address, formats, media, port, protocol, rtcp, rtcpMux } = text;
+  return { address, port, media, protocol, formats, rtcp, rtcpMux };
 };
 
 export const modeToken = {
@@ -43,7 +44,7 @@ export const errorReply = (command: CommandRequest, error: H248Error): CommandRe
 
 /** Statistics as they stand in a descriptor. */
 export const statisticsProperties = (values: Readonly<Record<string, string>>): readonly Property[] =>
-  Object.entries(values).map(([name, value]) => ({ name, relation: "=", values: [value] }));
+  Object.keys(values).map((name) => ({ name, relation: "=", values: [values[name] ?? ""] }));
 
 // What does not add up over streams that ran side by side: the largest is told.
 const largest = new Set(["nt/dur", "rtp/jit", "rtp/delay", "xsrtp/rtt"]);

@@ -2,7 +2,7 @@
 // H.248.1 8.2 and 8.3; knows the handler, not what is behind it.
 import type { ActionReply, ActionRequest, CommandReply, CommandRequest, ContextId, H248Error } from "@sallyport/h248";
 import type { Result } from "@sallyport/kit";
-import { fail, ok } from "@sallyport/kit";
+import { ok } from "@sallyport/kit";
 import { h248Error, refusal } from "../profile/error-text.ts";
 import { readChoosePattern, root } from "../profile/names.ts";
 import { audit, auditContext } from "./audit.ts";
@@ -12,7 +12,7 @@ import type { RootWatch } from "./decode-events.ts";
 import { decodeOrder, releaseOrder } from "./decode.ts";
 import { chosenReply, errorReply, subtractReplies } from "./encode.ts";
 import { modifyRoot, rootProperties, unlimited } from "./root.ts";
-import type { IqGatewayHandler, TerminationOrder } from "./types.ts";
+import type { IqGatewayHandler } from "./types.ts";
 import type { ContextMarks } from "../types.ts";
 
 export interface Execution {
@@ -45,9 +45,11 @@ const auditedOf = (run: Execution): Audited => {
 /** 412 contexts, 432 terminations, 510 resources, 511 busy: what an Add is refused with for want of something. */
 const wants = new Set([412, 432, 510, 511]);
 
+const noMarks: Result<ContextMarks, H248Error> = ok({});
+
 /** H.248.1 6.1.1: a priority is 0 to 15. */
-const marksOf = (action: ActionRequest): Result<ContextMarks, H248Error> => {
-  const { emergency, ieps, priority } = action;
+const marksOf = ({ emergency, ieps, priority }: ActionRequest): Result<ContextMarks, H248Error> => {
+  if (emergency === undefined && ieps === undefined && priority === undefined) return noMarks;
   if (priority !== undefined && priority > 15) return refusal(449, `Priority=${priority}`);
   return ok({
     ...(emergency === undefined ? {} : { emergency }),
@@ -56,149 +58,162 @@ const marksOf = (action: ActionRequest): Result<ContextMarks, H248Error> => {
   });
 };
 
+/** A reply as it grows. */
+interface Growing extends Omit<ActionReply, "commands"> {
+  readonly commands: CommandReply[];
+}
+
+/** One action as it is carried out. */
 interface Running {
-  /** The context commands of this action go to: what was chosen, once something was. */
+  readonly action: ActionRequest;
+  /** The context commands go to: what was chosen, once something was. */
   context: ContextId;
   /** This action made it. */
   made: boolean;
+  replies: Growing[];
 }
 
-type Replies = Result<readonly ActionReply[], H248Error>;
+/** What was asked for is done and its reply stands in `replies`, or why not. */
+type Outcome = Promise<H248Error | undefined>;
 
-const inContext = (running: Running, ...commands: readonly CommandReply[]): Replies =>
-  ok([{ context: running.context, commands }]);
+/** Appends, keeping the replies of one context in one action. */
+const answer = (replies: Growing[], context: ContextId, command: CommandReply): void => {
+  const last = replies.at(-1);
+  if (last !== undefined && last.context === context) last.commands.push(command);
+  else replies.push({ context, commands: [command] });
+};
 
-/** The keys of an order are the handler's once it was carried out; else they are let go here. */
-const ownKeys = async <T>(
-  order: TerminationOrder,
-  carriedOut: Promise<Result<T, H248Error>>,
-): Promise<Result<T, H248Error>> => {
+const append = (replies: Growing[], more: readonly ActionReply[]): void => {
+  for (const reply of more) {
+    const last = replies.at(-1);
+    if (last !== undefined && last.context === reply.context) last.commands.push(...reply.commands);
+    else replies.push({ ...reply, commands: [...reply.commands] });
+  }
+};
+
+const refused = (code: number, text: string): Outcome => Promise.resolve(h248Error(code, text));
+
+const add = async (run: Execution, command: CommandRequest, running: Running): Outcome => {
+  const { action, context } = running;
+  // H.248.1 7.2.1: Add makes or enlarges a context; it has no place in the null context or in all of them.
+  if (context === "-" || context === "*") return h248Error(421, `Add in context ${context}`);
+  // TS 23.334 8: a gateway that is leaving serves what it has.
+  if (context === "$" && run.leaving?.() === true) return h248Error(503, "the gateway is leaving");
+  const name = readChoosePattern(command.termination);
+  if (name === undefined) return h248Error(430, command.termination);
+  const decoded = decodeOrder(command, run.keysAllowed);
+  if (!decoded.ok) return decoded.error;
+  const order = decoded.value;
+  // The keys of an order are the handler's once it was carried out; else they are let go here.
   let taken = false;
   try {
-    const outcome = await carriedOut;
-    taken = outcome.ok;
-    return outcome;
+    const bare = order.streams.find((stream) => stream.local?.kind !== "describe");
+    if (bare !== undefined || order.streams.length === 0) {
+      return h248Error(441, `Local of stream ${bare?.stream ?? 1}`);
+    }
+    const added = await run.handler.add({
+      streams: order.streams,
+      latch: order.latch,
+      watch: order.watch,
+      context: context === "$" ? "new" : context,
+      emergency: action.emergency ?? false,
+      priority: action.priority,
+      ieps: action.ieps,
+      name,
+    });
+    taken = added.ok;
+    if (added.ok ? added.value.pressed === true : wants.has(added.error.code)) run.overloaded?.();
+    if (!added.ok) return added.error;
+    if (context === "$") running.made = true;
+    running.context = added.value.context;
+    answer(running.replies, running.context, chosenReply(command, added.value.termination, added.value.chosen));
+    return undefined;
   } finally {
     if (!taken) releaseOrder(order);
   }
 };
 
-const add = async (
-  run: Execution,
-  action: ActionRequest,
-  command: CommandRequest,
-  running: Running,
-): Promise<Replies> => {
+const modifyOfRoot = (run: Execution, command: CommandRequest, running: Running): H248Error | undefined => {
   const { context } = running;
-  // H.248.1 7.2.1: Add makes or enlarges a context; it has no place in the null context or in all of them.
-  if (context === "-" || context === "*") return refusal(421, `Add in context ${context}`);
-  // TS 23.334 8: a gateway that is leaving serves what it has.
-  if (context === "$" && run.leaving?.() === true) return refusal(503, "the gateway is leaving");
-  const name = readChoosePattern(command.termination);
-  if (name === undefined) return refusal(430, command.termination);
-  const order = decodeOrder(command, run.keysAllowed);
-  if (!order.ok) return order;
-  const bare = order.value.streams.find((stream) => stream.local?.kind !== "describe");
-  if (bare !== undefined || order.value.streams.length === 0) {
-    releaseOrder(order.value);
-    return refusal(441, `Local of stream ${bare?.stream ?? 1}`);
+  // Ephemeral terminations live in numbered contexts.
+  if (command.termination.toUpperCase() !== root || context !== "-") {
+    return h248Error(421, `Modify in context ${context}`);
   }
-  const added = await ownKeys(
-    order.value,
-    run.handler.add({
-      ...order.value,
-      context: context === "$" ? "new" : context,
-      emergency: action.emergency ?? false,
-      ...(action.priority === undefined ? {} : { priority: action.priority }),
-      ...(action.ieps === undefined ? {} : { ieps: action.ieps }),
-      name,
-    }),
-  );
-  if (added.ok ? added.value.pressed === true : wants.has(added.error.code)) run.overloaded?.();
-  if (!added.ok) return added;
-  if (context === "$") running.made = true;
-  running.context = added.value.context;
-  return inContext(running, chosenReply(command, added.value.termination, added.value.chosen));
+  const watch = modifyRoot(command, rootProperties(run.handler.capabilities?.() ?? unlimited));
+  if (!watch.ok) return watch.error;
+  if (watch.value !== undefined) run.watchRoot?.(watch.value);
+  answer(running.replies, context, { command: "Modify", termination: root, descriptors: [] });
+  return undefined;
 };
 
-const modify = async (run: Execution, command: CommandRequest, running: Running): Promise<Replies> => {
+const modify = async (run: Execution, command: CommandRequest, running: Running): Outcome => {
   const { context } = running;
-  if (typeof context !== "number") {
-    const isRoot = command.termination.toUpperCase() === root;
-    // Ephemeral terminations live in numbered contexts.
-    if (!isRoot || context !== "-") return refusal(421, `Modify in context ${context}`);
-    const watch = modifyRoot(command, rootProperties(run.handler.capabilities?.() ?? unlimited));
-    if (!watch.ok) return watch;
-    if (watch.value !== undefined) run.watchRoot?.(watch.value);
-    return inContext(running, { command: "Modify", termination: root, descriptors: [] });
+  const { termination } = command;
+  if (typeof context !== "number") return modifyOfRoot(run, command, running);
+  run.handler.touched?.(context, termination);
+  if (termination.includes("$") || termination.includes("*")) return h248Error(501, `Modify of ${termination}`);
+  const decoded = decodeOrder(command, run.keysAllowed);
+  if (!decoded.ok) return decoded.error;
+  const order = decoded.value;
+  let taken = false;
+  try {
+    const { latch, streams, watch } = order;
+    const chosen = await run.handler.modify({ streams, latch, watch, context, termination });
+    taken = chosen.ok;
+    if (!chosen.ok) return chosen.error;
+    answer(running.replies, context, chosenReply(command, termination, chosen.value));
+    return undefined;
+  } finally {
+    if (!taken) releaseOrder(order);
   }
-  run.handler.touched?.(context, command.termination);
-  if (/[$*]/.test(command.termination)) return refusal(501, `Modify of ${command.termination}`);
-  const order = decodeOrder(command, run.keysAllowed);
-  if (!order.ok) return order;
-  const chosen = await ownKeys(
-    order.value,
-    run.handler.modify({ ...order.value, context, termination: command.termination }),
-  );
-  if (!chosen.ok) return chosen;
-  return inContext(running, chosenReply(command, command.termination, chosen.value));
 };
 
-const subtract = async (run: Execution, command: CommandRequest, running: Running): Promise<Replies> => {
-  const { context } = running;
-  if (context === "-" || context === "$") return refusal(421, `Subtract in context ${context}`);
-  if (command.termination.includes("$") || command.termination.toUpperCase() === root) {
-    return refusal(430, command.termination);
-  }
+const subtract = async (run: Execution, command: CommandRequest, running: Running): Outcome => {
+  const { context, replies } = running;
+  const { termination } = command;
+  if (context === "-" || context === "$") return h248Error(421, `Subtract in context ${context}`);
+  if (termination.includes("$") || termination.toUpperCase() === root) return h248Error(430, termination);
   const all = context === "*" ? run.handler.contexts().map((view) => view.context) : [context];
-  const replies: ActionReply[] = [];
+  let some = false;
   for (const one of all) {
-    const subtracted = await run.handler.subtract({ context: one, termination: command.termination });
+    const subtracted = await run.handler.subtract({ context: one, termination });
     if (subtracted.ok) {
-      replies.push({ context: one, commands: subtractReplies(command, subtracted.value, run.version) });
+      some = true;
+      append(replies, [{ context: one, commands: subtractReplies(command, subtracted.value, run.version) }]);
     } else if (typeof context === "number") {
-      return subtracted;
+      return subtracted.error;
     }
   }
-  return replies.length > 0 ? ok(replies) : fail(h248Error(431, command.termination));
+  return some ? undefined : h248Error(431, termination);
 };
 
-const runCommand = async (
-  run: Execution,
-  action: ActionRequest,
-  command: CommandRequest,
-  running: Running,
-): Promise<Replies> => {
+const runCommand = (run: Execution, command: CommandRequest, running: Running): Outcome => {
   switch (command.command) {
     case "Add":
-      return add(run, action, command, running);
+      return add(run, command, running);
     case "Modify":
       return modify(run, command, running);
     case "Subtract":
       return subtract(run, command, running);
     case "AuditValue":
-    case "AuditCapability":
-      if (typeof running.context === "number") run.handler.touched?.(running.context, command.termination);
-      return audit({ ...action, context: running.context }, command, auditedOf(run));
+    case "AuditCapability": {
+      const { action, context } = running;
+      if (typeof context === "number") run.handler.touched?.(context, command.termination);
+      const shown = audit({ ...action, context }, command, auditedOf(run));
+      if (!shown.ok) return Promise.resolve(shown.error);
+      append(running.replies, shown.value);
+      return Promise.resolve(undefined);
+    }
     case "ServiceChange": {
-      if (command.termination.toUpperCase() !== root) return refusal(501, `ServiceChange of ${command.termination}`);
+      if (command.termination.toUpperCase() !== root) return refused(501, `ServiceChange of ${command.termination}`);
       const error = run.serviceChange(command);
-      if (error !== undefined) return fail(error);
-      return inContext(running, { command: "ServiceChange", termination: root, descriptors: [] });
+      if (error === undefined)
+        answer(running.replies, running.context, { command: "ServiceChange", termination: root, descriptors: [] });
+      return Promise.resolve(error);
     }
     // TS 29.334 5.8: Move has no place in a profile of two terminations that belong together; Notify goes the other way.
     default:
-      return refusal(501, command.command);
-  }
-};
-
-/** Appends, keeping the replies of one context in one action. */
-const append = (replies: ActionReply[], more: readonly ActionReply[]): void => {
-  for (const reply of more) {
-    const last = replies.at(-1);
-    if (last !== undefined && last.context === reply.context) {
-      replies[replies.length - 1] = { ...last, commands: [...last.commands, ...reply.commands] };
-    } else replies.push(reply);
+      return refused(501, command.command);
   }
 };
 
@@ -207,60 +222,58 @@ interface ActionOutcome {
   readonly failed: boolean;
 }
 
+const refuse = ({ context }: ActionRequest, error: H248Error): ActionOutcome => ({
+  replies: [{ context, commands: [], error }],
+  failed: true,
+});
+
+/** A context an action made does not outlive its failure (invariant 10): what was done in it is undone. */
+const undo = async (run: Execution, { context, made }: Running): Promise<boolean> => {
+  if (!made || typeof context !== "number") return false;
+  await run.handler.subtract({ context, termination: "*" });
+  return true;
+};
+
 const runAction = async (run: Execution, action: ActionRequest): Promise<ActionOutcome> => {
-  const replies: ActionReply[] = [];
-  const running: Running = { context: action.context, made: false };
-  const refuse = (error: H248Error): ActionOutcome => ({
-    replies: [{ context: action.context, commands: [], error }],
-    failed: true,
-  });
+  const { commands, context, contextAudit } = action;
   // Two terminations need no topology (TS 29.334 5.8).
-  if (action.topology !== undefined) return refuse(h248Error(444, "Topology"));
+  if (action.topology !== undefined) return refuse(action, h248Error(444, "Topology"));
   const marks = marksOf(action);
-  if (!marks.ok) return refuse(marks.error);
-  const marked = Object.keys(marks.value).length > 0;
-  if (typeof action.context === "number" && marked && run.handler.mark?.(action.context, marks.value) === false) {
-    return refuse(h248Error(411, String(action.context)));
+  if (!marks.ok) return refuse(action, marks.error);
+  const marked = marks !== noMarks;
+  if (typeof context === "number" && marked && run.handler.mark?.(context, marks.value) === false) {
+    return refuse(action, h248Error(411, String(context)));
   }
   // H.248.1 8.1: properties alone are an action too; they need a context to be properties of.
-  if (action.commands.length === 0 && action.contextAudit === undefined) {
-    if (typeof action.context !== "number") return refuse(h248Error(421, `properties of context ${action.context}`));
-    return { replies: [{ context: action.context, ...marks.value, commands: [] }], failed: false };
+  if (commands.length === 0 && contextAudit === undefined) {
+    if (typeof context !== "number") return refuse(action, h248Error(421, `properties of context ${context}`));
+    return { replies: [{ context, ...marks.value, commands: [] }], failed: false };
   }
-  if (action.contextAudit !== undefined) {
-    const shown = auditContext(action, action.contextAudit, auditedOf(run));
-    if (!shown.ok) return refuse(shown.error);
-    append(replies, shown.value);
+  const running: Running = { action, context, made: false, replies: [] };
+  if (contextAudit !== undefined) {
+    const shown = auditContext(action, contextAudit, auditedOf(run));
+    if (!shown.ok) return refuse(action, shown.error);
+    append(running.replies, shown.value);
   }
-  /** A context this action made does not outlive its failure (invariant 10): what was done in it is undone. */
-  const undo = async (): Promise<boolean> => {
-    if (!running.made || typeof running.context !== "number") return false;
-    await run.handler.subtract({ context: running.context, termination: "*" });
-    return true;
-  };
-  for (const command of action.commands) {
-    let outcome: Replies;
+  for (const command of commands) {
+    let error: H248Error | undefined;
     try {
-      outcome = await runCommand(run, action, command, running);
-    } catch (error) {
+      error = await runCommand(run, command, running);
+    } catch (fault) {
       // Nobody foresaw it: the whole transaction is answered 500.
-      await undo();
-      throw error;
+      await undo(run, running);
+      throw fault;
     }
-    if (outcome.ok) {
-      append(replies, outcome.value);
-      continue;
+    if (error === undefined) continue;
+    const failure = errorReply(command, error);
+    const optional = command.optional === true;
+    if (!optional && (await undo(run, running))) {
+      return { replies: [{ context: "$", commands: [failure] }], failed: true };
     }
-    const failure = errorReply(command, outcome.error);
-    if (command.optional === true) {
-      append(replies, [{ context: running.context, commands: [failure] }]);
-      continue;
-    }
-    if (await undo()) return { replies: [{ context: "$", commands: [failure] }], failed: true };
-    append(replies, [{ context: running.context, commands: [failure] }]);
-    return { replies, failed: true };
+    answer(running.replies, running.context, failure);
+    if (!optional) return { replies: running.replies, failed: true };
   }
-  return { replies, failed: false };
+  return { replies: running.replies, failed: false };
 };
 
 /** H.248.1 8.3: actions in order; the first error of a command that is not optional ends the transaction. */

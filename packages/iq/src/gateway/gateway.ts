@@ -1,6 +1,6 @@
 // Owns the gateway's shell on Iq: the connection to its controller, registration, commands in, events out.
 // Decisions are in registration.ts and execute.ts. H.248.1 7.2.7, 7.2.8, 8.2; TS 29.334 5.10.
-import type { ActionReply, CommandRequest, H248Error, H248Peer, H248Transport } from "@sallyport/h248";
+import type { ActionReply, ActionRequest, CommandRequest, H248Error, H248Peer, H248Transport } from "@sallyport/h248";
 import { createAssociation, createH248Transport } from "@sallyport/h248";
 import type { Timer } from "@sallyport/kit";
 import { SallyportError } from "@sallyport/kit";
@@ -127,7 +127,10 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     return judged.allowed;
   };
 
-  const running: Omit<Execution, "keysAllowed" | "version"> = {
+  /** Made anew when the connection or the version is another. */
+  let running: Execution = {
+    keysAllowed: false,
+    version: agreed,
     handler,
     serviceChange,
     rootWatch: () => rootWatch,
@@ -148,19 +151,26 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     random,
     version,
     ...(config.style === undefined ? {} : { style: config.style }),
-    onRequest: async ({ actions, peer: from, mid }) => {
+    onRequest: ({ actions, peer: from, mid }) => {
       const controller = config.controllers[registration.controller];
       if (peer === undefined || from.id !== peer.id || controller === undefined) {
-        throw iqErrors("SALLY_IQ_UNAUTHORISED", `Not the controller: ${mid}.`);
+        return Promise.reject(iqErrors("SALLY_IQ_UNAUTHORISED", `Not the controller: ${mid}.`));
       }
+      const allowed = mayBringKeys(from, controller);
+      if (registration.state !== "registering") return carryOut(actions, allowed);
       // The reply may have come in the same packet as this request: let whoever waits for it go first.
-      if (registration.state === "registering") await new Promise(setImmediate);
-      // H.248.1 11.2: nothing is carried out before the ServiceChange reply.
-      if (registration.state !== "registered") throw iqErrors("SALLY_IQ_NOT_REGISTERED");
-      silence.heard();
-      return runActions({ ...running, keysAllowed: mayBringKeys(from, controller), version: agreed }, actions);
+      return new Promise(setImmediate).then(() => carryOut(actions, allowed));
     },
   });
+
+  const carryOut = (actions: readonly ActionRequest[], allowed: boolean): Promise<readonly ActionReply[]> => {
+    // H.248.1 11.2: nothing is carried out before the ServiceChange reply.
+    if (registration.state !== "registered") return Promise.reject(iqErrors("SALLY_IQ_NOT_REGISTERED"));
+    silence.heard();
+    if (running.keysAllowed !== allowed || running.version !== agreed)
+      running = { ...running, keysAllowed: allowed, version: agreed };
+    return runActions(running, actions);
+  };
 
   const jitter = (): number => random.bytes(4).readUInt32BE(0) / 2 ** 32;
   const state = (): IqGatewayState => ({

@@ -78,8 +78,13 @@ const undone = { properties: 445, events: 512, signals: 513, statistics: 453 } a
 
 export type ItemKind = keyof typeof unknown;
 
-/** `kind package/item` of what is done on terminations: nearly everything that is asked for. */
-const done = new Set<string>();
+/** `package/item` of what is done on terminations: nearly everything that is asked for. */
+const done: Readonly<Record<ItemKind, Set<string>>> = {
+  properties: new Set(),
+  events: new Set(),
+  signals: new Set(),
+  statistics: new Set(),
+};
 
 /** Undefined when `package/item` is carried out, on ROOT or on a termination; else the error to answer. */
 export const judgeItem = (
@@ -87,7 +92,7 @@ export const judgeItem = (
   name: string,
   on: "root" | "termination" = "termination",
 ): H248Error | undefined => {
-  if (on === "termination" && done.has(`${kind} ${name}`)) return undefined;
+  if (on === "termination" && done[kind].has(name)) return undefined;
   const lower = name.toLowerCase();
   const [group, item, ...more] = lower.split("/");
   const entry = group === undefined || !Object.hasOwn(packages, group) ? undefined : packages[group];
@@ -111,4 +116,4 @@ export const itemsDone = (kind: ItemKind): readonly string[] =>
   );
 
 for (const kind of ["properties", "events", "signals", "statistics"] as const)
-  for (const name of itemsDone(kind)) done.add(`${kind} ${name}`);
+  for (const name of itemsDone(kind)) done[kind].add(name);

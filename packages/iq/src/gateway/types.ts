@@ -41,20 +41,20 @@ export interface PoliceOrder {
 /** What a command says about one stream; what is missing stays as it is. */
 export interface StreamOrder {
   readonly stream: number;
-  readonly mode?: StreamMode;
+  readonly mode?: StreamMode | undefined;
   /** `ReservedGroup`, `ReservedValue` (H.248.1 7.1.5). */
-  readonly reservedGroup?: boolean;
-  readonly reservedValue?: boolean;
-  readonly local?: DescriptionOrder;
-  readonly remote?: DescriptionOrder;
+  readonly reservedGroup?: boolean | undefined;
+  readonly reservedValue?: boolean | undefined;
+  readonly local?: DescriptionOrder | undefined;
+  readonly remote?: DescriptionOrder | undefined;
   /** `ipdc/realm` */
-  readonly realm?: string;
+  readonly realm?: string | undefined;
   /** `rtcph/rsb`: false when no RTCP port shall be reserved. */
-  readonly rtcp?: boolean;
-  readonly filter?: FilterOrder;
-  readonly police?: PoliceOrder;
+  readonly rtcp?: boolean | undefined;
+  readonly filter?: FilterOrder | undefined;
+  readonly police?: PoliceOrder | undefined;
   /** `ds/dscp`, 0 to 63. */
-  readonly dscp?: number;
+  readonly dscp?: number | undefined;
 }
 
 /** `ipnapt/latch`; without `stream` it is for all streams of the termination. */
@@ -88,14 +88,14 @@ export interface WatchOrder {
 export interface TerminationOrder {
   readonly streams: readonly StreamOrder[];
   readonly latch: readonly LatchOrder[];
-  readonly watch?: WatchOrder;
+  readonly watch?: WatchOrder | undefined;
 }
 
 export interface AddRequest extends TerminationOrder {
   readonly context: number | "new";
   readonly emergency: boolean;
-  readonly priority?: number;
-  readonly ieps?: boolean;
+  readonly priority?: number | undefined;
+  readonly ieps?: boolean | undefined;
   readonly name: NamePattern;
 }
 
