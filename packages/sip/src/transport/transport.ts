@@ -2,7 +2,7 @@
 // (RFC 3261 18). Must not know transactions, methods or IMS. It never writes a Via: the caller does.
 import { isIP } from "node:net";
 import { systemDatagrams } from "@sallyport/kit";
-import type { Clock, Log, OpenDatagram } from "@sallyport/kit";
+import type { Clock, Endpoint, Log, OpenDatagram } from "@sallyport/kit";
 import { reasonOf, sipErrors } from "../errors.ts";
 import { defaultSipLimits, withLength, writeMessage } from "../message/index.ts";
 import type { SipLimits, SipMessage, SipResponse } from "../message/index.ts";
@@ -171,15 +171,17 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
     return connection.write(octets);
   };
 
-  const sendDatagram = async (point: DatagramPoint, octets: Buffer, address: string, port: number): Promise<Flow> => {
-    const to =
-      isIP(address) === 0
-        ? await resolveDatagram(address, port, point.local, options.lookup ?? systemLookup)
-        : { address, port };
+  const sendDatagramTo = (point: DatagramPoint, octets: Buffer, to: Endpoint): Flow => {
     const flow = point.flowTo(to);
     point.send(octets, to);
     observe("out", octets, flow);
     return flow;
+  };
+
+  const sendDatagram = (point: DatagramPoint, octets: Buffer, address: string, port: number): Promise<Flow> => {
+    if (isIP(address) !== 0) return Promise.resolve(sendDatagramTo(point, octets, { address, port }));
+    const found = resolveDatagram(address, port, point.local, options.lookup ?? systemLookup);
+    return found.then((to) => sendDatagramTo(point, octets, to));
   };
 
   /** RFC 3261 18.2.2, RFC 3581 4: the connection of the request while it is open, else where the top Via points. */
@@ -261,12 +263,17 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
       specs.set(spec.name, { ...spec, address: bound.address, port: bound.port });
       return { name: spec.name, protocol: spec.protocol, address: bound.address, port: bound.port };
     },
-    send: async (message, to) => {
-      if (closed) throw sipErrors("SALLY_SIP_CLOSED");
-      // RFC 3261 18.3: on a stream nothing else tells where the message ends.
-      const octets = writeMessage(to.protocol === "udp" ? message : withLength(message));
-      if (!isFlow(to)) return toTarget(to, octets);
-      return message.kind === "response" ? respond(message, octets, to) : toFlow(to, octets);
+    // Not async: each message would make three promises more.
+    send: (message, to) => {
+      try {
+        if (closed) throw sipErrors("SALLY_SIP_CLOSED");
+        // RFC 3261 18.3: on a stream nothing else tells where the message ends.
+        const octets = writeMessage(to.protocol === "udp" ? message : withLength(message));
+        if (!isFlow(to)) return toTarget(to, octets);
+        return message.kind === "response" ? respond(message, octets, to) : toFlow(to, octets);
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
     },
     flow: (id) => {
       const connection = pool.get(id);
