@@ -65,6 +65,22 @@ export interface Contexts {
 
 const highestContext = 0xff_ff_ff_fd;
 
+const noMarks: ContextMarks = {};
+
+const marksOf = ({ emergency, ieps, priority }: AddRequest): ContextMarks =>
+  !emergency && ieps === undefined && priority === undefined
+    ? noMarks
+    : {
+        ...(emergency ? { emergency } : {}),
+        ...(priority === undefined ? {} : { priority }),
+        ...(ieps === undefined ? {} : { ieps }),
+      };
+
+const holds = (streams: Termination["streams"], leg: number): boolean => {
+  for (const stream of streams.values()) if (stream.leg === leg) return true;
+  return false;
+};
+
 export const createContexts = (options: ContextsOptions): Contexts => {
   const { plane, clock, interfaces, maxContexts, maxStreams, emergencyReserve = 0, shortage } = options;
   const contexts = new Map<number, Context>();
@@ -92,27 +108,34 @@ export const createContexts = (options: ContextsOptions): Contexts => {
   const join = (context: Context): void => {
     const access = context.terminations.get("access");
     const core = context.terminations.get("core");
-    for (const [stream, live] of access?.streams ?? []) {
-      const other = core?.streams.get(stream);
+    if (access === undefined || core === undefined) return;
+    for (const [stream, live] of access.streams) {
+      const other = core.streams.get(stream);
       if (other === undefined) continue;
-      plane.join(live.leg, other.leg);
+      // Once: what is joined stays so.
+      if (live.joined !== other.leg || other.joined !== live.leg) {
+        plane.join(live.leg, other.leg);
+        live.joined = other.leg;
+        other.joined = live.leg;
+      }
       passThrough(plane, live, other);
     }
   };
 
   const forget = (termination: Termination): void => {
     for (const { leg } of termination.streams.values()) legs.delete(leg);
-    watched.delete(termination);
+    if (watched.size > 0) watched.delete(termination);
   };
 
   /** After every change: which legs there are, and whether the termination wants to be looked after. */
   const note = (context: Context, side: IqSide, termination: Termination, before: readonly number[]): void => {
-    for (const leg of before) legs.delete(leg);
-    for (const stream of termination.streams.values()) {
-      legs.set(stream.leg, { context: context.id, side, termination, stream });
+    const legsNow = termination.streams;
+    for (const leg of before) if (!holds(legsNow, leg)) legs.delete(leg);
+    for (const stream of legsNow.values()) {
+      if (!legs.has(stream.leg)) legs.set(stream.leg, { context: context.id, side, termination, stream });
     }
-    if (termination.watch?.hangingMs === undefined) watched.delete(termination);
-    else watched.set(termination, context.id);
+    if (termination.watch?.hangingMs !== undefined) watched.set(termination, context.id);
+    else if (watched.size > 0) watched.delete(termination);
   };
 
   const change = async (
@@ -131,7 +154,11 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     return chosen;
   };
 
-  const addTo = async (context: Context, request: AddRequest): Promise<Result<AddedTermination, H248Error>> => {
+  const addTo = async (
+    context: Context,
+    request: AddRequest,
+    pressed: boolean,
+  ): Promise<Result<AddedTermination, H248Error>> => {
     const { side } = request.name;
     // One termination on each side: this gateway is a door, not a bridge.
     if (context.terminations.has(side)) return refusal(434, `context ${context.id} has its ${side} termination`);
@@ -141,43 +168,35 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     try {
       const chosen = await change(context, side, termination, request);
       there = chosen.ok;
-      return chosen.ok ? ok({ context: context.id, termination: termination.name, chosen: chosen.value }) : chosen;
+      if (!chosen.ok) return chosen;
+      const added = { context: context.id, termination: termination.name, chosen: chosen.value };
+      return ok(pressed ? { ...added, pressed } : added);
     } finally {
       if (!there) context.terminations.delete(side);
-    }
-  };
-
-  const add = async (request: AddRequest): Promise<Result<AddedTermination, H248Error>> => {
-    if (request.context !== "new") {
-      const context = contexts.get(request.context);
-      return context === undefined ? refusal(411, String(request.context)) : addTo(context, request);
-    }
-    const { emergency, ieps, priority } = request;
-    const most = maxContexts + (emergency ? emergencyReserve : 0);
-    if (contexts.size >= most) {
-      refused += 1;
-      return refusal(412, `${contexts.size} contexts in use`);
-    }
-    const short = shortage?.();
-    if (short !== undefined && !emergency) {
-      refused += 1;
-      return refusal(510, short);
-    }
-    const pressed = short !== undefined || contexts.size >= maxContexts;
-    const marks = {
-      ...(emergency ? { emergency } : {}),
-      ...(priority === undefined ? {} : { priority }),
-      ...(ieps === undefined ? {} : { ieps }),
-    };
-    const context: Context = { id: nextContext(), terminations: new Map(), marks };
-    contexts.set(context.id, context);
-    try {
-      const added = await addTo(context, request);
-      return added.ok && pressed ? ok({ ...added.value, pressed }) : added;
-    } finally {
       // Invariant 10: a failed Add leaves no context behind, however it failed.
       if (context.terminations.size === 0) contexts.delete(context.id);
     }
+  };
+
+  const add: IqGatewayHandler["add"] = (request) => {
+    if (request.context !== "new") {
+      const context = contexts.get(request.context);
+      return context === undefined
+        ? Promise.resolve(refusal(411, String(request.context)))
+        : addTo(context, request, false);
+    }
+    const { emergency } = request;
+    const most = maxContexts + (emergency ? emergencyReserve : 0);
+    const short = contexts.size >= most ? undefined : shortage?.();
+    if (contexts.size >= most || (short !== undefined && !emergency)) {
+      refused += 1;
+      const why = short === undefined ? refusal(412, `${contexts.size} contexts in use`) : refusal(510, short);
+      return Promise.resolve(why);
+    }
+    const pressed = short !== undefined || contexts.size >= maxContexts;
+    const context: Context = { id: nextContext(), terminations: new Map(), marks: marksOf(request) };
+    contexts.set(context.id, context);
+    return addTo(context, request, pressed);
   };
 
   const find = (
@@ -186,23 +205,27 @@ export const createContexts = (options: ContextsOptions): Contexts => {
   ): Result<{ context: Context; side: IqSide; termination: Termination }, H248Error> => {
     const context = contexts.get(id);
     if (context === undefined) return refusal(411, String(id));
+    const wanted = name.toLowerCase();
     for (const [side, termination] of context.terminations) {
-      if (termination.name === name.toLowerCase()) return ok({ context, side, termination });
+      if (termination.name === wanted) return ok({ context, side, termination });
     }
     const elsewhere = [...contexts.values()].some((other) =>
-      [...other.terminations.values()].some((termination) => termination.name === name.toLowerCase()),
+      [...other.terminations.values()].some((termination) => termination.name === wanted),
     );
     return refusal(elsewhere ? 435 : 430, name);
   };
 
   const end = async (context: Context, names: string): Promise<readonly SubtractedTermination[]> => {
-    const ended: SubtractedTermination[] = [];
+    const ending: { readonly name: string; readonly counts: ReturnType<typeof endTermination> }[] = [];
     for (const [side, termination] of context.terminations) {
       if (!matchesName(names, termination.name)) continue;
       context.terminations.delete(side);
       forget(termination);
-      ended.push({ termination: termination.name, counts: await endTermination(grounds[side], termination) });
+      // Both legs of a call end together.
+      ending.push({ name: termination.name, counts: endTermination(grounds[side], termination) });
     }
+    const ended: SubtractedTermination[] = [];
+    for (const { name, counts } of ending) ended.push({ termination: name, counts: await counts });
     // H.248.1 6.1.2: the context goes with its last termination.
     if (context.terminations.size === 0) contexts.delete(context.id);
     return ended;
@@ -220,9 +243,9 @@ export const createContexts = (options: ContextsOptions): Contexts => {
   const handler: IqGatewayHandler = {
     add,
 
-    modify: async (request) => {
+    modify: (request) => {
       const found = find(request.context, request.termination);
-      if (!found.ok) return found;
+      if (!found.ok) return Promise.resolve(found);
       const { context, side, termination } = found.value;
       return change(context, side, termination, request);
     },

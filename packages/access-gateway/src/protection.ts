@@ -11,11 +11,15 @@ import { findSuite } from "@sallyport/srtp";
 
 /** Local holds the key the gateway encrypts with (K12, K21), Remote the one it decrypts with (K11, K22). */
 export interface Cryptos {
-  readonly local?: CryptoAttribute;
-  readonly remote?: CryptoAttribute;
+  readonly local?: CryptoAttribute | undefined;
+  readonly remote?: CryptoAttribute | undefined;
 }
 
-export const isSecure = (protocol: string): boolean => /^RTP\/SAVPF?$/i.test(protocol);
+export const isSecure = (protocol: string): boolean => {
+  // As nearly everybody writes them.
+  if (protocol === "RTP/AVP") return false;
+  return protocol === "RTP/SAVP" || /^RTP\/SAVPF?$/i.test(protocol);
+};
 
 /** A session parameter as the error text names it: never with what it holds. */
 const refusedParam = (param: SessionParam): string | undefined => {

@@ -15,6 +15,9 @@ export interface Rules {
   readonly dscp?: number;
 }
 
+/** What is filled in before it is handed out. */
+export type Draft<T> = { -readonly [K in keyof T]: T[K] };
+
 export type RulePlans = Pick<LegPlan, "sourceFilter" | "policing" | "dscp">;
 
 const whole = (address: string): number => (isIpv6Literal(address) ? 128 : 32);
@@ -53,8 +56,11 @@ const policingOf = (order: PoliceOrder | undefined): Result<Policing | undefined
   return ok(Object.keys(policing).length === 0 ? undefined : policing);
 };
 
+const noRules: Rules = {};
+const noPlans: Result<RulePlans, H248Error> = ok({});
+
 export const mergeRules = (before: Rules | undefined, order: StreamOrder): Rules => {
-  if (order.filter === undefined && order.police === undefined && order.dscp === undefined) return before ?? {};
+  if (order.filter === undefined && order.police === undefined && order.dscp === undefined) return before ?? noRules;
   return {
     ...before,
     ...(order.filter === undefined ? {} : { filter: { ...before?.filter, ...order.filter } }),
@@ -71,7 +77,7 @@ export const planRules = (
   marks: boolean,
 ): Result<RulePlans, H248Error> => {
   const { dscp, filter, police } = rules;
-  if (filter === undefined && police === undefined && dscp === undefined) return ok({});
+  if (filter === undefined && police === undefined && dscp === undefined) return noPlans;
   if (dscp !== undefined && dscp !== 0 && !marks) {
     return refusal(445, `ds/dscp=${dscp.toString(16).padStart(2, "0").toUpperCase()}`);
   }
@@ -89,12 +95,12 @@ export const planRules = (
 
 const same = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
 
-/** Only what differs between two plans. */
-export const changedRules = (before: RulePlans, after: RulePlans): RulePlans => ({
-  ...(same(before.sourceFilter, after.sourceFilter) ? {} : { sourceFilter: after.sourceFilter }),
-  ...(same(before.policing, after.policing) ? {} : { policing: after.policing }),
-  ...((before.dscp ?? 0) === (after.dscp ?? 0) ? {} : { dscp: after.dscp }),
-});
+/** Puts into `change` what differs between two plans. */
+export const changeRules = (change: Draft<RulePlans>, before: RulePlans, after: RulePlans): void => {
+  if (!same(before.sourceFilter, after.sourceFilter)) change.sourceFilter = after.sourceFilter;
+  if (!same(before.policing, after.policing)) change.policing = after.policing;
+  if ((before.dscp ?? 0) !== (after.dscp ?? 0)) change.dscp = after.dscp;
+};
 
 const onOff = (on: boolean | undefined): string => (on === true ? "ON" : "OFF");
 

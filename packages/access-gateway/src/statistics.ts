@@ -19,7 +19,7 @@ export const statisticsOf = (
 ): Readonly<Record<string, string>> => {
   const { lost, roundTripMs, rtpIn } = counters;
   const clock = roundTripMs === 0 ? undefined : clockOf(formats[0]);
-  return {
+  const values: Record<string, string> = {
     "nt/dur": String(Math.max(0, Math.round(openMs))),
     "nt/os": String(counters.octetsOut),
     "nt/or": String(counters.octetsIn),
@@ -28,8 +28,6 @@ export const statisticsOf = (
     "rtp/pl": lossShare(rtpIn, lost),
     "rtp/jit": String(counters.jitter),
     "gm/dp": String(counters.filtered),
-    // One way is taken to be half of both.
-    ...(clock === undefined ? {} : { "rtp/delay": String(Math.round((roundTripMs / 2) * (clock / 1000))) }),
     "xsrtp/af": String(counters.authenticationFailures),
     "xsrtp/rp": String(counters.replays),
     "xsrtp/cd": String(counters.clearDropped),
@@ -43,4 +41,7 @@ export const statisticsOf = (
     "xsrtp/fd": String(counters.filtered),
     "xsrtp/ld": String(counters.lifetimeDropped),
   };
+  // One way is taken to be half of both.
+  if (clock !== undefined) values["rtp/delay"] = String(Math.round((roundTripMs / 2) * (clock / 1000)));
+  return values;
 };

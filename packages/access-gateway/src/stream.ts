@@ -34,14 +34,14 @@ export interface StreamState {
   readonly stream: number;
   /** Our description, without key; address and port as chosen are in `own`. */
   readonly local: SessionText;
-  readonly remote?: SessionText;
+  readonly remote: SessionText | undefined;
   readonly cryptos: Cryptos;
   readonly mode: StreamMode;
   /** As ordered (H.248.1 7.1.5). */
   readonly reservedGroup: boolean;
   readonly reservedValue: boolean;
   readonly latch: LatchRule;
-  readonly inactivity?: InactivityOrder;
+  readonly inactivity: InactivityOrder | undefined;
   readonly rules: Rules;
 }
 
@@ -54,9 +54,9 @@ export interface HeldStream {
 
 /** What the termination's signals and events say about this stream; undefined: nothing new. */
 export interface StreamExtras {
-  readonly latch?: LatchRule;
+  readonly latch: LatchRule | undefined;
   /** `none` stops the report. */
-  readonly inactivity?: InactivityOrder | "none";
+  readonly inactivity: InactivityOrder | "none" | undefined;
 }
 
 export interface StreamDraft {
@@ -84,25 +84,33 @@ const familyOf = (order: StreamOrder): boolean | undefined => {
   return local?.kind === "choose" && local.family === "IP6" ? true : undefined;
 };
 
+const fits = (face: Interface, order: StreamOrder): boolean => {
+  const family = familyOf(order);
+  return family === undefined || isIpv6Literal(face.address) === family;
+};
+
 /** H.248.41: the realm tells the interface; within a realm the address family does. A stream stays where it was opened. */
 const faceFor = (side: Side, held: HeldStream | undefined, order: StreamOrder): Result<Interface, H248Error> => {
   const { realm } = order;
+  const [only] = side.faces;
+  if (realm === undefined && held !== undefined) return ok(held.face);
+  if (realm === undefined && side.faces.length === 1 && only !== undefined && fits(only, order)) return ok(only);
   const inRealm = (face: Interface): boolean =>
     realm === undefined || realm.toLowerCase() === face.realm?.toLowerCase();
   if (held !== undefined) return inRealm(held.face) ? ok(held.face) : refusal(449, `ipdc/realm=${realm}`);
   const faces = side.faces.filter(inRealm);
   const [first] = faces;
   if (first === undefined) return refusal(449, `ipdc/realm=${realm}`);
-  const family = familyOf(order);
-  const face = faces.find((one) => family === undefined || isIpv6Literal(one.address) === family);
+  const face = faces.find((one) => fits(one, order));
   // A Remote of the other family is refused where it is read.
   if (face === undefined && order.remote?.kind !== "describe") return refusal(449, "Local c=IN IP6 $");
   return ok(face ?? first);
 };
 
 const keyless = (text: SessionText): SessionText => {
-  const { crypto: _key, ...rest } = text;
-  return rest;
+  if (text.crypto === undefined) return text;
+  const { address, formats, media, port, protocol, rtcp, rtcpMux } = text;
+  return { address, port, media, protocol, formats, rtcp, rtcpMux, crypto: undefined };
 };
 
 /** H.248.1 7.1.8: in a Modify `$` keeps what was chosen; an explicit value must be it. */
@@ -142,14 +150,10 @@ const remoteOf = (
   const rtcpPort = mux ? port : rtcp;
   return rtcpPort > 65_535
     ? refusal(449, `Remote port ${port} without a=rtcp`)
-    : ok({ address, rtpPort: port, rtcpPort, ...(elsewhere === undefined ? {} : { rtcpAddress: elsewhere }) });
+    : ok({ address, rtpPort: port, rtcpPort, rtcpAddress: elsewhere });
 };
 
-interface Described {
-  readonly local: SessionText;
-  readonly remote?: SessionText;
-  readonly cryptos: Cryptos;
-}
+type Described = Pick<StreamState, "local" | "remote" | "cryptos">;
 
 /** A key stays in force until the order brings another one, or the transport stops being secure. */
 const describe = (
@@ -170,11 +174,8 @@ const describe = (
   const theirs = newRemote?.crypto ?? (remote === undefined ? undefined : kept?.remote);
   return ok({
     local: keyless(local),
-    ...(remote === undefined ? {} : { remote: keyless(remote) }),
-    cryptos: {
-      ...(ours === undefined ? {} : { local: ours }),
-      ...(theirs === undefined ? {} : { remote: theirs }),
-    },
+    remote: remote === undefined ? undefined : keyless(remote),
+    cryptos: { local: ours, remote: theirs },
   });
 };
 
@@ -223,26 +224,29 @@ export const draftStream = (
   const state: StreamState = {
     stream: order.stream,
     local,
-    ...(remote === undefined ? {} : { remote }),
+    remote,
     cryptos,
     mode,
     reservedGroup: order.reservedGroup ?? before?.reservedGroup ?? false,
     reservedValue: order.reservedValue ?? before?.reservedValue ?? false,
     latch,
+    inactivity,
     rules,
-    ...(inactivity === undefined ? {} : { inactivity }),
   };
   const asked = order.local?.kind === "describe" ? order.local.text : undefined;
+  const { dscp, policing, sourceFilter } = rulePlans.value;
   const plan: LegPlan = {
     address: face.address,
-    ...(face.ports === undefined ? {} : { ports: face.ports }),
+    ports: face.ports,
     rtcp: mux ? "mux" : "separate",
     protection: protection.value,
     mode,
-    ...(target.value === undefined ? {} : { remote: target.value }),
+    remote: target.value,
     latch,
-    ...(inactivity === undefined ? {} : { inactivityMs: inactivity.afterMs }),
-    ...rulePlans.value,
+    inactivityMs: inactivity?.afterMs,
+    sourceFilter,
+    policing,
+    dscp,
   };
   const chose =
     (order.local?.kind === "describe" && order.local.chosen === true) ||
@@ -270,16 +274,17 @@ export const showControls = (state: StreamState, face: Interface): Readonly<Reco
 
 /** What a reply tells about the stream: our description with the real address and ports. */
 export const describeOwn = (state: StreamState, own: OwnPorts): SessionText => {
-  const { rtcp: asked, ...local } = state.local;
+  const { formats, media, protocol, rtcp } = state.local;
   const mux = isMuxed(state);
+  // RFC 3605: said where it was asked for, or where it is not port + 1.
+  const silent = mux || (rtcp === undefined && own.rtcpPort === own.rtpPort + 1);
   return {
-    ...local,
     address: { kind: "given", value: own.address },
     port: { kind: "given", value: own.rtpPort },
+    media,
+    protocol,
+    formats,
+    rtcp: silent ? undefined : { port: { kind: "given", value: own.rtcpPort } },
     rtcpMux: mux,
-    // RFC 3605: said where it was asked for, or where it is not port + 1.
-    ...(mux || (asked === undefined && own.rtcpPort === own.rtpPort + 1)
-      ? {}
-      : { rtcp: { port: { kind: "given", value: own.rtcpPort } } }),
   };
 };

@@ -14,15 +14,19 @@ import type { Clock, Result } from "@sallyport/kit";
 import { SallyportError, fail, ok } from "@sallyport/kit";
 import type { LegChange, LegCounters, LegPlan, MediaPlane } from "@sallyport/media-plane";
 import { releaseCrypto } from "@sallyport/sdp";
-import { changedRules } from "./rules.ts";
+import type { Draft } from "./rules.ts";
+import { changeRules } from "./rules.ts";
 import { statisticsOf } from "./statistics.ts";
 import type { HeldStream, OwnPorts, Side, StreamDraft, StreamExtras, StreamState } from "./stream.ts";
 import { describeOwn, draftStream, sameProtection, showControls } from "./stream.ts";
 
 export interface LiveStream extends HeldStream {
+  state: StreamState;
   readonly leg: number;
   plan: LegPlan;
   readonly openedAt: number;
+  /** The leg it is joined to. */
+  joined: number | undefined;
 }
 
 /** Where everything of a termination happens. */
@@ -36,7 +40,7 @@ export interface Ground {
 export interface Termination {
   readonly name: string;
   readonly streams: Map<number, LiveStream>;
-  watch?: WatchOrder;
+  watch: WatchOrder | undefined;
   /** When a command last named it (H.248.36). */
   touchedAt: number;
   /** It was subtracted, or its context was: nothing may be opened for it any more. */
@@ -46,6 +50,7 @@ export interface Termination {
 export const newTermination = (name: string, now: number): Termination => ({
   name,
   streams: new Map(),
+  watch: undefined,
   touchedAt: now,
   gone: false,
 });
@@ -65,26 +70,36 @@ const inactivityOf = (watch: WatchOrder | undefined, stream: number): StreamExtr
     ? undefined
     : (watch.inactivity.findLast((order) => order.stream === undefined || order.stream === stream) ?? "none");
 
-const extrasFor = (order: TerminationOrder, stream: number): StreamExtras => {
-  const latch = latchOf(order.latch, stream);
-  const inactivity = inactivityOf(order.watch, stream);
-  return { ...(latch === undefined ? {} : { latch }), ...(inactivity === undefined ? {} : { inactivity }) };
-};
+const extrasFor = (order: TerminationOrder, stream: number): StreamExtras => ({
+  latch: order.latch.length === 0 ? undefined : latchOf(order.latch, stream),
+  inactivity: inactivityOf(order.watch, stream),
+});
 
 interface Change {
-  readonly drafts: readonly { readonly draft: StreamDraft; readonly before?: LiveStream; readonly reply: boolean }[];
+  readonly drafts: readonly {
+    readonly draft: StreamDraft;
+    readonly before: LiveStream | undefined;
+    readonly reply: boolean;
+  }[];
+  /** How many of them are new. */
+  readonly fresh: number;
   readonly removed: readonly LiveStream[];
 }
 
+/** Signals and events are the termination's: they may concern streams the Media descriptor does not name. */
+const touchedBy = (termination: Termination, order: TerminationOrder): readonly StreamOrder[] => {
+  if (order.watch === undefined && order.latch.length === 0) return order.streams;
+  const named = new Set(order.streams.map(({ stream }) => stream));
+  const others = Array.from(termination.streams.keys()).filter((stream) => !named.has(stream));
+  return others.length === 0 ? order.streams : [...order.streams, ...others.map((stream) => ({ stream }))];
+};
+
 const draftAll = (ground: Ground, termination: Termination, order: TerminationOrder): Result<Change, H248Error> => {
-  const touched = new Map<number, StreamOrder>(order.streams.map((stream) => [stream.stream, stream]));
-  // Signals and events are the termination's: they may concern streams the Media descriptor does not name.
-  if (order.watch !== undefined || order.latch.length > 0) {
-    for (const stream of termination.streams.keys()) if (!touched.has(stream)) touched.set(stream, { stream });
-  }
   const drafts: Change["drafts"][number][] = [];
   const removed: LiveStream[] = [];
-  for (const [stream, streamOrder] of touched) {
+  let fresh = 0;
+  for (const streamOrder of touchedBy(termination, order)) {
+    const { stream } = streamOrder;
     const before = termination.streams.get(stream);
     if (streamOrder.local?.kind === "release") {
       if (before !== undefined) removed.push(before);
@@ -92,28 +107,26 @@ const draftAll = (ground: Ground, termination: Termination, order: TerminationOr
     }
     const draft = draftStream(before, streamOrder, extrasFor(order, stream), ground.side);
     if (!draft.ok) return draft;
-    drafts.push({
-      draft: draft.value,
-      reply: draft.value.chose || before === undefined,
-      ...(before === undefined ? {} : { before }),
-    });
+    if (before === undefined) fresh += 1;
+    drafts.push({ draft: draft.value, before, reply: draft.value.chose || before === undefined });
   }
-  const fresh = drafts.filter((entry) => entry.before === undefined).length;
   const streams = termination.streams.size + fresh - removed.length;
   if (streams > ground.maxStreams) return refusal(510, `${streams} streams, ${ground.maxStreams} allowed`);
-  return ok({ drafts, removed });
+  return ok({ drafts, fresh, removed });
 };
 
 /** Only what differs: a repeated key, mode or address must leave the running leg alone. */
-const changeOf = (before: LiveStream, draft: StreamDraft, latchOrdered: boolean): LegChange => ({
-  ...(before.plan.rtcp === draft.plan.rtcp ? {} : { rtcp: draft.plan.rtcp }),
-  ...(sameProtection(before.state, draft.state) ? {} : { protection: draft.plan.protection }),
-  ...(before.plan.mode === draft.plan.mode ? {} : { mode: draft.plan.mode }),
-  remote: draft.plan.remote,
-  ...(latchOrdered ? { latch: draft.plan.latch } : {}),
-  ...(before.plan.inactivityMs === draft.plan.inactivityMs ? {} : { inactivityMs: draft.plan.inactivityMs }),
-  ...changedRules(before.plan, draft.plan),
-});
+const changeOf = (before: LiveStream, draft: StreamDraft, latchOrdered: boolean): LegChange => {
+  const { plan } = draft;
+  const change: Draft<LegChange> = { remote: plan.remote };
+  if (before.plan.rtcp !== plan.rtcp) change.rtcp = plan.rtcp;
+  if (!sameProtection(before.state, draft.state)) change.protection = plan.protection;
+  if (before.plan.mode !== plan.mode) change.mode = plan.mode;
+  if (latchOrdered) change.latch = plan.latch;
+  if (before.plan.inactivityMs !== plan.inactivityMs) change.inactivityMs = plan.inactivityMs;
+  changeRules(change, before.plan, plan);
+  return change;
+};
 
 /** What the leg does now: where the protection was not touched, what it did before (it may be passing through). */
 const planAfter = (before: LiveStream, draft: StreamDraft): LegPlan =>
@@ -145,25 +158,67 @@ const ownOf = (local: { readonly address: string; readonly rtpPort: number; read
   rtcpPort: local.rtcpPort === local.rtpPort ? local.rtpPort + 1 : local.rtcpPort,
 });
 
-const closeAll = async (ground: Ground, streams: Iterable<LiveStream>): Promise<void> => {
-  await Promise.allSettled([...streams].map((stream) => ground.plane.close(stream.leg)));
+const closeAll = async (ground: Ground, streams: readonly LiveStream[]): Promise<void> => {
+  await Promise.allSettled(streams.map((stream) => ground.plane.close(stream.leg)));
 };
 
-const openAll = async (ground: Ground, change: Change): Promise<Result<Map<number, LiveStream>, H248Error>> => {
-  const opened = new Map<number, LiveStream>();
+/** New streams in the order of their drafts. */
+const openAll = async (ground: Ground, change: Change): Promise<Result<readonly LiveStream[], H248Error>> => {
+  const opened: LiveStream[] = [];
   for (const { draft, before } of change.drafts) {
     if (before !== undefined) continue;
+    const { face, plan, state } = draft;
     try {
-      const { leg, local } = await ground.plane.open(draft.plan);
-      const { face, plan, state } = draft;
-      opened.set(state.stream, { state, plan, face, leg, own: ownOf(local), openedAt: ground.clock.now() });
+      const { leg, local } = await ground.plane.open(plan);
+      opened.push({ state, own: ownOf(local), face, leg, plan, openedAt: ground.clock.now(), joined: undefined });
     } catch (error) {
-      await closeAll(ground, opened.values());
+      await closeAll(ground, opened);
       return fail(planeError(error));
     }
   }
   return ok(opened);
 };
+
+/** `updated` tells how far it came when it throws. */
+const updateAll = (ground: Ground, change: Change, order: TerminationOrder, updated: LiveStream[]): void => {
+  for (const { draft, before } of change.drafts) {
+    if (before === undefined) continue;
+    const latchOrdered = order.latch.length > 0 && latchOf(order.latch, draft.state.stream) !== undefined;
+    ground.plane.update(before.leg, changeOf(before, draft, latchOrdered));
+    updated.push(before);
+  }
+};
+
+const commit = (
+  termination: Termination,
+  change: Change,
+  opened: readonly LiveStream[],
+  order: TerminationOrder,
+): readonly ChosenStream[] => {
+  const chosen: ChosenStream[] = [];
+  let fresh = 0;
+  for (const { draft, before, reply } of change.drafts) {
+    const { state } = draft;
+    const stream = before ?? opened[fresh++];
+    if (stream === undefined) continue;
+    if (before === undefined) termination.streams.set(state.stream, stream);
+    else {
+      const plan = planAfter(before, draft);
+      releaseKeys(before.state, state);
+      before.state = state;
+      before.plan = plan;
+    }
+    if (reply) chosen.push({ stream: state.stream, local: describeOwn(state, stream.own) });
+  }
+  for (const stream of change.removed) {
+    termination.streams.delete(stream.state.stream);
+    releaseKeys(stream.state);
+  }
+  if (order.watch !== undefined) termination.watch = order.watch;
+  return chosen;
+};
+
+const nothing: Result<readonly LiveStream[], H248Error> = ok([]);
 
 /** Carries an order out on the plane: everything or nothing. The order's keys are the termination's from then on. */
 export const changeTermination = async (
@@ -173,43 +228,25 @@ export const changeTermination = async (
 ): Promise<Result<readonly ChosenStream[], H248Error>> => {
   const change = draftAll(ground, termination, order);
   if (!change.ok) return change;
-  const opened = await openAll(ground, change.value);
+  const { fresh, removed } = change.value;
+  const opened = fresh === 0 ? nothing : await openAll(ground, change.value);
   if (!opened.ok) return opened;
   // The context may have been cleared while ports were bound: then nothing may stay. No await from here to the commit.
   if (termination.gone) {
-    await closeAll(ground, opened.value.values());
+    await closeAll(ground, opened.value);
     return refusal(411, termination.name);
   }
   const updated: LiveStream[] = [];
   try {
-    for (const { draft, before } of change.value.drafts) {
-      if (before === undefined) continue;
-      ground.plane.update(before.leg, changeOf(before, draft, latchOf(order.latch, draft.state.stream) !== undefined));
-      updated.push(before);
-    }
+    updateAll(ground, change.value, order, updated);
   } catch (error) {
-    const closing = closeAll(ground, opened.value.values());
+    const closing = closeAll(ground, opened.value);
     for (const before of updated) undo(ground, before);
     await closing;
     return fail(planeError(error));
   }
-  const chosen: ChosenStream[] = [];
-  for (const { draft, before, reply } of change.value.drafts) {
-    const stream =
-      before === undefined
-        ? opened.value.get(draft.state.stream)
-        : { ...before, ...draft, plan: planAfter(before, draft) };
-    if (stream === undefined) continue;
-    if (before !== undefined) releaseKeys(before.state, draft.state);
-    termination.streams.set(draft.state.stream, stream);
-    if (reply) chosen.push({ stream: draft.state.stream, local: describeOwn(draft.state, stream.own) });
-  }
-  for (const stream of change.value.removed) {
-    termination.streams.delete(stream.state.stream);
-    releaseKeys(stream.state);
-  }
-  await closeAll(ground, change.value.removed);
-  if (order.watch !== undefined) termination.watch = order.watch;
+  const chosen = commit(termination, change.value, opened.value, order);
+  if (removed.length > 0) await closeAll(ground, removed);
   return ok(chosen);
 };
 
@@ -226,14 +263,16 @@ export const endTermination = async (ground: Ground, termination: Termination): 
   termination.gone = true;
   const streams = [...termination.streams.values()];
   termination.streams.clear();
-  const closed = await Promise.allSettled(streams.map((stream) => ground.plane.close(stream.leg)));
-  const now = ground.clock.now();
-  return streams.flatMap((stream, index) => {
+  // One that is closed already, because the plane was shut down, has no figures.
+  const closing = streams.map(({ leg }) => ground.plane.close(leg).catch(() => undefined));
+  const counts: FinalCounts[] = [];
+  for (const [at, stream] of streams.entries()) {
+    const counters = await closing[at];
     releaseKeys(stream.state);
-    const result = closed[index];
-    if (result?.status !== "fulfilled") return [];
-    return [{ stream: stream.state.stream, values: countsOf(stream, result.value, now) }];
-  });
+    if (counters === undefined) continue;
+    counts.push({ stream: stream.state.stream, values: countsOf(stream, counters, ground.clock.now()) });
+  }
+  return counts;
 };
 
 const viewStream = (ground: Ground, stream: LiveStream): TerminationView["streams"][number] => {
