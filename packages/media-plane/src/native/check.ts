@@ -2,7 +2,7 @@
 // words for.
 import { srtpErrors, suites } from "@sallyport/srtp";
 import { mediaPlaneErrors } from "../errors.ts";
-import type { LegChange, Protection } from "../plane.ts";
+import type { LegChange, PlaneKey, Protection } from "../plane.ts";
 import { checkPolicing, checkSourceFilter } from "../portable/rules.ts";
 import { checkRemote } from "../remote.ts";
 
@@ -10,11 +10,14 @@ import { checkRemote } from "../remote.ts";
 const checkKeys = (protection: Protection): void => {
   if (protection.kind !== "srtp") return;
   const { srtpLifetime } = suites[protection.suite];
-  for (const { lifetime = 1n, mki } of [protection.send, ...protection.receive]) {
-    if (mki?.length === 0) throw srtpErrors("SALLY_SRTP_KEYS", "The MKI has 0 octets.");
-    if (lifetime < 1n || lifetime > srtpLifetime)
-      throw srtpErrors("SALLY_SRTP_LIFETIME", `It says ${lifetime} packets.`);
-  }
+  checkKey(protection.send, srtpLifetime);
+  for (const key of protection.receive) checkKey(key, srtpLifetime);
+};
+
+const checkKey = ({ lifetime, mki }: PlaneKey, most: bigint): void => {
+  if (mki?.length === 0) throw srtpErrors("SALLY_SRTP_KEYS", "The MKI has 0 octets.");
+  if (lifetime !== undefined && (lifetime < 1n || lifetime > most))
+    throw srtpErrors("SALLY_SRTP_LIFETIME", `It says ${lifetime} packets.`);
 };
 
 /** @throws SALLY_PLANE_REMOTE, SALLY_PLANE_RULE, SALLY_PLANE_DSCP, SALLY_SRTP_KEYS, SALLY_SRTP_LIFETIME. */

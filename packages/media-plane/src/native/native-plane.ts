@@ -95,9 +95,10 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
   };
   const drain = (): void => addon.drain(door, ended);
 
+  const unknown = (id: number): Error => mediaPlaneErrors("SALLY_PLANE_LEG", `Leg ${id}.`);
   const entryOf = (id: number): Entry => {
     const entry = entries.get(id);
-    if (entry === undefined) throw mediaPlaneErrors("SALLY_PLANE_LEG", `Leg ${id}.`);
+    if (entry === undefined) throw unknown(id);
     return entry;
   };
 
@@ -179,7 +180,10 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
       return readCounters(numbers);
     },
 
-    close: async (id) => close(entryOf(id)),
+    close: (id) => {
+      const entry = entries.get(id);
+      return entry === undefined ? Promise.reject(unknown(id)) : close(entry);
+    },
 
     events: () => {
       if (closed) return [];

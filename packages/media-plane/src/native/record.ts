@@ -81,19 +81,12 @@ export class ChangeRecord {
 
   /** A whole plan: what is left out is none. */
   writePlan(plan: LegPlan): void {
-    this.#write({
-      remote: undefined,
-      inactivityMs: undefined,
-      sourceFilter: undefined,
-      policing: undefined,
-      dscp: 0,
-      ...plan,
-    });
+    this.#write(plan, true);
     this.#words[0] = allFields;
   }
 
   writeChange(change: LegChange): void {
-    this.#words[0] = this.#write(change);
+    this.#words[0] = this.#write(change, false);
   }
 
   writeLocal(address: string, port: number): void {
@@ -101,8 +94,8 @@ export class ChangeRecord {
     this.#shorts[places.localPort / 2] = port;
   }
 
-  /** Gives the bits of what was written. Mode, RTCP, latch and protection have no "none": undefined is not given. */
-  #write(change: LegChange): number {
+  /** Gives the bits of what was written: all there is of a whole plan. Mode, RTCP, latch and protection have no "none": undefined is not given. */
+  #write(change: LegChange, whole: boolean): number {
     const octets = this.#octets;
     let written = 0;
     if (change.mode !== undefined) {
@@ -121,15 +114,15 @@ export class ChangeRecord {
       written |= bits.protection;
       this.#protection(change.protection);
     }
-    if ("dscp" in change) {
+    if (whole || "dscp" in change) {
       written |= bits.dscp;
       octets[places.dscp] = change.dscp ?? 0;
     }
-    if ("inactivityMs" in change) {
+    if (whole || "inactivityMs" in change) {
       written |= bits.inactivityMs;
       this.#doubles[places.inactivityMs / 8] = change.inactivityMs ?? 0;
     }
-    if ("remote" in change) {
+    if (whole || "remote" in change) {
       written |= bits.remote;
       const { remote } = change;
       this.#text(places.remote, remote?.address ?? "");
@@ -137,11 +130,11 @@ export class ChangeRecord {
       this.#shorts[places.remoteRtpPort / 2] = remote?.rtpPort ?? 0;
       this.#shorts[places.remoteRtcpPort / 2] = remote?.rtcpPort ?? 0;
     }
-    if ("sourceFilter" in change) {
+    if (whole || "sourceFilter" in change) {
       written |= bits.sourceFilter;
       this.#filter(change.sourceFilter);
     }
-    if ("policing" in change) {
+    if (whole || "policing" in change) {
       written |= bits.policing;
       this.#policing(change.policing);
     }
@@ -149,18 +142,16 @@ export class ChangeRecord {
   }
 
   #filter(filter: LegChange["sourceFilter"]): void {
-    const { address, ports, rtcpPorts } = filter ?? {};
     const octets = this.#octets;
     octets[places.filtered] = filter === undefined ? 0 : 1;
+    const { address, ports, rtcpPorts } = filter ?? {};
     octets[places.hasAddress] = address === undefined ? 0 : 1;
     octets[places.hasPorts] = ports === undefined ? 0 : 1;
     octets[places.hasRtcpPorts] = rtcpPorts === undefined ? 0 : 1;
     octets[places.prefix] = address?.prefix ?? 0;
     this.#text(places.filter, address?.literal ?? "");
-    this.#shorts.set(
-      [ports?.first ?? 0, ports?.last ?? wide, rtcpPorts?.first ?? 0, rtcpPorts?.last ?? wide],
-      places.filterPorts / 2,
-    );
+    const bounds = [ports?.first ?? 0, ports?.last ?? wide, rtcpPorts?.first ?? 0, rtcpPorts?.last ?? wide];
+    this.#shorts.set(bounds, places.filterPorts / 2);
   }
 
   #policing(policing: LegChange["policing"]): void {
@@ -196,7 +187,9 @@ export class ChangeRecord {
   }
 
   #text(at: number, text: string): void {
-    const length = this.#octets.write(text, at, textSize - 1, "latin1");
-    this.#octets[at + length] = 0;
+    const octets = this.#octets;
+    const length = Math.min(text.length, textSize - 1);
+    for (let index = 0; index < length; index++) octets[at + index] = text.charCodeAt(index);
+    octets[at + length] = 0;
   }
 }

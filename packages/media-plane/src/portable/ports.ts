@@ -14,6 +14,8 @@ export class PortPools {
   readonly #newPairs: (range: PortRange) => PortPairs;
   readonly #range: PortRange;
   readonly #pools = new Map<string, PortPairs>();
+  /** Asked for last: with one address for all media, always the same. */
+  #latest: { readonly address: string; readonly range: PortRange; readonly pairs: PortPairs } | undefined;
 
   /** `range` is where none is given. @throws SALLY_PLANE_RANGE. */
   constructor(clock: Clock, range: PortRange, quarantineMs: number) {
@@ -24,14 +26,18 @@ export class PortPools {
 
   /** @throws SALLY_PLANE_RANGE. */
   of(address: string, range: PortRange = this.#range): PortPairs {
+    const latest = this.#latest;
+    if (latest?.address === address && latest.range === range) return latest.pairs;
     const name = `${address} ${range.first}-${range.last}`;
-    const pool = this.#pools.get(name) ?? this.#newPairs(range);
-    this.#pools.set(name, pool);
-    return pool;
+    const pairs = this.#pools.get(name) ?? this.#newPairs(range);
+    this.#pools.set(name, pairs);
+    this.#latest = { address, range, pairs };
+    return pairs;
   }
 
   clear(): void {
     this.#pools.clear();
+    this.#latest = undefined;
   }
 }
 
