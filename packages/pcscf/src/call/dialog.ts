@@ -50,16 +50,19 @@ export const opening = (request: SipRequest, seq: number): NonNullable<Exchange[
   updates: allowsUpdate(request),
 });
 
-/** The dialog a response to the initial INVITE creates or confirms; undefined without a To tag. */
+/**
+ * The dialog a response to the initial INVITE creates or confirms. A provisional one without a To tag makes none; a 2xx does,
+ * with none for its tag (RFC 3261 12.1.2).
+ */
 export const dialogFrom = (
   call: CallState,
   { uri, caller, updates }: NonNullable<Exchange["opens"]>,
   response: SipResponse,
   known: CallDialog | undefined,
 ): CallDialog | undefined => {
-  const tag = tagOf(response, "to");
-  if (tag === undefined) return undefined;
   const confirmed = response.status >= 200;
+  const tag = tagOf(response, "to") ?? (confirmed ? "" : undefined);
+  if (tag === undefined) return undefined;
   const routes = routeSets(response, call.token);
   const target = contactOf(response) ?? known?.downstream.target ?? uri;
   // RFC 3261 13.2.2.4: the route set is recomputed from the 2xx.

@@ -52,6 +52,13 @@ export interface RequestParts {
   readonly contact?: string;
 }
 
+export interface InitialParts extends RequestParts {
+  readonly callId?: string;
+  readonly uri?: string;
+  /** A whole From, where it is that of a request before. */
+  readonly from?: string;
+}
+
 export interface Passed {
   readonly sent: Sent;
   readonly asked: SipRequest;
@@ -103,13 +110,9 @@ export interface Flow {
   lost: number;
   end(party: Party): End;
   /** The INVITE of the caller, taken by the called. `body` "" offers nothing. */
-  invite(parts?: RequestParts & { readonly callId?: string; readonly uri?: string }): Promise<Passed>;
+  invite(parts?: InitialParts): Promise<Passed>;
   /** A request that opens no dialog here, or one that is no call. */
-  outside(
-    by: Party,
-    method: string,
-    parts?: RequestParts & { readonly callId?: string; readonly uri?: string },
-  ): Promise<Passed>;
+  outside(by: Party, method: string, parts?: InitialParts): Promise<Passed>;
   /** Answers, and takes that answer at whoever asked. */
   reply(passed: Passed, status: number, parts?: ResponseParts): Promise<SipResponse>;
   /** Answers and waits for nothing. */
@@ -275,7 +278,7 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
       uri,
       headers: [
         ...(from.side === "core" ? [["Route", path] as const] : []),
-        ["From", `<${names[0]}>;tag=${by}-${calls}`],
+        ["From", parts.from ?? `<${names[0]}>;tag=${by}-${calls}`],
         ["To", `<${names[1]}>`],
         ["Call-ID", parts.callId ?? `flow-${calls}`],
         ...pairsOf(method, {
@@ -323,8 +326,7 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
     expect(headerList(response, "via")).toEqual([]);
     expect(headerValue(response, "cseq")).toBe(headerValue(passed.asked, "cseq"));
     expect(headerValue(response, "from")).toBe(headerValue(passed.asked, "from"));
-    const before = tagOf(passed.asked, "to");
-    expect(tagOf(response, "to")).toBe(before ?? parts.tag ?? said.toTag);
+    expect(tagOf(response, "to")).toBe(tagOf(passed.asked, "to") ?? parts.tag ?? said.toTag);
     for (const [name, value] of parts.headers ?? []) expect(headerValue(response, name), name).toBe(value);
     if (parts.body !== undefined && parts.type === undefined && status < 300)
       judge(kind, to, bodyOf(response), parts.body);
@@ -333,7 +335,7 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
 
   const dialogFrom: Flow["dialog"] = (passed, response) => {
     const { asked, arrived, by } = passed;
-    const toTag = tagOf(response, "to") ?? "";
+    const toTag = tagOf(response, "to");
     const contacts = { [by]: end(by).contact, [other(by)]: uriIn(headerValue(response, "contact")) } as Record<
       Party,
       string
@@ -345,8 +347,9 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
       [other(by)]: headerList(arrived.request, "record-route"),
     } as Record<Party, readonly string[]>;
     const local = headerValue(asked, "from") ?? "";
-    const remote = `${headerValue(asked, "to")};tag=${toTag}`;
-    const seqs: Record<Party, number> = { caller: 1, called: 1 };
+    const remote = `${headerValue(asked, "to")}${toTag === undefined ? "" : `;tag=${toTag}`}`;
+    const start = Number(headerValue(asked, "cseq")?.split(" ")[0]);
+    const seqs: Record<Party, number> = { caller: start, called: start };
     const request = (who: Party, method: string, parts: RequestParts = {}): SipRequest => {
       if (parts.seq === undefined) seqs[who] += 1;
       const seq = parts.seq ?? seqs[who];
@@ -379,7 +382,7 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
     };
     const sendAck: Dialog["sendAck"] = (who, seq, parts) => end(who).peer.ack(request(who, "ACK", { ...parts, seq }));
     return {
-      tag: toTag,
+      tag: toTag ?? "",
       send,
       pass,
       sendAck,
