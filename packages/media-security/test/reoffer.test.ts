@@ -201,12 +201,16 @@ describe("early and forked dialogs", () => {
     expect(forwarded(again)).toContain("a=3ge2ae:applied");
   });
 
-  it("no stranger makes more than sixteen early dialogs", () => {
+  it("no stranger makes more than sixteen early dialogs: the oldest makes room, and its key is released", () => {
     const call = openCall();
     call.offer("access", ueOffer());
     for (let at = 0; at < 40; at += 1) call.answer("core", coreBody(), { carrier: "18x", branch: `b${at}` });
     expect(call.state.exchange?.answers).toHaveLength(16);
-    expect(call.effects.filter((effect) => effect.kind === "drop-branch")).toHaveLength(24);
+    expect(call.state.exchange?.answers.map(({ branch }) => branch).at(0)).toBe("b24");
+    expect(call.effects.filter((effect) => effect.kind === "forward")).toHaveLength(41);
+    const released = call.effects.flatMap((effect) => (effect.kind === "zeroise" ? effect.keys : []));
+    // One each, and the key of the offer's second line, which was not chosen.
+    expect(new Set(released).size).toBe(25);
   });
 });
 

@@ -13,8 +13,11 @@ import { writeAnswer } from "./write.ts";
 
 type Answer = NegotiationEvent & { readonly kind: "answer" };
 
-/** Early dialogs of one INVITE that are kept apart; a stranger could make any number. */
+/** Early dialogs of one INVITE that are kept apart, the oldest making room; a stranger could make any number. */
 const maxBranches = 16;
+
+const withRoom = (exchange: Exchange): Exchange =>
+  exchange.answers.length < maxBranches ? exchange : { ...exchange, answers: exchange.answers.slice(1 - maxBranches) };
 
 export const onAnswer = (state: Negotiation, event: Answer, step: Step): Outcome => {
   if (state.pending !== undefined) return { state, effects: [{ kind: "defer" }] };
@@ -38,15 +41,13 @@ const answerTo = (state: Negotiation, exchange: Exchange, event: Answer, step: S
     // RFC 3261 13.2.1: what repeats the first answer after an UPDATE changes nothing.
     return install(state, earlier, final, { kind: "forward-answer", session: earlier, held, final }, step);
   }
-  if (earlier === undefined && !final && exchange.answers.length >= maxBranches) {
-    return dropBranch(state, event.branch, "branch-lost");
-  }
   const base = baseOf(state, exchange);
   const session = decideAnswer(exchange, base, { document: event.sdp, answerer: event.from, branch }, step);
   if (session === undefined) {
     return close(state, { kind: "end-call", reason: "answer-invalid", coreStatus: 488, from: event.from });
   }
-  return install(state, session, final, { kind: "forward-answer", session, held, final }, step);
+  const roomy = earlier === undefined && !final ? changed(state, { exchange: withRoom(exchange) }) : state;
+  return install(roomy, session, final, { kind: "forward-answer", session, held, final }, step);
 };
 
 /** The INVITE is answered (again) while an UPDATE of an early dialog is open above it. */

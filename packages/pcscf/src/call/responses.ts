@@ -20,10 +20,17 @@ import { passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
 import { hasOfferWithin, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
-import { isCopy, noteUnusable, putDialog, putMark, refuse, type Work } from "./work.ts";
+import { dropEarly, isCopy, noteUnusable, putDialog, putMark, refuse, type Work } from "./work.ts";
 
-/** Early dialogs a called side may fork into. */
+/** Early dialogs a called side may fork into at once: the oldest makes room, as places are tried one after the other. */
 const maxDialogs = 16;
+
+const makeRoom = (work: Work): void => {
+  const { dialogs } = work.call;
+  if (dialogs.size < maxDialogs) return;
+  const oldest = [...dialogs.values()].find(({ state }) => state === "early");
+  if (oldest !== undefined) dropEarly(work, oldest.tag);
+};
 
 const isSuccess = (response: SipResponse): boolean => response.status >= 200 && response.status < 300;
 
@@ -34,7 +41,7 @@ const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): Call
   const known =
     opens === undefined ? dialogOf(call, exchange, exchange.from) : call.dialogs.get(tagOf(response, "to") ?? "");
   if (known?.state === "terminated") return known;
-  if (known === undefined && (opens === undefined || call.dialogs.size >= maxDialogs)) return undefined;
+  if (known === undefined && opens === undefined) return undefined;
   let dialog = opens === undefined ? known : dialogFrom(call, opens, response, known);
   if (dialog === undefined) return undefined;
   if (opens === undefined && isReliable(response)) dialog = refreshed(call, dialog, otherSide(exchange.from), response);
@@ -43,6 +50,7 @@ const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): Call
   if (exchange.method === "INVITE" && isSuccess(response) && !repeated) {
     dialog = changedDialog(dialog, { unacknowledged: exchange.seq });
   }
+  if (known === undefined) makeRoom(work);
   putDialog(work, dialog);
   return dialog;
 };

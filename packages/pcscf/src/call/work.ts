@@ -107,6 +107,11 @@ export const putDialog = (work: Work, dialog: CallDialog): void => {
   work.dialogs.set(dialog.tag, dialog);
 };
 
+export const dropEarly = (work: Work, tag: string): void => {
+  work.dialogs ??= work.call.dialogs = new Map(work.call.dialogs);
+  work.dialogs.delete(tag);
+};
+
 /** Decided bodies remembered for retransmissions. */
 const maxDecided = 32;
 
