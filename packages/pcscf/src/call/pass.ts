@@ -79,7 +79,9 @@ export const finishIfIdle = (work: Work): void => {
   const dialogs = [...work.call.dialogs.values()];
   if (work.call.phase !== "confirmed" || dialogs.some(({ state }) => state === "confirmed")) return;
   const late = open.some(({ method }) => method === "INVITE");
-  finish(work, "bye", "", late || dialogs.some(({ unacknowledged }) => unacknowledged !== undefined));
+  // RFC 3261 13.2.2.4: a place that rang may answer yet.
+  const more = dialogs.some(({ state, unacknowledged }) => state === "early" || unacknowledged !== undefined);
+  finish(work, "bye", "", late || more);
 };
 
 /** RFC 3311 5.1: from now on the early dialog takes an UPDATE with an offer. */

@@ -16,7 +16,7 @@ import {
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
-import { passResponse } from "./pass.ts";
+import { finishIfIdle, passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
 import { hasOfferWithin, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
@@ -130,11 +130,6 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
   const parsed = body.kind === "sdp" ? readSdp(body.octets) : undefined;
   if (parsed?.ok !== true || role.kind === "glare") return endCall(work, "media-security", 488, "unusable SDP");
   const from = otherSide(exchange.from);
-  const { offer } = work.call;
-  // Another fork answers an INVITE that has its 2xx: while a later offer is open this is no answer to that one.
-  if (exchange.initial && exchange.final === "success" && offer !== undefined && offer.exchange !== exchange.id) {
-    return putOff(work, { kind: "response", exchange: exchange.id, response });
-  }
   if (role.kind === "answer") {
     if (work.call.offer?.exchange === exchange.id) work.call.offer = undefined;
     const request = requestWord(exchange.method);
@@ -169,6 +164,20 @@ const onOtherFork = (work: Work, exchange: Exchange, response: SipResponse): voi
   endCall(work, "gateway-lost", 503, "another fork answered after the call had moved");
 };
 
+/** A 2xx of a place that was not the first to answer. */
+const isOfLatePlace = ({ call }: Work, response: SipResponse): boolean => {
+  const known = call.dialogs.get(tagOf(response, "to") ?? "");
+  return known === undefined || known.state === "early";
+};
+
+/** RFC 3261 13.2.2.4: the first answer stands, with offer, answer or neither in this one; the caller hears nothing of it. */
+const onLatePlace = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  const dialog = noteDialog(work, exchange, response);
+  if (dialog === undefined) return;
+  dropDialog(work, dialog, "answered elsewhere");
+  finishIfIdle(work);
+};
+
 export const onResponse = (work: Work, id: number, response: SipResponse): void => {
   const exchange = work.call.exchanges.get(id);
   // RFC 3261 16.7 step 3: 100 is for one hop.
@@ -181,6 +190,8 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
     if (isMoving(work)) return putOff(work, { kind: "response", exchange: id, response });
     if (isOfAnotherFork(work, response)) return onOtherFork(work, exchange, response);
   }
+  if (exchange.initial && exchange.final === "success" && isOfLatePlace(work, response))
+    return onLatePlace(work, exchange, response);
   const dialog =
     exchange.method === "INVITE" || exchange.method === "UPDATE" ? noteDialog(work, exchange, response) : undefined;
   if (dialog?.state === "terminated") {
