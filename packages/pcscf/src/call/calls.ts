@@ -133,6 +133,15 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     ({ leg, notification }) => leg.notify(notification),
   );
 
+  /** Calls that are over do not count, whatever is still to be said in their dialogs. */
+  const isBusy = ({ id }: Binding): boolean => {
+    const siblings = perBinding.get(id);
+    if (siblings === undefined || siblings.size < limits.maxCallsPerBinding) return false;
+    let live = 0;
+    for (const { ended: over } of siblings) if (!over) live += 1;
+    return live >= limits.maxCallsPerBinding;
+  };
+
   const ofBinding = (id: string): readonly Leg[] => [...(perBinding.get(id) ?? [])];
 
   for (const call of memory?.loaded ?? []) restore(call);
@@ -150,8 +159,7 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     },
     byId: (id) => legs.get(id),
     start: (transaction, arrived, binding, from) => {
-      const siblings = perBinding.get(binding.id)?.size ?? 0;
-      if (legs.size >= limits.maxCalls || siblings >= limits.maxCallsPerBinding) return false;
+      if (legs.size >= limits.maxCalls || isBusy(binding)) return false;
       const id = token(ctx.random, 24);
       const { rule, evidence } = from === "core" ? ruleTowards(binding) : { rule: binding.policy, evidence: [] };
       const leg = createLeg({

@@ -82,6 +82,7 @@ export const dialogFrom = (
     early: confirmed ? undefined : early,
     session: undefined,
     unacknowledged: known?.unacknowledged,
+    usages: known?.usages,
   };
 };
 
@@ -98,6 +99,7 @@ export const changedDialog = (dialog: CallDialog, changes: Partial<CallDialog>):
   early: changes.early ?? dialog.early,
   session: "session" in changes ? changes.session : dialog.session,
   unacknowledged: "unacknowledged" in changes ? changes.unacknowledged : dialog.unacknowledged,
+  usages: changes.usages ?? dialog.usages,
 });
 
 const withParty = (call: CallState, dialog: CallDialog, side: Side, party: Party): CallDialog =>

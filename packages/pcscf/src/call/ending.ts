@@ -5,10 +5,11 @@ import { reasonPhrase } from "@sallyport/sip";
 import { ackTowards, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
 import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
+import { hasUsages, staysOpen } from "./usages.ts";
 import { putDialog, putExchange, refuse, type Work } from "./work.ts";
 
 /** 64*T1: how long a 2xx or a final response may still come for what we cancelled. */
-const lingerMs = 32_000;
+export const lingerMs = 32_000;
 
 const openInvites = (work: Work): readonly Exchange[] =>
   [...work.call.exchanges.values()].filter((exchange) => exchange.method === "INVITE" && exchange.final === "none");
@@ -31,11 +32,12 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
   work.call.ended = { reason, detail };
   release(work);
   // Whoever still waits for an answer inside the dialog gets one: the dialog is gone. RFC 3261 12.2.2.
-  for (const exchange of work.call.exchanges.values()) refuse(work, exchange, 481);
+  for (const exchange of work.call.exchanges.values()) if (!staysOpen(exchange)) refuse(work, exchange, 481);
   for (const timer of ["setup", "acknowledge", "session", "flow", "re-offer", "forget"] as const)
     work.effects.push({ kind: "disarm", timer });
   // A gateway still at work for this leg says with its answer what there is to give back.
-  if (linger || work.call.waiting.length > 0) work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });
+  const ms = hasUsages(work.call) ? Math.max(lingerMs, work.env.limits.setupMs) : lingerMs;
+  if (linger || ms > lingerMs || work.call.waiting.length > 0) work.effects.push({ kind: "arm", timer: "linger", ms });
   else work.effects.push({ kind: "finished" });
 };
 

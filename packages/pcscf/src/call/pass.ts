@@ -3,9 +3,10 @@ import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
 import { changedDialog, dialogOf, numberOf, partyAt, retargeted, seqOf, shiftOf, tagsOf } from "./dialog.ts";
-import { finish } from "./ending.ts";
+import { finish, lingerMs } from "./ending.ts";
 import { heardMark, isReliable } from "./offer-answer.ts";
 import type { Exchange, Side } from "./types.ts";
+import { afterUsage, hasUsages, isUsage } from "./usages.ts";
 import { changeExchange, putDialog, putMark, type Work } from "./work.ts";
 
 const withSdp = <M extends SipRequest | SipResponse>(message: M, sdp: Buffer | undefined): M => {
@@ -127,6 +128,14 @@ const noteTarget = (work: Work, exchange: Exchange, response: SipResponse): void
   if (dialog !== undefined) putDialog(work, retargeted(work.call, dialog, exchange.from, exchange.contact));
 };
 
+/** What a subscription's request was answered; the last of them lets go of a call that is over. RFC 5057 4. */
+const noteUsage = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  const dialog = dialogOf(work.call, exchange, exchange.from);
+  if (dialog !== undefined) putDialog(work, afterUsage(dialog, exchange, response));
+  if (work.call.phase === "ending" && !hasUsages(work.call))
+    work.effects.push({ kind: "arm", timer: "linger", ms: lingerMs });
+};
+
 /** Answers an exchange with a response of the other side; `sdp` replaces its SDP body. */
 export const passResponse = (work: Work, id: number, response: SipResponse, sdp: Buffer | undefined): void => {
   const exchange = work.call.exchanges.get(id);
@@ -146,6 +155,7 @@ export const passResponse = (work: Work, id: number, response: SipResponse, sdp:
     return;
   }
   changeExchange(work, exchange, { final: status < 300 ? "success" : "failure" });
+  if (isUsage(exchange.method)) noteUsage(work, exchange, response);
   if (status < 300) afterSuccess(work, exchange, response);
   else if (exchange.method === "INVITE") work.effects.push({ kind: "disarm", timer: "setup" });
   afterFinal(work, exchange, status);

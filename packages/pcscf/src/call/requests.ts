@@ -9,6 +9,7 @@ import { withoutKeying } from "../body/idle-sdp.ts";
 import { offerPending, requestRole } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest } from "./pass.ts";
 import type { Carried, Exchange, Side } from "./types.ts";
+import { outlives, withUsage } from "./usages.ts";
 import {
   changeExchange,
   exchangesOf,
@@ -49,8 +50,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipRequest): void => {
   const { method } = exchange;
   // RFC 3261 14.2, RFC 3311 5.2: an offer of the edge's own is on its way.
   const asking = work.call.own !== undefined && work.call.own.stage !== "postponed";
-  if (asking && (method === "INVITE" || method === "UPDATE"))
-    return refuseRequest(work, exchange, 491, offerPending);
+  if (asking && (method === "INVITE" || method === "UPDATE")) return refuseRequest(work, exchange, 491, offerPending);
   const request = withoutSurroundings(arrived);
   const body = sdpBodyOf(request);
   if (body.kind === "unusable") {
@@ -116,10 +116,10 @@ export const onRequest = (work: Work, id: number, from: Side, request: SipReques
   if (initial) return carry(work, exchange, request);
   const dialog = dialogOf(work.call, exchange, from);
   // RFC 3261 12.2.2: no such dialog (any more).
-  if (dialog === undefined || dialog.state === "terminated" || work.call.phase === "ending")
-    return refuse(work, exchange, 481);
+  const over = dialog?.state === "terminated" || work.call.phase === "ending";
+  if (dialog === undefined || (over && !outlives(dialog, request))) return refuse(work, exchange, 481);
   if (open >= maxOpenExchanges) return refuse(work, exchange, 503, "Too Many Open Requests");
-  putDialog(work, refreshed(work.call, dialog, from, request));
+  putDialog(work, withUsage(refreshed(work.call, dialog, from, request), request));
   return carry(work, exchange, request);
 };
 

@@ -141,6 +141,12 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
   return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
 };
 
+/** A response whose SDP, if any, means nothing. */
+const passIdle = (work: Work, exchange: Exchange, response: SipResponse): void => {
+  const idle = withoutKeying(response);
+  passResponse(work, exchange.id, idle.ok ? idle.message : withoutBody(response), undefined);
+};
+
 /** SDP in a failure says nothing about keys; a body we cannot read is not passed on. RFC 3261 21.4.26. */
 const passFailure = (work: Work, exchange: Exchange, response: SipResponse): void => {
   if (!exchange.initial && hasOfferWithin(work, exchange))
@@ -149,9 +155,7 @@ const passFailure = (work: Work, exchange: Exchange, response: SipResponse): voi
   if (exchange.initial) work.call.offer = undefined;
   else offerFailed(work, exchange);
   if (work.call.phase === "ending") return;
-  const idle = withoutKeying(response);
-  const message = idle.ok ? idle.message : withoutBody(response);
-  passResponse(work, exchange.id, message, undefined);
+  passIdle(work, exchange, response);
 };
 
 /** After an early dialog has moved: the other forks have an address of the lost gateway, and no way to be told another. */
@@ -182,6 +186,8 @@ export const onResponse = (work: Work, id: number, response: SipResponse): void 
   const exchange = work.call.exchanges.get(id);
   // RFC 3261 16.7 step 3: 100 is for one hop.
   if (exchange === undefined || response.status === 100) return;
+  // Of a subscription in the dialog, which the end of the call does not end.
+  if (work.call.phase === "ending" && exchange.final === "none") return passIdle(work, exchange, response);
   if (work.call.phase === "ending" || exchange.final === "failure") return onStraggler(work, exchange, response);
   if (exchange.final === "success" && (exchange.method !== "INVITE" || !isSuccess(response))) return;
   if (response.status >= 300) return passFailure(work, exchange, response);

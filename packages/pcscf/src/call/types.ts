@@ -71,6 +71,8 @@ export interface CallDialog {
   readonly session?: SessionTimer | undefined;
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   readonly unacknowledged: number | undefined;
+  /** Event packages of the subscriptions in it, which outlive the call. RFC 5057 4. */
+  readonly usages?: readonly string[] | undefined;
 }
 
 /** What is remembered of one request that crosses the leg; the message itself is not kept. */

@@ -154,7 +154,7 @@ export const thawCall = (
   const negotiation = thawNegotiation(record.negotiation, secrets);
   if (!negotiation.ok) return fail(negotiation.error.code);
   // Whether an ACK crossed before the end is not known; whoever misses it says so by repeating its 2xx.
-  const dialogs = record.dialogs.map(({ tag, callId, state, upstream, downstream, session }): CallDialog => ({
+  const dialogs = record.dialogs.map(({ tag, callId, state, upstream, downstream, session, usages }): CallDialog => ({
     tag,
     callId,
     state,
@@ -162,6 +162,7 @@ export const thawCall = (
     downstream: withRoom(downstream),
     ...(session === undefined ? {} : { session }),
     unacknowledged: undefined,
+    usages,
   }));
   const { version: _version, sealed: _sealed, ...rest } = record;
   return ok({
