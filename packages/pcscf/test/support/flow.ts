@@ -2,6 +2,7 @@
 // to the gateway and without. Says at each hop what a proxy may not have changed, and at the end that nothing is left.
 import {
   createRequest,
+  createResponse,
   headerList,
   headerValue,
   tagOf,
@@ -118,6 +119,8 @@ export interface Flow {
   /** Answers and waits for nothing. */
   say(passed: Passed, status: number, parts?: ResponseParts): void;
   dialog(passed: Passed, response: SipResponse): Dialog;
+  /** The dialog of a place that has not answered yet: its first word is a NOTIFY (RFC 6665 4.1.2.4). */
+  placed(passed: Passed, tag: string): Dialog;
   /** INVITE, 180, 200, ACK. */
   call(parts?: { readonly offer?: string; readonly answer?: string }): Promise<{
     readonly dialog: Dialog;
@@ -404,6 +407,12 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
     };
   };
 
+  const placed: Flow["placed"] = (passed, tag) => {
+    const { request } = passed.arrived;
+    const headers = [["Contact", `<${end(other(passed.by)).contact}>`] as const];
+    return dialogFrom(passed, createResponse(request, 200, undefined, { toTag: tag, headers }));
+  };
+
   const invite: Flow["invite"] = (parts) => outside("caller", "INVITE", parts);
 
   const flow: Flow = {
@@ -420,6 +429,7 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
     reply,
     say,
     dialog: dialogFrom,
+    placed,
     call: async ({ offer = caller.offer(), answer = called.answer() } = {}) => {
       const passed = await invite({ body: offer });
       await reply(passed, 180, {});
