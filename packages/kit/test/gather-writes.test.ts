@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { gatherWrites } from "../src/index.ts";
 
 /** What a socket hands to the system, one text for each call. */
-const openSocket = () => {
+const openSocket = (later?: (release: () => void) => unknown) => {
   const calls: string[] = [];
   const socket = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
@@ -15,7 +15,7 @@ const openSocket = () => {
       done();
     },
   });
-  const gather = gatherWrites(socket);
+  const gather = gatherWrites(socket, later);
   return {
     calls,
     write: (text: string) => {
@@ -38,5 +38,16 @@ describe("gatherWrites", () => {
     write("c");
     await nextTurn();
     expect(calls).toEqual(["ab", "c"]);
+  });
+  it("lets what follows at once from one thing leave before the turn ends, where it is told so", async () => {
+    const { calls, write } = openSocket((release) => process.nextTick(release));
+    const turn = nextTurn();
+    write("a");
+    await Promise.resolve();
+    write("b");
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    expect(calls).toEqual(["ab"]);
+    await turn;
+    expect(calls).toEqual(["ab"]);
   });
 });

@@ -33,8 +33,16 @@ interface Answer {
   readonly messages: readonly Buffer[];
   readonly octets: number;
   /** Numbers that were sent and not acknowledged; nothing of an answer that is one message. */
-  readonly open: Set<number>;
+  readonly open: Set<number> | undefined;
   sent: number;
+}
+
+/** How a peer's requests are kept apart from those of others. */
+interface Place {
+  readonly peer: H248Peer;
+  readonly mid: string;
+  readonly scope: string;
+  readonly senderKey: string;
 }
 
 /** Segments on their way at a time, on datagrams. */
@@ -70,6 +78,8 @@ export class Incoming {
   /** Entries whose answer is stored, oldest first. */
   readonly #stored = new Set<Remembered>();
   readonly #rulesKnown: ReceiverRules[] = [];
+  /** Of the latest request: nearly always the next one's too. */
+  #place: Place | undefined;
   #remembered = 0;
   #octets = 0;
   #dropped = 0;
@@ -99,14 +109,14 @@ export class Incoming {
       this.#send(this.#write(0, version, failed(410, "Incorrect identifier"), false, peer)[0], peer);
       return undefined;
     }
-    const senderKey = `${scopeOf(peer)}|${mid}`;
-    const known = this.#senders.get(senderKey)?.get(request.id);
+    const place = this.#placeOf(peer, mid);
+    const known = this.#senders.get(place.senderKey)?.get(request.id);
     if (known !== undefined) {
       known.peer = peer;
       this.#step(known, { kind: "request" });
       return undefined;
     }
-    const entry = this.#remember(arrival, senderKey);
+    const entry = this.#remember(arrival, place);
     if (entry === undefined) return undefined;
     let execution: Promise<void> | undefined;
     this.#step(entry, { kind: "request" }, () => {
@@ -117,7 +127,7 @@ export class Incoming {
 
   /** D.1.2: the peer has these answers. Work is bounded by what is remembered, whatever the ranges say. */
   acknowledged(ranges: readonly (readonly [number, number])[], mid: string, peer: H248Peer): void {
-    const sender = this.#senders.get(`${scopeOf(peer)}|${mid}`);
+    const sender = this.#senders.get(this.#placeOf(peer, mid).senderKey);
     if (sender === undefined) return;
     const now = this.#options.clock.now();
     let budget = 2 * sender.size + ranges.length;
@@ -133,10 +143,10 @@ export class Incoming {
 
   /** E.14: the peer has this segment; further ones may follow it. */
   acknowledgedSegment(id: number, number: number, mid: string, peer: H248Peer): void {
-    const entry = this.#senders.get(`${scopeOf(peer)}|${mid}`)?.get(id);
+    const entry = this.#senders.get(this.#placeOf(peer, mid).senderKey)?.get(id);
     const answer = entry?.answer;
-    if (entry === undefined || answer === undefined || !answer.open.delete(number)) return;
-    this.#sendSegments(entry, answer);
+    if (entry === undefined || answer?.open?.delete(number) !== true) return;
+    this.#sendSegments(entry, answer, answer.open);
     if (answer.open.size === 0) this.#step(entry, { kind: "acknowledged", now: this.#options.clock.now() });
   }
 
@@ -146,14 +156,20 @@ export class Incoming {
     this.#senders.clear();
     this.#ofPeer.clear();
     this.#stored.clear();
+    this.#place = undefined;
     this.#remembered = 0;
     this.#octets = 0;
   }
 
-  #remember({ request, peer, version }: Arrival, senderKey: string): Remembered | undefined {
-    const sender: Sender = this.#senders.get(senderKey) ?? new Map<number, Remembered>();
-    const { maxRemembered, maxRememberedPerPeer } = this.#limits;
+  #placeOf(peer: H248Peer, mid: string): Place {
+    const latest = this.#place;
+    if (latest?.peer === peer && latest.mid === mid) return latest;
     const scope = scopeOf(peer);
+    return (this.#place = { peer, mid, scope, senderKey: `${scope}|${mid}` });
+  }
+
+  #remember({ request, peer, version }: Arrival, { scope, senderKey }: Place): Remembered | undefined {
+    const { maxRemembered, maxRememberedPerPeer } = this.#limits;
     const ofPeer = this.#ofPeer.get(scope) ?? 0;
     if (this.#remembered >= maxRemembered || ofPeer >= maxRememberedPerPeer) {
       this.#dropped++;
@@ -171,7 +187,9 @@ export class Incoming {
       peer,
       answer: undefined,
     };
-    this.#senders.set(senderKey, sender.set(request.id, entry));
+    const sender = this.#senders.get(senderKey);
+    if (sender === undefined) this.#senders.set(senderKey, new Map([[request.id, entry]]));
+    else sender.set(request.id, entry);
     this.#ofPeer.set(scope, ofPeer + 1);
     this.#remembered++;
     return entry;
@@ -250,24 +268,26 @@ export class Incoming {
   #sendAnswer(entry: Remembered): void {
     const { answer, peer } = entry;
     if (answer === undefined) return;
-    if (answer.messages.length === 1) return this.#send(answer.messages[0], peer);
+    if (answer.open === undefined) return this.#send(answer.messages[0], peer);
     for (const number of answer.open) this.#send(answer.messages[number - 1], peer);
-    this.#sendSegments(entry, answer);
+    this.#sendSegments(entry, answer, answer.open);
   }
 
-  #sendSegments({ peer, rules }: Remembered, answer: Answer): void {
+  #sendSegments({ peer, rules }: Remembered, answer: Answer, open: Set<number>): void {
     const most = rules.reliable ? Infinity : segmentWindow;
-    while (answer.sent < answer.messages.length && answer.open.size < most) {
+    while (answer.sent < answer.messages.length && open.size < most) {
       this.#send(answer.messages[answer.sent], peer);
-      answer.open.add(++answer.sent);
+      open.add(++answer.sent);
     }
   }
 
   #store(entry: Remembered, messages: readonly Buffer[]): void {
-    const octets = messages.reduce((sum, { length }) => sum + length, 0);
-    entry.answer = { messages, octets, open: new Set(), sent: 0 };
+    let octets = 0;
+    for (const { length } of messages) octets += length;
+    entry.answer = { messages, octets, open: messages.length === 1 ? undefined : new Set(), sent: 0 };
     this.#octets += octets;
     this.#stored.add(entry);
+    if (this.#octets <= this.#limits.maxAnswerOctets) return;
     for (const oldest of this.#stored) {
       if (this.#octets <= this.#limits.maxAnswerOctets || oldest === entry) return;
       this.#free(oldest);
@@ -294,13 +314,16 @@ export class Incoming {
 
   /** A reply that the text encoding or the transport cannot carry becomes segments (version 3) or error 500 or 533. */
   #write(id: number, version: H248Version, body: ReplyBody, ackRequired: boolean, peer: H248Peer): readonly Buffer[] {
-    const reply = (content: ReplyBody, more: { immAckRequired?: true; segment?: Segment } = {}): Buffer =>
-      this.#writeTransaction({ kind: "reply", id, ...more, body: content }, version);
+    const reply = (content: ReplyBody, immAckRequired?: true, segment?: Segment): Buffer =>
+      this.#writeTransaction({ kind: "reply", id, immAckRequired, segment, body: content }, version);
     try {
       const most = this.#options.transport.maxMessage(peer);
-      const octets = reply(body, ackRequired ? { immAckRequired: true } : {});
+      const octets = reply(body, ackRequired ? true : undefined);
       if (octets.length <= most) return [octets];
-      const segments = version < 3 || body.kind === "error" ? undefined : this.#cut(body.actions, reply, most);
+      const segments =
+        version < 3 || body.kind === "error"
+          ? undefined
+          : this.#cut(body.actions, (part, segment) => reply(part, undefined, segment), most);
       return segments ?? [reply(failed(533, "Response exceeds maximum transport PDU size"))];
     } catch (error) {
       this.#fault("reply", error);
@@ -310,11 +333,11 @@ export class Incoming {
 
   #cut(
     actions: readonly ActionReply[],
-    reply: (body: ReplyBody, more: { segment: Segment }) => Buffer,
+    reply: (body: ReplyBody, segment: Segment) => Buffer,
     most: number,
   ): readonly Buffer[] | undefined {
     const write = (part: readonly ActionReply[], number: number, last: boolean): Buffer =>
-      reply({ kind: "actions", actions: part }, { segment: { number, last } });
+      reply({ kind: "actions", actions: part }, { number, last });
     const parts = cut(actions, (part) => write(part, 0xffff, true).length <= most);
     if (parts === undefined || parts.length > 0xffff) return undefined;
     return parts.map((part, at) => write(part, at + 1, at + 1 === parts.length));

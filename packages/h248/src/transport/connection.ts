@@ -14,9 +14,21 @@ export interface Connection {
   end(reason: EndReason): void;
 }
 
+/** A buffer the system reads into, and who is told: what Node's streams would do between costs more than the reading. */
+export interface Intake {
+  readonly buffer: Buffer;
+  take: ((chunk: Buffer) => void) | undefined;
+}
+
 export interface ConnectionHandlers {
   readonly clock: Clock;
   readonly limits: H248TransportLimits;
+  /**
+   * Where octets come from that the socket does not emit. Who opens connections, a gateway, answers: what one read asked for
+   * leaves together. Who accepts them, a controller, asks for what many others brought in one turn.
+   */
+  readonly intake: Intake | undefined;
+  /** The octets are lent. */
   onMessage(message: Buffer, peer: H248Peer): void;
   onEnd(reason: EndReason, connection: Connection): void;
 }
@@ -28,7 +40,9 @@ export const createConnection = (socket: Socket, peer: H248Peer, handlers: Conne
   let stalled: Timer | undefined;
   let ended = false;
 
-  const gather = gatherWrites(socket);
+  const { intake } = handlers;
+  const gather =
+    intake === undefined ? gatherWrites(socket) : gatherWrites(socket, (release) => process.nextTick(release));
 
   const connection: Connection = {
     peer,
@@ -56,7 +70,7 @@ export const createConnection = (socket: Socket, peer: H248Peer, handlers: Conne
 
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
-  socket.on("data", (chunk: Buffer) => {
+  const take = (chunk: Buffer): void => {
     if (ended) return;
     const sound = reader.push(chunk, (message) => {
       // The next frame has its own time.
@@ -64,11 +78,11 @@ export const createConnection = (socket: Socket, peer: H248Peer, handlers: Conne
       stalled = undefined;
       if (!ended) handlers.onMessage(message, peer);
     });
-    if (!sound) return connection.end("framing");
-    if (!reader.partial) return undefined;
-    stalled ??= clock.after(limits.progressMs, () => connection.end("slow"));
-    return undefined;
-  });
+    if (!sound) connection.end("framing");
+    else if (reader.partial) stalled ??= clock.after(limits.progressMs, () => connection.end("slow"));
+  };
+  if (intake === undefined) socket.on("data", take);
+  else intake.take = take;
   socket.on("error", () => connection.end("error"));
   socket.on("end", () => connection.end("closed"));
   socket.on("close", () => connection.end("closed"));

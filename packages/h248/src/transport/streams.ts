@@ -3,10 +3,10 @@ import type { Clock, Log } from "@sallyport/kit";
 import { createServer, connect as connectTcp, isIP } from "node:net";
 import type { Server, Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
-import type { TLSSocket } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { h248Errors } from "../errors.ts";
 import { createConnection } from "./connection.ts";
-import type { Connection, ConnectionHandlers } from "./connection.ts";
+import type { Connection, ConnectionHandlers, Intake } from "./connection.ts";
 import { verifiedNames } from "./names.ts";
 import type {
   H248ConnectSpec,
@@ -19,6 +19,12 @@ import type {
 import { tlsOptions } from "./tls.ts";
 
 const lastWordsMs = 1000;
+
+/** False stops the reading: nobody may speak before there is a connection. */
+const taken = ({ buffer, take }: Intake, octets: number): boolean => {
+  take?.(buffer.subarray(0, octets));
+  return take !== undefined;
+};
 
 export interface StreamOptions {
   readonly clock: Clock;
@@ -66,7 +72,8 @@ export class Streams {
 
   async connect(spec: H248ConnectSpec): Promise<H248Peer> {
     const { address, port, protocol } = spec;
-    const socket = this.#dial(spec);
+    const intake: Intake = { buffer: Buffer.allocUnsafeSlow(65_536), take: undefined };
+    const socket = this.#dial(spec, intake);
     const dialled = `${address}:${port}#${++this.#count}`;
     this.#sockets.add(socket);
     this.#handshakes.set(dialled, socket);
@@ -88,7 +95,7 @@ export class Streams {
         timer.cancel();
         socket.off("error", refuse).off("close", closedEarly);
         if (this.#closed) return refuse("The transport is closing.");
-        return resolve(this.#adopt(socket, protocol));
+        return resolve(this.#adopt(socket, protocol, intake));
       });
     }).finally(() => this.#handshakes.delete(dialled));
   }
@@ -141,9 +148,10 @@ export class Streams {
     }
   }
 
-  #dial(spec: H248ConnectSpec): Socket {
+  #dial(spec: H248ConnectSpec, intake: Intake): Socket {
     const { address, port } = spec;
-    if (spec.protocol === "tcp") return connectTcp({ host: address, port });
+    const onread = { buffer: intake.buffer, callback: (octets: number) => taken(intake, octets) };
+    if (spec.protocol === "tcp") return connectTcp({ host: address, port, onread });
     const where = { where: `${address}:${port}` };
     if (spec.tls === undefined) {
       throw h248Errors("SALLY_H248_CONNECT", "TLS needs a key, a certificate and an authority.", where);
@@ -152,7 +160,14 @@ export class Streams {
     try {
       // RFC 6066 section 3: no literal address as server name; Node checks the certificate against `host` then.
       const servername = isIP(name) === 0 ? { servername: name } : {};
-      return connectTls({ ...tlsOptions(spec.tls), ...servername, host: address, port });
+      const options: ConnectionOptions & { readonly onread: typeof onread } = {
+        ...tlsOptions(spec.tls),
+        ...servername,
+        host: address,
+        port,
+        onread,
+      };
+      return connectTls(options);
     } catch (cause) {
       throw h248Errors("SALLY_H248_CONNECT", "The TLS material cannot be used.", { ...where, cause });
     }
@@ -193,7 +208,7 @@ export class Streams {
     this.#adopt(socket, "tls");
   }
 
-  #adopt(socket: Socket | TLSSocket, protocol: H248Protocol): H248Peer {
+  #adopt(socket: Socket | TLSSocket, protocol: H248Protocol, intake?: Intake): H248Peer {
     const { clock, limits, log } = this.#options;
     const local = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
     const remote = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
@@ -210,6 +225,7 @@ export class Streams {
     const handlers: ConnectionHandlers = {
       clock,
       limits,
+      intake,
       onMessage: (message) => this.#options.onMessage(message, peer),
       onEnd: (reason) => {
         this.#connections.delete(peer.id);

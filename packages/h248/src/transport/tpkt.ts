@@ -1,5 +1,5 @@
 // Owns TPKT framing (RFC 1006 section 6, H.248.1 Annex D.2): octets 3 and 0, then a 16-bit length that counts these four.
-// Holds at most one frame, copies every octet once, and refuses what is no TPKT at its first wrong octet.
+// Holds at most one frame, copies only what comes in pieces, and refuses what is no TPKT at its first wrong octet.
 
 const header = 4;
 
@@ -15,11 +15,18 @@ export const tpktFrame = (message: Uint8Array): Buffer | undefined => {
 };
 
 export interface TpktReader {
-  /** Takes a chunk in; false when the stream is not TPKT or a frame is too long: it must be closed. Messages are the caller's. */
+  /** Takes a chunk in; false when the stream is not TPKT or a frame is too long: it must be closed. Messages are lent. */
   push(chunk: Buffer, onMessage: (message: Buffer) => void): boolean;
   /** A frame was begun and is not complete. */
   readonly partial: boolean;
 }
+
+/** Octets of the frame that stands here whole, as nearly all do; 0: it does not, or is none. */
+const wholeFrame = (chunk: Buffer, at: number, maxMessage: number): number => {
+  if (chunk.length - at <= header || chunk[at] !== 3 || chunk[at + 1] !== 0) return 0;
+  const length = ((chunk[at + 2] ?? 0) << 8) | (chunk[at + 3] ?? 0);
+  return length > header && length - header <= maxMessage && length <= chunk.length - at ? length : 0;
+};
 
 export const createTpktReader = (maxMessage: number): TpktReader => {
   const head = Buffer.alloc(header);
@@ -41,6 +48,13 @@ export const createTpktReader = (maxMessage: number): TpktReader => {
       let at = 0;
       while (at < chunk.length) {
         if (body === undefined) {
+          const whole = headFilled === 0 ? wholeFrame(chunk, at, maxMessage) : 0;
+          if (whole > 0) {
+            const start = at + header;
+            at += whole;
+            onMessage(chunk.subarray(start, at));
+            continue;
+          }
           const taken = chunk.copy(head, headFilled, at, at + header - headFilled);
           headFilled += taken;
           at += taken;

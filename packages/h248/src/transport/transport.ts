@@ -20,7 +20,7 @@ export interface H248TransportOptions {
   readonly log: Log;
   readonly openDatagram?: OpenDatagram;
   readonly limits?: Partial<H248TransportLimits>;
-  /** One whole message. Datagram octets are only lent. */
+  /** One whole message; its octets are only lent. */
   onMessage(octets: Buffer, peer: H248Peer): void;
   /** A stream to this peer has ended, for whatever reason. Not called for datagrams. */
   onPeerClosed(peer: H248Peer): void;
