@@ -12,9 +12,9 @@ import {
 import type { Clock } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
 import type { EdgeCounters } from "../counters.ts";
-import { contactsOf } from "../registration/binding.ts";
+import { contactsOf, isEmergencyContact } from "../registration/binding.ts";
 import type { CoreTrust } from "../routing/trust.ts";
-import { isEmergencyContact, isEmergencyUri } from "../routing/emergency.ts";
+import { isEmergencyUri } from "../routing/emergency.ts";
 import { createRates } from "./rates.ts";
 
 export interface Gate {

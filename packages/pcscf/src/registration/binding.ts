@@ -83,7 +83,8 @@ const contactFacts = (message: SipMessage, element: string): ContactFacts | unde
   return {
     uri: contact.uri,
     instance: typeof instance === "string" ? instance : undefined,
-    regId: typeof regId === "string" ? regId : undefined,
+    // RFC 5626 6: a reg-id without an instance is none.
+    regId: typeof instance === "string" && typeof regId === "string" ? regId : undefined,
     expires,
   };
 };
@@ -109,24 +110,45 @@ export const addressOfRecord = (message: SipMessage): string | undefined => {
 /** The home domain of an address of record: TS 33.328 7.1 NOTE 2 lets policy look at it. */
 export const realmOf = (aor: string): string | undefined => parseSipUri(aor)?.host.toLowerCase();
 
-/** RFC 5626 6: instance and reg-id identify a binding; without them the Contact URI does. */
-export const bindingKey = (aor: string, { uri, instance, regId }: Omit<ContactFacts, "expires">): string =>
-  instance === undefined ? `${aor} ${uri}` : `${aor} ${instance} ${regId ?? ""}`;
+/** A Contact URI that makes its registration an emergency registration. TS 24.229 7.2A.13. */
+export const isEmergencyContact = (uri: string): boolean => param(parseSipUri(uri)?.params ?? [], "sos") !== undefined;
 
-/** RFC 3261 19.1.4. */
+/**
+ * RFC 5626 6: instance and reg-id identify a binding; without them the Contact URI does. TS 24.229 5.1.6.2: an emergency
+ * registration of the same instance stands beside its other one.
+ */
+export const bindingKey = (aor: string, { uri, instance, regId }: Omit<ContactFacts, "expires">): string =>
+  instance === undefined
+    ? `${aor} ${uri}`
+    : `${aor} ${instance} ${regId ?? ""}${isEmergencyContact(uri) ? " sos" : ""}`;
+
+/** RFC 3261 19.1.4; an emergency contact is none of the others, whose URI may be the same but for that. */
 export const sameContactUri = (a: string, b: string): boolean => {
   const left = parseSipUri(a);
   const right = parseSipUri(b);
-  return left !== undefined && right !== undefined && sameUri(left, right);
+  return (
+    left !== undefined && right !== undefined && sameUri(left, right) && isEmergencyContact(a) === isEmergencyContact(b)
+  );
 };
 
-const sameContact = (a: ContactFacts, b: ContactFacts): boolean =>
-  (a.instance !== undefined && a.instance === b.instance && a.regId === b.regId) || sameContactUri(a.uri, b.uri);
+/**
+ * Of those listed the one that is `asked`: by its URI, which the flows of an instance may share (RFC 5626 9.1), else by its
+ * instance.
+ */
+const listedAs = (asked: ContactFacts, listed: readonly ContactFacts[]): ContactFacts | undefined => {
+  const ofFlow = listed.filter(
+    ({ regId }) => regId === undefined || asked.regId === undefined || regId === asked.regId,
+  );
+  return (
+    ofFlow.find(({ uri }) => sameContactUri(uri, asked.uri)) ??
+    ofFlow.find((each) => asked.instance !== undefined && bindingKey("", each) === bindingKey("", asked))
+  );
+};
 
 /** Seconds granted to `asked` by a 200 to REGISTER; 0 when the registrar lists others only. RFC 3261 10.3 step 8. */
 export const grantedTo = (asked: ContactFacts, response: SipMessage): number => {
   const listed = contactsOf(response);
-  const granted = listed.find((contact) => sameContact(contact, asked));
+  const granted = listedAs(asked, listed);
   if (granted === undefined && listed.length > 0) return 0;
   return granted?.expires ?? seconds(headerValue(response, "expires")) ?? asked.expires ?? 3600;
 };

@@ -1,17 +1,14 @@
 // What counts as emergency traffic, and for whom such a call is made when nobody registered. Pure.
-// RFC 5031 (urn:service:sos, the sos parameter of TS 24.229 7.2A.13), TS 24.229 5.2.10; TS 33.328 refuses none of it.
+// RFC 5031 (urn:service:sos), TS 24.229 5.2.10; TS 33.328 refuses none of it.
 import { createHash } from "node:crypto";
 import { noIndications, type MediaPolicyRule } from "@sallyport/media-security";
-import { param, parseNameAddr, parseSipUri, headerValue, type Flow, type SipRequest } from "@sallyport/sip";
+import { headerValue, parseNameAddr, type Flow, type SipRequest } from "@sallyport/sip";
 import { accessNetworkOf } from "../registration/agreement.ts";
 import type { Binding } from "../registration/binding.ts";
 import type { ListeningPoint } from "./points.ts";
 
 /** A Request-URI of the emergency service, whatever its kind. */
 export const isEmergencyUri = (uri: string): boolean => /^urn:service:sos(?:\.|$)/i.test(uri);
-
-/** A Contact URI that makes its registration an emergency registration. */
-export const isEmergencyContact = (uri: string): boolean => param(parseSipUri(uri)?.params ?? [], "sos") !== undefined;
 
 /** Names what stands for a registration where there is none: one for each flow, so that bounds per UE hold. */
 export const unregisteredId = (flowId: string): string =>
