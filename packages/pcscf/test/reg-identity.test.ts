@@ -105,6 +105,23 @@ describe("RFC 5626: flows of one instance", () => {
 describe("an instance without reg-id", () => {
   const old = "<sip:alice@10.1.1.1;transport=tcp>";
 
+  it.each(["before", "after"])(
+    "RFC 3261 10.2.2: a device that changed its address and takes the old one back %s the new stays registered",
+    async (place) => {
+      await registerRaw(scenario, alice, { aor, contacts: [`${old}${instance}`], seq: 1 });
+      const fresh = `${contactOf(alice)}${instance}`;
+      const gone = `${old}${instance};expires=0`;
+      const { path } = await registerRaw(
+        scenario,
+        alice,
+        { aor, contacts: place === "before" ? [gone, fresh] : [fresh, gone], seq: 2 },
+        { granted: [`${fresh};expires=600`] },
+      );
+      expect(left()).toEqual([[contactOf(alice).slice(1, -1), 600]]);
+      expect(await reach(path, "sip:alice@127.0.0.1", alice)).toBe("alice");
+    },
+  );
+
   it("RFC 3261 10.3: of two contacts of the instance that the registrar lists, ours is the one with our URI", async () => {
     const fresh = `${contactOf(alice)}${instance}`;
     await registerRaw(

@@ -2,7 +2,7 @@
 // RFC 3261 10.2.2 and 10.3, RFC 5626 6.
 import { hash } from "node:crypto";
 import { headerList, headerValue, type SipRequest } from "@sallyport/sip";
-import { bindingKey, contactsOf, type ContactFacts } from "./binding.ts";
+import { bindingKey, contactsOf, sameContactUri, type ContactFacts } from "./binding.ts";
 
 export interface Asked {
   /** `*`: everything of the identity goes. */
@@ -37,11 +37,13 @@ export const readAsked = (request: SipRequest, aor: string, minExpires: number):
   // A client that gets ten seconds comes back hundreds of times a second.
   if (contacts.some(({ expires = minExpires }) => expires > 0 && expires < minExpires))
     return { ok: false, status: 423, headers: [["Min-Expires", String(minExpires)]] };
-  // The same contact twice is one; its first mention counts.
+  // The same contact twice is one; its first mention counts. Of an instance that names two addresses, the one that stays.
   const byKey = new Map<string, ContactFacts>();
   for (const contact of contacts) {
     const key = bindingKey(aor, contact);
-    if (!byKey.has(key)) byKey.set(key, contact);
+    const before = byKey.get(key);
+    const moves = before?.expires === 0 && contact.expires !== 0 && !sameContactUri(before.uri, contact.uri);
+    if (before === undefined || moves) byKey.set(key, contact);
   }
   const once = [...byKey.values()];
   const staying = once.filter(({ expires }) => expires !== 0);
