@@ -278,3 +278,22 @@ describe("contacts of every shape", () => {
     },
   );
 });
+
+describe("RFC 6140: bulk registration", () => {
+  it("RFC 6140 5.1: Proxy-Require gin is understood, and a bnc contact without user is the one for all numbers", async () => {
+    const contact = `<sip:127.0.0.1:${alice.port};transport=tcp;bnc>`;
+    const { request, path } = await registerRaw(scenario, alice, {
+      aor: "sip:pbx@home.example",
+      contacts: [contact],
+      seq: 1,
+      headers: [
+        ["Require", "gin"],
+        ["Proxy-Require", "gin"],
+        ["Supported", "path"],
+      ],
+    });
+    expect([headerValue(request, "require"), headerValue(request, "proxy-require")]).toEqual(["gin", "gin"]);
+    expect(headerList(request, "contact")).toEqual([contact]);
+    expect(await reach(path, `sip:+12145550105@127.0.0.1:${alice.port};transport=tcp`, alice)).toBe("alice");
+  });
+});

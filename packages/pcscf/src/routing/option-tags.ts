@@ -2,7 +2,8 @@
 import { headerList, type SipRequest } from "@sallyport/sip";
 
 // `mediasec` is in no registry: it lives in the draft and in the field, and must be known here all the same.
-const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu"]);
+// RFC 6140 5.1: whoever keeps a Path can serve the contact of a whole PBX.
+const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu", "gin"]);
 
 /** The Proxy-Require tags we must answer 420 for. */
 export const unknownProxyTags = (request: SipRequest): readonly string[] =>
