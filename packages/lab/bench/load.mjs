@@ -61,12 +61,14 @@ const acknowledged = new Map();
 const onPhone = (text) => {
   const id = value(text, "Call-ID");
   if (text.startsWith("SIP/2.0 2") && method(text) === "INVITE" && acknowledged.has(id)) acknowledged.get(id)();
-  else if (text.startsWith("SIP/2.0 ")) waiting.get(id)?.(status(text), method(text), text);
+  else if (text.startsWith("SIP/2.0 ")) waiting.get(id)?.(text);
   else process.send({ error: `unexpected request at a phone: ${text.slice(0, 200)}` });
 };
 
-/** Sends until answered: `next(status, text)` says by returning true that the answer is final. */
-const exchange = (phone, text, id, wanted, onFinal, onFailed) => {
+/** Sends until it is answered finally: `onFinal(status, response)`. */
+const exchange = (phone, text, id, onFinal, onFailed) => {
+  // With its number: a copy of the answer to the request before is none to this one.
+  const wanted = value(text, "CSeq");
   let repeats = 0;
   const repeat = () => {
     repeats += 1;
@@ -82,9 +84,10 @@ const exchange = (phone, text, id, wanted, onFinal, onFailed) => {
     waiting.delete(id);
     act();
   };
-  waiting.set(id, (code, word, response) => {
-    if (word !== wanted) return;
+  waiting.set(id, (response) => {
+    if (value(response, "CSeq") !== wanted) return;
     clearTimeout(timer);
+    const code = status(response);
     if (code >= 200) settle(() => onFinal(code, response));
   });
   phone.send(text);
@@ -102,14 +105,7 @@ const oneCall = (holdMs, onEnd, onUp = () => undefined) => {
     onEnd(failure);
   };
   const hangUp = () =>
-    exchange(
-      phone,
-      bye(phone.me, call),
-      call.id,
-      "BYE",
-      (code) => ended(code === 200 ? undefined : `BYE ${code}`),
-      ended,
-    );
+    exchange(phone, bye(phone.me, call), call.id, (code) => ended(code === 200 ? undefined : `BYE ${code}`), ended);
   const onAnswer = (code, text) => {
     if (code !== 200) return onEnd(`INVITE ${code}`);
     if (!text.includes("RTP/SAVP")) return onEnd("the answer is not protected");
@@ -120,7 +116,7 @@ const oneCall = (holdMs, onEnd, onUp = () => undefined) => {
     onUp();
     return holdMs === Infinity ? held.push(hangUp) : setTimeout(hangUp, holdMs);
   };
-  exchange(phone, invite(phone.me, call), call.id, "INVITE", onAnswer, onEnd);
+  exchange(phone, invite(phone.me, call), call.id, onAnswer, onEnd);
 };
 const held = [];
 
@@ -131,10 +127,8 @@ const oneRegistration = (user, challenged, onEnd) => {
   // Sequence numbers by the time, so that a second registration of the same user is not an old one.
   const seq = Math.floor(performance.now()) + 1;
   const again = (code, text) =>
-    code === 401
-      ? exchange(phone, register(phone.me, user, seq + 1, authorize(text, user)), id, "REGISTER", ok, onEnd)
-      : ok(code);
-  exchange(phone, register(phone.me, user, seq, ""), id, "REGISTER", challenged ? again : ok, onEnd);
+    code === 401 ? exchange(phone, register(phone.me, user, seq + 1, authorize(text, user)), id, ok, onEnd) : ok(code);
+  exchange(phone, register(phone.me, user, seq, ""), id, challenged ? again : ok, onEnd);
 };
 
 /** Starts `total` jobs, never more than `window` at once, never faster than `rate` a second. */
