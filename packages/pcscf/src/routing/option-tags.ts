@@ -2,8 +2,9 @@
 import { headerList, type SipRequest } from "@sallyport/sip";
 
 // `mediasec` is in no registry: it lives in the draft and in the field, and must be known here all the same.
-// RFC 6140 5.1: whoever keeps a Path can serve the contact of a whole PBX.
-const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu", "gin"]);
+// RFC 6140 5.1: whoever keeps a Path can serve the contact of a whole PBX. RFC 3323 4.3: an asserted identity is withheld here
+// (RFC 3325 7), and the network has to do the rest.
+const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu", "gin", "privacy"]);
 
 /** The Proxy-Require tags we must answer 420 for. */
 export const unknownProxyTags = (request: SipRequest): readonly string[] =>
