@@ -51,6 +51,8 @@ export interface RequestParts {
   readonly headers?: Headers;
   readonly seq?: number;
   readonly contact?: string;
+  /** Parameters of the Contact. */
+  readonly params?: string;
 }
 
 export interface InitialParts extends RequestParts {
@@ -74,6 +76,7 @@ export interface ResponseParts {
   readonly headers?: Headers;
   readonly tag?: string;
   readonly contact?: string;
+  readonly params?: string;
 }
 
 export const bodyOf = (message: SipMessage): string => message.body.toString("latin1");
@@ -187,7 +190,9 @@ const same = (flow: FlowKind, to: End, came: SipMessage, said: SipMessage): void
 const pairsOf = (method: string, parts: RequestParts & { readonly contact: string }): Headers => [
   ["Max-Forwards", "70"],
   ["CSeq", `${parts.seq} ${method}`],
-  ...(["ACK", "BYE", "PRACK"].includes(method) ? [] : [["Contact", `<${parts.contact}>`] as const]),
+  ...(["ACK", "BYE", "PRACK"].includes(method)
+    ? []
+    : [["Contact", `<${parts.contact}>${parts.params ?? ""}`] as const]),
   ...(parts.headers ?? []),
   ...(parts.body === undefined || parts.body === ""
     ? []
@@ -306,7 +311,9 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
     const from = end(other(by));
     const { method } = arrived.request;
     const contact =
-      method === "BYE" || method === "PRACK" ? [] : [["Contact", `<${parts.contact ?? from.contact}>`] as const];
+      method === "BYE" || method === "PRACK"
+        ? []
+        : [["Contact", `<${parts.contact ?? from.contact}>${parts.params ?? ""}`] as const];
     const headers = [
       ...(status > 100 && status < 300 ? contact : []),
       ...(parts.headers ?? []),
