@@ -19,7 +19,7 @@ import { withCharging } from "./charging.ts";
 import { loopMark } from "./hops.ts";
 import { assertIdentity } from "./identity.ts";
 import type { ListeningPoint } from "./points.ts";
-import { createsDialog, forceRoute, recordRoute } from "./route.ts";
+import { alongRoutes, createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
 import { flowTo } from "./ue-flow.ts";
 
@@ -115,7 +115,7 @@ export const towardsCore = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing =>
   if (initial) out = withCharging(out, ctx.config.homeNetwork, ctx.random, binding.charging);
   // RFC 3608 6.1 and TS 24.229 5.2.6.3: exactly the stored route, whatever the UE had put there, or forgotten.
   const routes = hop?.routes ?? binding.serviceRoute;
-  out = forceRoute(out, routes);
+  out = hop === undefined ? forceRoute(out, routes) : alongRoutes(out, routes);
   const next = routes[0] ?? hop?.target;
   const stray = hop?.claimed === true && next !== undefined && !isCoreUri(ctx, binding, next);
   const to = coreTarget(ctx, stray ? undefined : next);
@@ -128,6 +128,6 @@ export const towardsUe = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing | un
   if (to === undefined) return undefined;
   const scrubbed = scrub(facts.request, "access");
   countRemoved(ctx, scrubbed.removed, "core");
-  const out = facts.hop === undefined ? scrubbed.message : forceRoute(scrubbed.message, facts.hop.routes);
+  const out = facts.hop === undefined ? scrubbed.message : alongRoutes(scrubbed.message, facts.hop.routes);
   return { request: withRecordRoute(ctx, out, facts, to), to };
 };

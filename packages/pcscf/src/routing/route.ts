@@ -3,6 +3,7 @@
 import {
   filterHeaderList,
   headerList,
+  parseNameAddr,
   parseSipUri,
   prependHeader,
   replaceHeader,
@@ -78,6 +79,16 @@ export const recordRoute = (
 /** Puts exactly these Route entries on a request, whatever the sender had written. */
 export const forceRoute = (request: SipRequest, routes: readonly string[]): SipRequest =>
   replaceHeader(request, "route", routes);
+
+/** RFC 3261 16.6 step 6: the same within a dialog, where the first element may be a strict router. */
+export const alongRoutes = (request: SipRequest, routes: readonly string[]): SipRequest => {
+  const [first, ...rest] = routes;
+  const uri = first === undefined ? undefined : parseNameAddr(first)?.uri;
+  const params = uri === undefined ? undefined : parseSipUri(uri)?.params;
+  if (uri === undefined || params === undefined || param(params, "lr") !== undefined)
+    return forceRoute(request, routes);
+  return withUri(forceRoute(request, [...rest, `<${request.uri}>`]), uri);
+};
 
 /** Methods that create dialogs, so that their requests have to find us again. RFC 3261 12, RFC 6665, RFC 3515. */
 export const createsDialog = (method: string): boolean =>
