@@ -2,7 +2,9 @@
 // RFC 3261 13.2.2.4 and 16.7, RFC 6228 (199), RFC 3960, RFC 5359 2.11.
 import { createResponse, headerList, headerValue, tagOf } from "@sallyport/sip";
 import { describe, expect } from "vitest";
-import { bodyOf, flows, reliable, type Flow, type Passed } from "./support/flow.ts";
+import { flows, reliable } from "./support/flow.ts";
+import type { Flow, Passed } from "./support/flow-types.ts";
+import { bodyOf } from "./support/flow-checks.ts";
 import { settled } from "./support/scenario.ts";
 
 const rack = (text: string) => ({ headers: [["RAck", text]] as const });

@@ -2,7 +2,9 @@
 // headers that only the ends understand. TS 24.229, TS 24.628, TS 24.341, RFC 3312, RFC 5009 and others.
 import { headerList, headerValue } from "@sallyport/sip";
 import { describe, expect } from "vitest";
-import { bodyOf, flows, reliable, type Flow, type Headers } from "./support/flow.ts";
+import { flows, reliable } from "./support/flow.ts";
+import type { Flow, Headers } from "./support/flow-types.ts";
+import { bodyOf } from "./support/flow-checks.ts";
 import { settled } from "./support/scenario.ts";
 
 const rack = (text: string) => ({ headers: [["RAck", text]] as const });

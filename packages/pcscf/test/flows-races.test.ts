@@ -1,6 +1,8 @@
 // RFC 5407: messages that cross each other, are lost or come again, both ways through one edge.
 import { describe, expect } from "vitest";
-import { bodyOf, flows, type Flow, type Passed } from "./support/flow.ts";
+import { flows } from "./support/flow.ts";
+import type { Flow, Passed } from "./support/flow-types.ts";
+import { bodyOf } from "./support/flow-checks.ts";
 import { settled, until } from "./support/scenario.ts";
 
 const final = async ({ sent }: Pick<Passed, "sent">): Promise<number> => (await sent.final()).status;

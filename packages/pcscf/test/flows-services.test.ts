@@ -1,7 +1,9 @@
 // The services of RFC 5359 and what they are made of: REFER, Replaces, Join, dialog and refer events, both ways.
 import { headerValue } from "@sallyport/sip";
 import { describe, expect } from "vitest";
-import { bodyOf, flows, type Dialog, type Flow, type Headers, type Party } from "./support/flow.ts";
+import { flows } from "./support/flow.ts";
+import type { Dialog, Flow, Headers, Party } from "./support/flow-types.ts";
+import { bodyOf } from "./support/flow-checks.ts";
 import { settled } from "./support/scenario.ts";
 
 const sipfrag = { type: "message/sipfrag;version=2.0" } as const;

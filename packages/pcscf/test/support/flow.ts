@@ -1,191 +1,21 @@
 // Published call flows through one edge: the same script for a UE that calls and one that is called, with media protected up
 // to the gateway and without. Says at each hop what a proxy may not have changed, and at the end that nothing is left.
-import {
-  createRequest,
-  createResponse,
-  headerList,
-  headerValue,
-  tagOf,
-  type ServerTransaction,
-  type SipMessage,
-  type SipRequest,
-  type SipResponse,
-} from "@sallyport/sip";
+import { createRequest, createResponse, headerList, headerValue, tagOf, type SipRequest } from "@sallyport/sip";
+import { networkInterfaces } from "node:os";
 import type { VirtualClock } from "@sallyport/kit";
 import { expect, it } from "vitest";
-import type { Peer, Sent } from "./peer.ts";
-import { openScenario, until, type Scenario, type TestUe } from "./scenario.ts";
-import { coreSdp, crypto, keyOf, sdp, ueAnswer, ueOffer, type SdpParts } from "./sdp.ts";
+import { bodyOf, checkHop, describe, judge, same, type End, type FlowKind } from "./flow-checks.ts";
+import type { Dialog, Flow, Headers, Party, RequestParts } from "./flow-types.ts";
+import { openScenario, until } from "./scenario.ts";
+import { coreSdp, sdp, ueAnswer, ueOffer } from "./sdp.ts";
 
-export type Headers = readonly (readonly [string, string])[];
-export type Party = "caller" | "called";
-
-export interface FlowKind {
-  readonly mode: "e2ae" | "plain";
-  readonly direction: "originating" | "terminating";
-  readonly protocol: "tcp" | "udp";
-}
-
-/** One of the two ends: the UE or the core. */
-export interface End {
-  readonly side: "UE" | "core";
-  readonly peer: Peer;
-  readonly contact: string;
-  offer(parts?: SdpParts): string;
-  answer(parts?: SdpParts): string;
-  /** A whole description, as an offer or, with `answers`, as the answer to one. */
-  describe(lines: readonly Line[], parts?: { readonly version?: number; readonly answers?: true }): string;
-}
-
-/** One m-line. `port` 0: taken away, or not wanted. */
-export interface Line {
-  readonly media?: "audio" | "video";
-  readonly port: number;
-  readonly formats?: string;
-  readonly attributes?: readonly string[];
-}
-
-export interface RequestParts {
-  readonly body?: string;
-  readonly type?: string;
-  readonly headers?: Headers;
-  readonly seq?: number;
-  readonly contact?: string;
-  /** Parameters of the Contact. */
-  readonly params?: string;
-}
-
-export interface InitialParts extends RequestParts {
-  readonly callId?: string;
-  readonly uri?: string;
-  /** A whole From, where it is that of a request before. */
-  readonly from?: string;
-}
-
-export interface Passed {
-  readonly sent: Sent;
-  readonly asked: SipRequest;
-  /** As it came to the other end. */
-  readonly arrived: ServerTransaction;
-  readonly by: Party;
-}
-
-export interface ResponseParts {
-  readonly body?: string;
-  readonly type?: string;
-  readonly headers?: Headers;
-  readonly tag?: string;
-  readonly contact?: string;
-  readonly params?: string;
-}
-
-export const bodyOf = (message: SipMessage): string => message.body.toString("latin1");
 export const reliable = (rseq: number): Headers => [
   ["Require", "100rel"],
   ["RSeq", String(rseq)],
 ];
 const uriIn = (value: string | undefined): string => /<([^>]+)>/.exec(value ?? "")?.[1] ?? "";
 
-/** Both views of one dialog. RFC 3261 12.1. */
-export interface Dialog {
-  readonly tag: string;
-  /** Sends a request of one end; nobody has taken it yet. */
-  send(by: Party, method: string, parts?: RequestParts): { readonly sent: Sent; readonly asked: SipRequest };
-  /** Sends it, and takes it at the other end. */
-  pass(by: Party, method: string, parts?: RequestParts): Promise<Passed>;
-  /** The ACK of a 2xx to an INVITE with the number `seq`; what came of it at the other end. */
-  ack(by: Party, seq: number, parts?: RequestParts): Promise<SipRequest>;
-  /** Sends the ACK only. */
-  sendAck(by: Party, seq: number, parts?: RequestParts): Promise<void>;
-  /** A whole BYE. */
-  bye(by: Party): Promise<void>;
-  /** Where the end is from now on, after a target refresh. */
-  moved(party: Party, contact: string): void;
-}
-
-export interface Flow {
-  readonly kind: FlowKind;
-  readonly scenario: Scenario;
-  readonly ue: TestUe;
-  readonly path: string;
-  readonly caller: End;
-  readonly called: End;
-  /** Contexts the gateway has lost by itself. */
-  lost: number;
-  end(party: Party): End;
-  /** The INVITE of the caller, taken by the called. `body` "" offers nothing. */
-  invite(parts?: InitialParts): Promise<Passed>;
-  /** A request that opens no dialog here, or one that is no call. */
-  outside(by: Party, method: string, parts?: InitialParts): Promise<Passed>;
-  /** Answers, and takes that answer at whoever asked. */
-  reply(passed: Passed, status: number, parts?: ResponseParts): Promise<SipResponse>;
-  /** Answers and waits for nothing. */
-  say(passed: Passed, status: number, parts?: ResponseParts): void;
-  dialog(passed: Passed, response: SipResponse): Dialog;
-  /** The dialog of a place that has not answered yet: its first word is a NOTIFY (RFC 6665 4.1.2.4). */
-  placed(passed: Passed, tag: string): Dialog;
-  /** INVITE, 180, 200, ACK. */
-  call(parts?: { readonly offer?: string; readonly answer?: string }): Promise<{
-    readonly dialog: Dialog;
-    readonly passed: Passed;
-    readonly offered: string;
-    readonly answered: string;
-  }>;
-  /** What the gateway was told to do, in order. */
-  orders(): readonly string[];
-  nothingLeft(): Promise<void>;
-  close(): Promise<void>;
-}
-
 const other = (party: Party): Party => (party === "caller" ? "called" : "caller");
-
-/** Of SDP that has come to an end: its own address, keys and words are those it may see. TS 33.328 7.2.1, 7.3.1. */
-const judge = (flow: FlowKind, to: End, came: string, said: string): void => {
-  if (flow.mode === "plain") return expect(came).toBe(said);
-  const formats = (body: string) =>
-    body.match(/^m=.*$/gm)?.map((line) => line.replace(/^(m=\S+ )(0?)\d* RTP\/\S+/, "$1$2"));
-  expect(formats(came)).toEqual(formats(said));
-  expect(came.match(/^a=(?:rtpmap|curr|des|conf|sendonly|recvonly|inactive).*$/gm)).toEqual(
-    said.match(/^a=(?:rtpmap|curr|des|conf|sendonly|recvonly|inactive).*$/gm),
-  );
-  const lines = (came.match(/^m=.*$/gm) ?? []).filter((line) => !/^m=\S+ 0 /.test(line));
-  const held = /^c=IN IP4 0\.0\.0\.0/m.test(said);
-  if (to.side === "core") {
-    expect(came).not.toMatch(/crypto|3ge2ae|inline:|SAVP/i);
-    if (lines.length > 0 && !held) expect(came).toMatch(/^c=IN IP4 192\.0\.2\.10/m);
-  } else if (lines.length > 0) {
-    expect(came.match(/^a=3ge2ae:applied/gm)).toHaveLength(lines.length);
-    expect(lines.every((line) => line.includes("RTP/SAVP"))).toBe(true);
-    if (!held) expect(came).toMatch(/^c=IN IP4 198\.51\.100\.5/m);
-    expect(came.match(/^a=crypto:/gm)?.length ?? 0).toBeGreaterThanOrEqual(lines.length);
-  }
-};
-
-/** As the UE writes it, protected or in the clear, or as the core does. */
-const describe =
-  (side: End["side"], protectedMedia: boolean): End["describe"] =>
-  (lines, { version = 1, answers } = {}) => {
-    const address = side === "UE" ? "10.0.0.7" : "192.0.2.77";
-    const secure = side === "UE" && protectedMedia;
-    const head = ["v=0", `o=- 4711 ${version} IN IP4 ${address}`, "s=-", `c=IN IP4 ${address}`, "t=0 0"];
-    const sections = lines.flatMap(({ media = "audio", port, formats = "8", attributes = [] }, at) => [
-      `m=${media} ${port} RTP/${secure ? "SAVP" : "AVP"} ${formats}`,
-      ...attributes,
-      ...(secure && port !== 0 ? [crypto(keyOf(0x31 + at))] : []),
-      ...(secure && port !== 0 && answers !== true ? ["a=3ge2ae:requested"] : []),
-    ]);
-    return [...head, ...sections, ""].join("\r\n");
-  };
-
-const isSdp = (message: SipMessage): boolean => headerValue(message, "content-type") === "application/sdp";
-
-/** What an end made of a message is what the other end gets, save for what belongs to the hop. RFC 3261 16.6, 16.7. */
-const same = (flow: FlowKind, to: End, came: SipMessage, said: SipMessage): void => {
-  for (const name of ["from", "to", "call-id", "cseq", "contact", "content-type", "rack", "rseq", "replaces", "reason"])
-    if (name !== "to" || said.kind === "request") expect(headerValue(came, name), name).toBe(headerValue(said, name));
-  if (isSdp(said) && said.body.length > 0) judge(flow, to, bodyOf(came), bodyOf(said));
-  else expect(came.body.equals(said.body)).toBe(true);
-};
 
 const pairsOf = (method: string, parts: RequestParts & { readonly contact: string }): Headers => [
   ["Max-Forwards", "70"],
@@ -202,14 +32,6 @@ const pairsOf = (method: string, parts: RequestParts & { readonly contact: strin
 const bodyPart = (body: string | undefined): { readonly body?: Buffer } =>
   body === undefined || body === "" ? {} : { body: Buffer.from(body, "latin1") };
 
-const checkHop = (request: SipRequest, to: End, initial: boolean): void => {
-  expect(request.uri).toBe(to.contact);
-  expect(headerList(request, "route")).toEqual([]);
-  expect(headerValue(request, "max-forwards")).toBe("69");
-  expect(headerList(request, "via")).toHaveLength(2);
-  if (!initial) expect(headerList(request, "record-route")).toEqual([]);
-};
-
 /** 64*T1 of what lingers, and again of what that set, until `done`. */
 const passTime = async (clock: VirtualClock, done: () => boolean): Promise<void> => {
   for (let round = 0; round < 6; round += 1) {
@@ -220,22 +42,21 @@ const passTime = async (clock: VirtualClock, done: () => boolean): Promise<void>
 };
 
 export const openFlow = async (kind: FlowKind): Promise<Flow> => {
-  const scenario = await openScenario(
-    kind.protocol === "udp"
-      ? {
-          core: { protocol: "udp" },
-          change: (config) => ({
-            ...config,
-            core: {
-              listen: [{ protocol: "udp", address: "127.0.0.1", port: 0 }],
-              nextHop: config.core.nextHop.replace("tcp", "udp"),
-            },
-          }),
-        }
-      : {},
-  );
+  const { protocol, family } = kind;
+  const address = family === "IPv6" ? "::1" : "127.0.0.1";
+  const scenario = await openScenario({
+    ...(protocol === "udp" ? { core: { protocol } } : {}),
+    change: (config) => ({
+      ...config,
+      access: [{ name: "flow", protocol, address, port: 0, trusted: true }],
+      core: {
+        listen: [{ protocol, address: "127.0.0.1", port: 0 }],
+        nextHop: config.core.nextHop.replace("tcp", protocol),
+      },
+    }),
+  });
   const { core, clock, iq, edge } = scenario;
-  const ue = await scenario.ue("alice", { protocol: kind.protocol });
+  const ue = await scenario.ue("alice", { protocol, address });
   const { path } = await ue.register({ expires: 3600, ...(kind.mode === "plain" ? { dialect: "none" } : {}) });
   // Both connections stand before anything is counted.
   const probe = createRequest({
@@ -466,21 +287,24 @@ export const openFlow = async (kind: FlowKind): Promise<Flow> => {
   return flow;
 };
 
-const kinds = (protocol: "tcp" | "udp"): readonly FlowKind[] =>
+const kinds = (protocol: FlowKind["protocol"], family: FlowKind["family"]): readonly FlowKind[] =>
   (["e2ae", "plain"] as const).flatMap((mode) =>
-    (["originating", "terminating"] as const).map((direction) => ({ mode, direction, protocol })),
+    (["originating", "terminating"] as const).map((direction) => ({ mode, direction, protocol, family })),
   );
+
+const hasIpv6 = Object.values(networkInterfaces()).some(
+  (all) => all?.some(({ address }) => address === "::1") === true,
+);
 
 /** A flow in both directions, in the clear and protected; afterwards nothing may be left of it. */
 export const flows = (
   title: string,
   run: (flow: Flow) => Promise<void>,
-  { protocol = "tcp", only }: { readonly protocol?: "tcp" | "udp"; readonly only?: Partial<FlowKind> } = {},
+  { protocol = "tcp", family = "IPv4", mode }: Partial<FlowKind> = {},
 ): void => {
-  for (const kind of kinds(protocol)) {
-    if (only?.mode !== undefined && only.mode !== kind.mode) continue;
-    if (only?.direction !== undefined && only.direction !== kind.direction) continue;
-    it(`${title} (${kind.direction}, ${kind.mode})`, async () => {
+  for (const kind of kinds(protocol, family)) {
+    if (mode !== undefined && mode !== kind.mode) continue;
+    it.skipIf(family === "IPv6" && !hasIpv6)(`${title} (${kind.direction}, ${kind.mode})`, async () => {
       const flow = await openFlow(kind);
       try {
         await run(flow);

@@ -59,7 +59,8 @@ export interface PeerOptions {
   readonly clock: Clock;
   readonly protocol?: "tcp" | "udp" | "tls";
   readonly tls?: TlsMaterial;
-  /** Where it listens; any port when left out. */
+  /** Where it listens; 127.0.0.1 and any port when left out. */
+  readonly address?: string;
   readonly port?: number;
   /** Where its requests go. */
   target(): SipTarget;
@@ -92,7 +93,7 @@ export const createPeer = async (options: PeerOptions): Promise<Peer> => {
   const spec: ListenSpec = {
     name,
     protocol,
-    address: "127.0.0.1",
+    address: options.address ?? "127.0.0.1",
     port: options.port ?? 0,
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   };

@@ -2,6 +2,7 @@
 import { memoryLog, seededRandom, VirtualClock, type LogRecord, type Random } from "@sallyport/kit";
 import {
   createRequest,
+  formatHost,
   headerList,
   headerValue,
   type Resolver,
@@ -40,6 +41,8 @@ interface UeOptions {
   readonly tls?: TlsMaterial;
   /** Index of the edge's access listener; the first of the protocol when left out. */
   readonly listener?: number;
+  /** The address of both, 127.0.0.1 when left out. */
+  readonly address?: string;
 }
 
 export interface RegisterOptions {
@@ -176,7 +179,8 @@ export const openScenario = async (
         clock,
         protocol,
         ...(ueOptions.tls === undefined ? {} : { tls: ueOptions.tls }),
-        target: () => ({ protocol, address: "127.0.0.1", port: point.port }),
+        ...(ueOptions.address === undefined ? {} : { address: ueOptions.address }),
+        target: () => ({ protocol, address: ueOptions.address ?? "127.0.0.1", port: point.port }),
       });
       peers.push(peer);
       return testUe(peer, core, protocol);
@@ -232,7 +236,7 @@ const checkInvariants = (core: Peer, ues: readonly Peer[], logs: readonly LogRec
 
 const testUe = (peer: Peer, core: Peer, protocol: string): TestUe => {
   const aor = `sip:${peer.name}@home.example`;
-  const contact = `sip:${peer.name}@127.0.0.1:${peer.port};transport=${protocol};line=${peer.name}1`;
+  const contact = `sip:${peer.name}@${formatHost(peer.address)}:${peer.port};transport=${protocol};line=${peer.name}1`;
   let registers = 0;
   const request: TestUe["request"] = (method, uri, options = {}) =>
     createRequest({
