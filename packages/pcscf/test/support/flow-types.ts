@@ -17,7 +17,7 @@ export interface RequestParts {
   readonly params?: string;
 }
 
-export interface InitialParts extends RequestParts {
+interface InitialParts extends RequestParts {
   readonly callId?: string;
   readonly uri?: string;
   /** A whole From, where it is that of a request before. */
@@ -32,7 +32,7 @@ export interface Passed {
   readonly by: Party;
 }
 
-export interface ResponseParts {
+interface ResponseParts {
   readonly body?: string;
   readonly type?: string;
   readonly headers?: Headers;

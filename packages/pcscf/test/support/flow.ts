@@ -41,7 +41,7 @@ const passTime = async (clock: VirtualClock, done: () => boolean): Promise<void>
   }
 };
 
-export const openFlow = async (kind: FlowKind): Promise<Flow> => {
+const openFlow = async (kind: FlowKind): Promise<Flow> => {
   const { protocol, family } = kind;
   const address = family === "IPv6" ? "::1" : "127.0.0.1";
   const scenario = await openScenario({
