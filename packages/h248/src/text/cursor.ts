@@ -159,20 +159,30 @@ export class Cursor {
   }
 
   /** `{ item, item }` with at least one item; `open` may also be `[`. */
-  list<T>(item: () => T, open: "{" | "[" = "{"): T[] {
+  list<T>(item: (cursor: Cursor) => T, open: "{" | "[" = "{"): T[] {
     const items: T[] = [];
     this.expect(open);
     do {
       this.count();
-      items.push(item());
+      items.push(item(this));
     } while (this.take(","));
     this.expect(open === "{" ? "}" : "]");
     return items;
   }
 
   /** A list, or nothing where no `{` follows. */
-  listIf<T>(item: () => T): T[] {
+  listIf<T>(item: (cursor: Cursor) => T): T[] {
     return this.peek() === "{" ? this.list(item) : [];
+  }
+
+  /** A list whose items go where the reader puts them: a function made for each list costs more than most of its items do. */
+  each<A, B>(item: (cursor: Cursor, into: A, seen: B) => void, into: A, seen: B): void {
+    this.expect("{");
+    do {
+      this.count();
+      item(this, into, seen);
+    } while (this.take(","));
+    this.expect("}");
   }
 
   /** Runs a reader that may contain itself. */

@@ -92,10 +92,10 @@ export const parseH248 = (
     if (cursor.peek() !== "") cursor.fail("syntax");
     return cursor.failed
       ? refusal(cursor, remains)
-      : { ok: true, message: { ...remains, body: { kind: "error", error } } };
+      : { ok: true, message: { version, mid, body: { kind: "error", error } } };
   }
   const transactions = readTransactions(cursor);
   return cursor.failed
     ? refusal(cursor, remains)
-    : { ok: true, message: { ...remains, body: { kind: "transactions", transactions } } };
+    : { ok: true, message: { version, mid, body: { kind: "transactions", transactions } } };
 };

@@ -42,7 +42,7 @@ const named: readonly string[] = [
 const readModem = (cursor: Cursor): Descriptor => {
   const type = (): string => cursor.word(cursor.limits.maxName);
   const types = cursor.take("=") ? [type()] : cursor.list(type, "[");
-  return { kind: "modem", types, properties: cursor.listIf(() => readProperty(cursor)) };
+  return { kind: "modem", types, properties: cursor.listIf(readProperty) };
 };
 
 const readMux = (cursor: Cursor): Descriptor => {
@@ -58,10 +58,10 @@ const readers: Readonly<Record<NonNullable<ReturnType<typeof descriptorWords.get
   Events: readEvents,
   Signals: readSignals,
   DigitMap: (cursor) => ({ kind: "digitmap", digitMap: readDigitMap(cursor) }),
-  EventBuffer: (cursor) => ({ kind: "eventBuffer", events: cursor.listIf(() => readOccurrence(cursor)) }),
+  EventBuffer: (cursor) => ({ kind: "eventBuffer", events: cursor.listIf(readOccurrence) }),
   ObservedEvents: readObservedEvents,
-  Statistics: (cursor) => ({ kind: "statistics", statistics: cursor.list(() => readStatistic(cursor)) }),
-  Packages: (cursor) => ({ kind: "packages", packages: cursor.list(() => readPackage(cursor)) }),
+  Statistics: (cursor) => ({ kind: "statistics", statistics: cursor.list(readStatistic) }),
+  Packages: (cursor) => ({ kind: "packages", packages: cursor.list(readPackage) }),
   Audit: (cursor) => ({ kind: "audit", items: readAudit(cursor) }),
   Services: readServices,
   Error: (cursor) => ({ kind: "error", error: readError(cursor) }),
@@ -99,21 +99,27 @@ const allowedInRequest: Readonly<Record<CommandName, readonly DescriptorKind[]>>
   ServiceChange: ["services"],
 };
 
+interface Reading {
+  readonly descriptors: Descriptor[];
+  readonly allowed: readonly DescriptorKind[] | undefined;
+}
+
+const readOne = (cursor: Cursor, { allowed, descriptors }: Reading, seen: string[]): void => {
+  cursor.skip();
+  const start = cursor.at;
+  const descriptor = readDescriptor(cursor);
+  if (descriptor === undefined) return;
+  // 7.1.18 and the error registry: 448 twice, 447 not legal in this command.
+  const place = descriptor.kind === "bare" ? descriptor.name : descriptor.kind;
+  if (seen.includes(place)) cursor.fail("duplicate", start);
+  if (allowed !== undefined && !allowed.includes(descriptor.kind)) cursor.fail("misplaced-descriptor", start);
+  seen.push(place);
+  descriptors.push(descriptor);
+};
+
 const readDescriptors = (cursor: Cursor, allowed?: readonly DescriptorKind[]): Descriptor[] => {
   const descriptors: Descriptor[] = [];
-  const seen: string[] = [];
-  cursor.listIf(() => {
-    cursor.skip();
-    const start = cursor.at;
-    const descriptor = readDescriptor(cursor);
-    if (descriptor === undefined) return;
-    // 7.1.18 and the error registry: 448 twice, 447 not legal in this command.
-    const place = descriptor.kind === "bare" ? descriptor.name : descriptor.kind;
-    if (seen.includes(place)) cursor.fail("duplicate", start);
-    if (allowed !== undefined && !allowed.includes(descriptor.kind)) cursor.fail("misplaced-descriptor", start);
-    seen.push(place);
-    descriptors.push(descriptor);
-  });
+  if (cursor.peek() === "{") cursor.each(readOne, { descriptors, allowed }, []);
   return descriptors;
 };
 

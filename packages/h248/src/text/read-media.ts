@@ -25,18 +25,20 @@ const keywordOrProperty = <K extends string>(
   return keyword;
 };
 
+type Controls = Omit<Draft<LocalControl>, "properties"> & { readonly properties: Property[] };
+
+const readControl = (cursor: Cursor, control: Controls, seen: unknown[]): void => {
+  const word = keywordOrProperty(cursor, cursor.keywordIf(localControlWords), control.properties, seen);
+  if (word === "Mode") {
+    const mode = cursor.assigned(streamModes);
+    if (mode !== undefined) control.mode = mode;
+  } else if (word === "ReservedValue") control.reservedValue = cursor.assigned(onOff) === "On";
+  else if (word === "ReservedGroup") control.reservedGroup = cursor.assigned(onOff) === "On";
+};
+
 const readLocalControl = (cursor: Cursor): LocalControl => {
-  const properties: Property[] = [];
-  const control: Draft<LocalControl> = { properties };
-  const seen: unknown[] = [];
-  cursor.list(() => {
-    const word = keywordOrProperty(cursor, cursor.keywordIf(localControlWords), properties, seen);
-    if (word === "Mode") {
-      const mode = cursor.assigned(streamModes);
-      if (mode !== undefined) control.mode = mode;
-    } else if (word === "ReservedValue") control.reservedValue = cursor.assigned(onOff) === "On";
-    else if (word === "ReservedGroup") control.reservedGroup = cursor.assigned(onOff) === "On";
-  });
+  const control: Controls = { properties: [] };
+  cursor.each(readControl, control, []);
   return control;
 };
 
@@ -65,43 +67,59 @@ const readStreamPart = (
   if (word === "LocalControl") stream.localControl = readLocalControl(cursor);
   else if (word === "Local") stream.local = trimSdp(cursor.octets());
   else if (word === "Remote") stream.remote = trimSdp(cursor.octets());
-  else stream.statistics = cursor.list(() => readStatistic(cursor));
+  else stream.statistics = cursor.list(readStatistic);
+};
+
+const readPart = (cursor: Cursor, stream: Draft<StreamDescriptor>, seen: unknown[]): void => {
+  const word = cursor.keyword(streamWords);
+  cursor.once(seen, word);
+  if (word !== undefined) readStreamPart(cursor, word, stream);
 };
 
 const readStream = (cursor: Cursor): StreamDescriptor => {
   const stream: Draft<StreamDescriptor> = { id: cursor.assignedInteger(uint16) };
-  const seen: unknown[] = [];
-  cursor.list(() => {
-    const word = cursor.keyword(streamWords);
-    cursor.once(seen, word);
-    if (word !== undefined) readStreamPart(cursor, word, stream);
-  });
+  cursor.each(readPart, stream, []);
   return stream;
+};
+
+interface Parts {
+  readonly media: Draft<MediaDescriptor>;
+  readonly streams: StreamDescriptor[];
+  /** Of a stream without its level. */
+  only: Draft<StreamDescriptor> | undefined;
+  /** Of streams, from the second on. */
+  ids: Set<number | undefined> | undefined;
+}
+
+const isTwice = (parts: Parts, id: number | undefined): boolean => {
+  const [first] = parts.streams;
+  if (first === undefined) return false;
+  parts.ids ??= new Set([first.id]);
+  return parts.ids.size === parts.ids.add(id).size;
+};
+
+const readMediaPart = (cursor: Cursor, parts: Parts, seen: unknown[]): void => {
+  const word = cursor.keyword(mediaWords, "unknown-descriptor");
+  if (word === "Stream") {
+    const stream = readStream(cursor);
+    if (isTwice(parts, stream.id)) cursor.fail("duplicate");
+    parts.streams.push(stream);
+    return;
+  }
+  cursor.once(seen, word);
+  if (word === "TerminationState") parts.media.terminationState = readTerminationState(cursor);
+  else if (word !== undefined) readStreamPart(cursor, word, (parts.only ??= {}));
 };
 
 /** What follows the Media token. Streams stand either all at their level or, for a single one, without it. */
 export const readMedia = (cursor: Cursor): MediaDescriptor => {
   const streams: StreamDescriptor[] = [];
   const media: Draft<MediaDescriptor> = { kind: "media", streams };
-  const only: Draft<StreamDescriptor> = {};
-  const seen: unknown[] = [];
-  const ids = new Set<number | undefined>();
-  cursor.list(() => {
-    const word = cursor.keyword(mediaWords, "unknown-descriptor");
-    if (word === "Stream") {
-      const stream = readStream(cursor);
-      if (ids.has(stream.id)) cursor.fail("duplicate");
-      ids.add(stream.id);
-      streams.push(stream);
-      return;
-    }
-    cursor.once(seen, word);
-    if (word === "TerminationState") media.terminationState = readTerminationState(cursor);
-    else if (word !== undefined) readStreamPart(cursor, word, only);
-  });
-  if (Object.keys(only).length > 0) {
+  const parts: Parts = { media, streams, only: undefined, ids: undefined };
+  cursor.each(readMediaPart, parts, []);
+  if (parts.only !== undefined) {
     if (streams.length > 0) cursor.fail("syntax");
-    streams.push(only);
+    streams.push(parts.only);
   }
   return media;
 };

@@ -24,11 +24,13 @@ const readCompletion = (cursor: Cursor): CompletionReason[] => {
   return cursor.list(() => cursor.keyword(completionReasons) ?? "OtherReason");
 };
 
-const readParameter = (cursor: Cursor, signal: Draft<Signal>, properties: Property[], seen: unknown[]): void => {
+type Reading = Omit<Draft<Signal>, "properties"> & { readonly properties: Property[] };
+
+const readParameter = (cursor: Cursor, signal: Reading, seen: unknown[]): void => {
   const name = cursor.name();
   const word = signalWords.get(name.toLowerCase());
   if (word === undefined) {
-    properties.push(readCondition(cursor, name));
+    signal.properties.push(readCondition(cursor, name));
     return;
   }
   cursor.once(seen, word);
@@ -45,10 +47,8 @@ const readParameter = (cursor: Cursor, signal: Draft<Signal>, properties: Proper
 };
 
 const readSignal = (cursor: Cursor, name = cursor.name()): Signal => {
-  const properties: Property[] = [];
-  const signal: Draft<Signal> = { kind: "signal", name, properties };
-  const seen: unknown[] = [];
-  cursor.listIf(() => readParameter(cursor, signal, properties, seen));
+  const signal: Reading = { kind: "signal", name, properties: [] };
+  if (cursor.peek() === "{") cursor.each(readParameter, signal, []);
   return signal;
 };
 
@@ -65,5 +65,5 @@ export const readSignals = (cursor: Cursor): SignalsDescriptor => {
   cursor.expect("{");
   if (cursor.take("}")) return { kind: "signals", signals: [] };
   cursor.at = start;
-  return { kind: "signals", signals: cursor.list(() => readSignalOrList(cursor)) };
+  return { kind: "signals", signals: cursor.list(readSignalOrList) };
 };

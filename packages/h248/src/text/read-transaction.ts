@@ -109,15 +109,17 @@ const readContext = (cursor: Cursor): ContextId => {
   return readContextId(cursor);
 };
 
+type Requests = Omit<Draft<ActionRequest>, "commands"> & { readonly commands: CommandRequest[] };
+
+const readRequested = (cursor: Cursor, action: Requests, seen: unknown[]): void => {
+  if (readContextProperty(cursor, action, seen)) return;
+  const command = prefixedCommand(cursor);
+  if (command !== undefined) action.commands.push(command);
+};
+
 const readActionRequest = (cursor: Cursor): ActionRequest => {
-  const commandRequests: CommandRequest[] = [];
-  const action: Draft<ActionRequest> = { context: readContext(cursor), commands: commandRequests };
-  const seen: unknown[] = [];
-  cursor.list(() => {
-    if (readContextProperty(cursor, action, seen)) return;
-    const command = prefixedCommand(cursor);
-    if (command !== undefined) commandRequests.push(command);
-  });
+  const action: Requests = { context: readContext(cursor), commands: [] };
+  cursor.each(readRequested, action, []);
   return action;
 };
 
@@ -206,11 +208,11 @@ export const readTransaction = (cursor: Cursor): Transaction | undefined => {
   if (word === "Transaction") {
     const id = cursor.assignedInteger(uint32);
     if (!cursor.failed) cursor.transaction = { kind: "request", id };
-    return { kind: "request", id, actions: cursor.list(() => readActionRequest(cursor)) };
+    return { kind: "request", id, actions: cursor.list(readActionRequest) };
   }
   if (word === "Reply") return readReply(cursor);
   if (word === "Pending") return readPending(cursor);
-  if (word === "TransactionResponseAck") return { kind: "ack", ranges: cursor.list(() => readRange(cursor)) };
+  if (word === "TransactionResponseAck") return { kind: "ack", ranges: cursor.list(readRange) };
   if (word === undefined) return undefined;
   const { id, segment } = idAndSegment(cursor);
   if (segment === undefined) cursor.fail("number");
