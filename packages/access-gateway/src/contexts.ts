@@ -144,7 +144,8 @@ export const createContexts = (options: ContextsOptions): Contexts => {
     termination: Termination,
     order: TerminationOrder,
   ): Promise<Result<readonly ChosenStream[], H248Error>> => {
-    const before = Array.from(termination.streams.values(), ({ leg }) => leg);
+    const before: number[] = [];
+    for (const { leg } of termination.streams.values()) before.push(leg);
     termination.touchedAt = clock.now();
     const chosen = await changeTermination(grounds[side], termination, order);
     if (chosen.ok) {

@@ -13,6 +13,9 @@ export interface NamePattern {
 
 /** Reads a name to be chosen: undefined when it is not `ip/<group or $>/access|core/$`. Case does not matter. */
 export const readChoosePattern = (name: string): NamePattern | undefined => {
+  // As nearly everybody writes it.
+  if (name === "ip/1/access/$") return { side: "access", group: 1 };
+  if (name === "ip/1/core/$") return { side: "core", group: 1 };
   const [first, groupText, side, id, ...more] = name.toLowerCase().split("/");
   if (first !== "ip" || groupText === undefined || id !== "$" || more.length > 0) return undefined;
   if (side !== "access" && side !== "core") return undefined;

@@ -156,8 +156,8 @@ const readLine = (draft: Draft, line: string): H248Error | undefined => {
 
 const readLines = (draft: Draft, lines: readonly string[]): Result<SessionText, H248Error> => {
   let versions = 0;
-  for (const [index, untrimmed] of lines.entries()) {
-    const line = untrimmed.trim();
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index]?.trim() ?? "";
     if (line === "") continue;
     if (line.length < 2 || line[1] !== "=") return refusal(474, `session description line ${index + 1}`);
     if (line.startsWith("v=") && ++versions > 1) return refusal(501, "alternative session descriptions");
@@ -172,13 +172,23 @@ const readLines = (draft: Draft, lines: readonly string[]): Result<SessionText, 
   return ok({ address, port, media, protocol, formats, rtcp, rtcpMux, crypto });
 };
 
+/** Ended by CR LF, LF or CR; the CR of a CR LF may stay at a line's end. */
+const linesOf = (text: string): readonly string[] => {
+  const lines = text.split("\n");
+  const alone = lines.some((line) => {
+    const at = line.indexOf("\r");
+    return at >= 0 && at < line.length - 1;
+  });
+  return alone ? text.split(/\r\n|\r|\n/) : lines;
+};
+
 /**
  * Reads Local or Remote of one stream. Errors: 474 bad syntax, 473 two a=crypto, 501 several descriptions or media lines.
  * Lines that do not concern the gateway are passed over.
  */
 export const readSessionText = (text: string): Result<SessionText, H248Error> => {
   if (text.length > maxText) return refusal(474, "session description too long");
-  const lines = text.split(/\r\n|\r|\n/);
+  const lines = linesOf(text);
   if (lines.length > maxLines) return refusal(474, "session description has too many lines");
   const draft: Draft = { address: undefined, media: undefined, rtcp: undefined, rtcpMux: false, crypto: undefined };
   const read = readLines(draft, lines);

@@ -41,6 +41,12 @@ export class PortPools {
   }
 }
 
+interface Freed {
+  readonly port: number;
+  readonly until: number;
+  readonly kept: boolean;
+}
+
 /** Beyond its rest. Kept sockets nobody wants are closed after a while: then any other port is as good. */
 const keptMs = 5000;
 
@@ -50,10 +56,11 @@ export class PortPairs {
   readonly #firstEven: number;
   readonly #count: number;
   readonly #taken = new Set<number>();
-  /** Freed RTP ports with the time they may be used again, oldest first. */
-  readonly #resting = new Map<number, number>();
-  /** Those of them whose sockets were kept, oldest first. */
-  readonly #kept = new Set<number>();
+  /** Freed RTP ports that may not be used again yet. */
+  readonly #resting = new Set<number>();
+  /** The same, oldest first from `#oldest` on: a `Map` would find its first by passing all that were deleted before it. */
+  #freed: Freed[] = [];
+  #oldest = 0;
   #next = 0;
 
   /** @throws SALLY_PLANE_RANGE. */
@@ -81,10 +88,11 @@ export class PortPairs {
   /** The even port of a free pair, or `undefined`. */
   take(): number | undefined {
     const now = this.#clock.now();
-    for (const [port, until] of this.#resting) {
-      if (until > now) break;
+    for (let freed = this.#freed[this.#oldest]; freed !== undefined && freed.until <= now;) {
+      const { kept, port, until } = freed;
       this.#resting.delete(port);
-      if (!this.#kept.delete(port) || now - until > keptMs) continue;
+      freed = this.#freed[++this.#oldest];
+      if (!kept || now - until > keptMs) continue;
       this.#taken.add(port);
       return port;
     }
@@ -102,7 +110,11 @@ export class PortPairs {
   /** `kept`: its sockets are still bound. */
   give(port: number, kept = false): void {
     if (!this.#taken.delete(port)) return;
-    this.#resting.set(port, this.#clock.now() + this.#quarantineMs);
-    if (kept) this.#kept.add(port);
+    this.#resting.add(port);
+    if (this.#oldest > 1000 && this.#oldest * 2 > this.#freed.length) {
+      this.#freed = this.#freed.slice(this.#oldest);
+      this.#oldest = 0;
+    }
+    this.#freed.push({ port, until: this.#clock.now() + this.#quarantineMs, kept });
   }
 }
