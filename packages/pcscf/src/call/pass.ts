@@ -5,7 +5,7 @@ import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
 import { changedDialog, dialogOf, numberOf, partyAt, retargeted, seqOf, shiftOf, tagsOf } from "./dialog.ts";
 import { finish, lingerMs } from "./ending.ts";
 import { heardMark, isReliable } from "./offer-answer.ts";
-import type { Exchange, Side } from "./types.ts";
+import type { CallDialog, Exchange, Side } from "./types.ts";
 import { afterUsage, hasUsages, isUsage } from "./usages.ts";
 import { changeExchange, putDialog, putMark, type Work } from "./work.ts";
 
@@ -104,19 +104,22 @@ const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): vo
   if (exchange.method === "INVITE" || exchange.method === "UPDATE") watchSession(work, exchange, response);
 };
 
-// RFC 5057 5.1: these end the dialog for INVITE, UPDATE and BYE.
-const endsDialog = (exchange: Exchange, status: number): boolean =>
+/**
+ * RFC 5057 5.1: after 481 there is nobody left at the other end of a call. After 408 who asked says BYE, which the other end
+ * may hear (RFC 3261 12.2.1.2); an early dialog is up to the INVITE's own answer.
+ */
+const endsDialog = (exchange: Exchange, dialog: CallDialog | undefined, status: number): boolean =>
   exchange.method === "BYE"
     ? status !== 401 && status !== 407
-    : (exchange.method === "INVITE" || exchange.method === "UPDATE") && (status === 481 || status === 408);
+    : (exchange.method === "INVITE" || exchange.method === "UPDATE") && status === 481 && dialog?.state === "confirmed";
 
 const afterFinal = (work: Work, exchange: Exchange, status: number): void => {
   if (exchange.initial) {
     if (status >= 300) finish(work, exchange.cancelled ? "cancelled" : "rejected", String(status));
     return;
   }
-  if (!endsDialog(exchange, status)) return;
   const dialog = dialogOf(work.call, exchange, exchange.from);
+  if (!endsDialog(exchange, dialog, status)) return;
   if (dialog !== undefined) putDialog(work, changedDialog(dialog, { state: "terminated" }));
   finishIfIdle(work);
 };
