@@ -242,6 +242,12 @@ export const numberOf = (call: CallState, dialog: CallDialog | undefined, from: 
   return seq + shiftOf(call, dialog, from);
 };
 
+/** The INVITE with this number that was answered last, or given up by us: each end counts its own, so both may have used it. */
+export const answeredInvite = ({ exchanges }: CallState, seq: number): Exchange | undefined =>
+  [...exchanges.values()].findLast(
+    (each) => each.method === "INVITE" && each.seq === seq && (each.final === "success" || each.cancelled),
+  );
+
 /** Our own ACK for a 2xx of `towards` that nobody else will acknowledge. RFC 3261 13.2.2.4. */
 export const ackTowards = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>
   ackNumbered(call, dialog, towards, numberOf(call, dialog, otherSide(towards), seq));

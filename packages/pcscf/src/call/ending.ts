@@ -2,7 +2,7 @@
 // RFC 3261 9.1, 13.2.2.4, 15; TS 24.229 5.2.8.1 (release by the P-CSCF).
 import { otherSide } from "@sallyport/media-security";
 import { reasonPhrase } from "@sallyport/sip";
-import { ackTowards, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
+import { ackTowards, answeredInvite, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
 import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
 import { hasUsages, staysOpen } from "./usages.ts";
@@ -44,9 +44,7 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
 const acknowledge = (work: Work, dialog: CallDialog): CallDialog => {
   const { unacknowledged: seq } = dialog;
   if (seq === undefined) return dialog;
-  const invite = [...work.call.exchanges.values()].find(
-    (exchange) => exchange.method === "INVITE" && exchange.seq === seq,
-  );
+  const invite = answeredInvite(work.call, seq);
   const towards = otherSide(invite?.from ?? upstreamOf(work.call));
   const party = towards === upstreamOf(work.call) ? dialog.upstream : dialog.downstream;
   work.effects.push({ kind: "acknowledge", towards, party, request: ackTowards(work.call, dialog, towards, seq) });

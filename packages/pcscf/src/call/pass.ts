@@ -2,7 +2,17 @@
 import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
-import { changedDialog, dialogOf, numberOf, partyAt, retargeted, seqOf, shiftOf, tagsOf } from "./dialog.ts";
+import {
+  answeredInvite,
+  changedDialog,
+  dialogOf,
+  numberOf,
+  partyAt,
+  retargeted,
+  seqOf,
+  shiftOf,
+  tagsOf,
+} from "./dialog.ts";
 import { finish, lingerMs } from "./ending.ts";
 import { heardMark, isReliable } from "./offer-answer.ts";
 import type { CallDialog, Exchange, Side } from "./types.ts";
@@ -176,7 +186,8 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
     request: numbered(withSdp(request, sdp), numberOf(work.call, dialog, from, seq) - seq),
     party: partyAt(work.call, dialog, towards),
   });
-  if (dialog.unacknowledged !== seq) {
+  const invite = answeredInvite(work.call, seq);
+  if (dialog.unacknowledged !== seq || (invite !== undefined && invite.from !== from)) {
     const known = [...work.call.exchanges.values()].some((each) => each.method === "INVITE" && each.seq === seq);
     if (!known) putMark(work, heardMark(dialog.tag, seq));
     return;
