@@ -304,3 +304,74 @@ describe("RFC 3261 9: CANCEL", () => {
     await dialog.bye("called");
   });
 });
+
+describe("RFC 5057 5: answers to requests within that say the dialog is gone", () => {
+  for (const by of ["caller", "called"] as const) {
+    const other = by === "caller" ? "called" : "caller";
+
+    flows(
+      `RFC 3261 12.2.1.2: 408 to a re-INVITE and an UPDATE of the ${by}, whose BYE finds the other end`,
+      async (flow) => {
+        const { dialog } = await flow.call();
+        for (const method of ["INVITE", "UPDATE"] as const) {
+          const passed = await dialog.pass(by, method, { body: flow.end(by).offer({ version: 2 }) });
+          await flow.reply(passed, 408);
+          expect(flow.scenario.edge.calls()[0]).toMatchObject({ phase: "confirmed" });
+        }
+        await dialog.bye(by);
+      },
+    );
+
+    flows(
+      `RFC 3261 12.2.1.2: 481 to a re-INVITE of the ${by}: the call is over, its BYE is answered here`,
+      async (flow) => {
+        const { dialog } = await flow.call();
+        await flow.reply(await dialog.pass(by, "INVITE", { body: flow.end(by).offer({ version: 2 }) }), 481);
+        expect(await final(dialog.send(by, "BYE"))).toBe(481);
+      },
+    );
+
+    flows(`RFC 3311 5.2: an UPDATE of the ${by} that fails before the answer does not cost the call`, async (flow) => {
+      const passed = await flow.invite({ headers: [["Supported", "100rel"]] });
+      const headers = [
+        ["Require", "100rel"],
+        ["RSeq", "1"],
+      ] as const;
+      const early = await flow.reply(passed, 183, { headers, body: flow.called.answer() });
+      const dialog = flow.dialog(passed, early);
+      await flow.reply(await dialog.pass("caller", "PRACK", { headers: [["RAck", "1 1 INVITE"]] }), 200);
+      for (const status of [408, 481, 500]) {
+        const update = await dialog.pass(by, "UPDATE", { body: flow.end(by).offer({ version: 2 }) });
+        await flow.reply(update, status);
+      }
+      await flow.reply(passed, 200);
+      await dialog.ack("caller", 1);
+      await dialog.bye(other);
+    });
+
+    flows(
+      `RFC 3261 13.2.2.4: the network ends a call in which a re-INVITE of the ${by} waits for its ACK: who answered it gets one`,
+      async (flow) => {
+        const { dialog } = await flow.call();
+        const again = await dialog.pass(by, "INVITE", {
+          seq: by === "called" ? 1 : 2,
+          body: flow.end(by).offer({ version: 2 }),
+        });
+        await flow.reply(again, 200, { body: flow.end(other).answer({ version: 2 }) });
+        flow.scenario.iq.notify((context) => ({
+          kind: "media-inactivity",
+          gateway: context.gateway,
+          context,
+          side: "core",
+        }));
+        const ack = await flow.end(other).peer.acks.next();
+        expect(ack.uri).toBe(flow.end(other).contact);
+        for (const party of ["caller", "called"] as const) {
+          const { peer } = flow.end(party);
+          peer.respond(await peer.expect("BYE"), 200);
+        }
+      },
+      { mode: "e2ae" },
+    );
+  }
+});
