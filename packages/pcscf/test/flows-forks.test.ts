@@ -205,6 +205,7 @@ describe("RFC 3665 3 and RFC 3261 21: calls that come to nothing", () => {
         await settled();
         expect(flow.scenario.edge.calls()[0]).toMatchObject({ phase: "ended" });
       },
+      { mode: "e2ae" },
     );
   }
 
