@@ -26,6 +26,9 @@ interface Remembered {
   /** Where the newest copy of the request came from. */
   peer: H248Peer;
   answer: Answer | undefined;
+  /** Of those whose answer is stored. */
+  older: Remembered | undefined;
+  newer: Remembered | undefined;
 }
 
 /** An answer as it goes out: one message, or (version 3) segments of which some have been acknowledged. */
@@ -75,8 +78,9 @@ export class Incoming {
   readonly #senders = new Map<string, Sender>();
   /** How many of a peer's transactions are remembered, whatever message identifiers it uses. */
   readonly #ofPeer = new Map<string, number>();
-  /** Entries whose answer is stored, oldest first. */
-  readonly #stored = new Set<Remembered>();
+  /** Of the entries whose answer is stored. */
+  #oldest: Remembered | undefined;
+  #newest: Remembered | undefined;
   readonly #rulesKnown: ReceiverRules[] = [];
   /** Of the latest request: nearly always the next one's too. */
   #place: Place | undefined;
@@ -155,7 +159,8 @@ export class Incoming {
     for (const sender of this.#senders.values()) for (const entry of sender.values()) entry.timer?.cancel();
     this.#senders.clear();
     this.#ofPeer.clear();
-    this.#stored.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
     this.#place = undefined;
     this.#remembered = 0;
     this.#octets = 0;
@@ -186,6 +191,8 @@ export class Incoming {
       timer: undefined,
       peer,
       answer: undefined,
+      older: undefined,
+      newer: undefined,
     };
     const sender = this.#senders.get(senderKey);
     if (sender === undefined) this.#senders.set(senderKey, new Map([[request.id, entry]]));
@@ -282,22 +289,31 @@ export class Incoming {
   }
 
   #store(entry: Remembered, messages: readonly Buffer[]): void {
+    this.#free(entry);
     let octets = 0;
     for (const { length } of messages) octets += length;
     entry.answer = { messages, octets, open: messages.length === 1 ? undefined : new Set(), sent: 0 };
     this.#octets += octets;
-    this.#stored.add(entry);
-    if (this.#octets <= this.#limits.maxAnswerOctets) return;
-    for (const oldest of this.#stored) {
-      if (this.#octets <= this.#limits.maxAnswerOctets || oldest === entry) return;
-      this.#free(oldest);
+    entry.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+    while (this.#octets > this.#limits.maxAnswerOctets && this.#oldest !== undefined && this.#oldest !== entry) {
+      this.#free(this.#oldest);
     }
   }
 
   #free(entry: Remembered): void {
-    this.#octets -= entry.answer?.octets ?? 0;
+    const { answer, newer, older } = entry;
+    if (answer === undefined) return;
+    this.#octets -= answer.octets;
     entry.answer = undefined;
-    this.#stored.delete(entry);
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    entry.older = undefined;
+    entry.newer = undefined;
   }
 
   #forget(entry: Remembered): void {

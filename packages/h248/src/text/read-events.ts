@@ -50,27 +50,29 @@ const readEmbed = (cursor: Cursor): NonNullable<RequestedEvent["embed"]> => {
   return embed;
 };
 
+type Requested = Omit<Draft<RequestedEvent>, "properties"> & { readonly properties: Property[] };
+
+const readEventParameter = (cursor: Cursor, event: Requested, seen: unknown[]): void => {
+  const start = cursor.at;
+  const name = cursor.name();
+  const word = eventWords.get(name.toLowerCase());
+  const next = cursor.peek();
+  if (word !== undefined) cursor.once(seen, word);
+  // A parameter may carry a keyword's name, so that what follows decides (Annex B.2 is read with its context).
+  if (word === "Stream" && next === "=") event.stream = cursor.assignedInteger(uint16);
+  else if (word === "DigitMap" && (next === "=" || next === "{")) event.digitMap = readDigitMap(cursor);
+  else if (word === "Embed" && next === "{") event.embed = readEmbed(cursor);
+  else if (next === "," || next === "}") {
+    if (word === "KeepActive") event.keepActive = true;
+    else if (word === "NeverNotify") event.neverNotify = true;
+    else if (word === "ResetEventsDescriptor") event.resetEvents = true;
+    else cursor.fail("unknown-word", start);
+  } else event.properties.push(readCondition(cursor, name));
+};
+
 const readRequestedEvent = (cursor: Cursor): RequestedEvent => {
-  const properties: Property[] = [];
-  const event: Draft<RequestedEvent> = { name: cursor.name(), properties };
-  const seen: unknown[] = [];
-  cursor.listIf(() => {
-    const start = cursor.at;
-    const name = cursor.name();
-    const word = eventWords.get(name.toLowerCase());
-    const next = cursor.peek();
-    if (word !== undefined) cursor.once(seen, word);
-    // A parameter may carry a keyword's name, so that what follows decides (Annex B.2 is read with its context).
-    if (word === "Stream" && next === "=") event.stream = cursor.assignedInteger(uint16);
-    else if (word === "DigitMap" && (next === "=" || next === "{")) event.digitMap = readDigitMap(cursor);
-    else if (word === "Embed" && next === "{") event.embed = readEmbed(cursor);
-    else if (next === "," || next === "}") {
-      if (word === "KeepActive") event.keepActive = true;
-      else if (word === "NeverNotify") event.neverNotify = true;
-      else if (word === "ResetEventsDescriptor") event.resetEvents = true;
-      else cursor.fail("unknown-word", start);
-    } else properties.push(readCondition(cursor, name));
-  });
+  const event: Requested = { name: cursor.name(), properties: [] };
+  if (cursor.peek() === "{") cursor.each(readEventParameter, event, []);
   return event;
 };
 
@@ -78,7 +80,7 @@ const readRequestedEvent = (cursor: Cursor): RequestedEvent => {
 export const readEvents = (cursor: Cursor): EventsDescriptor => {
   if (!cursor.take("=")) return { kind: "events", events: [] };
   const requestId = readRequestId(cursor);
-  return { kind: "events", requestId, events: cursor.listIf(() => readRequestedEvent(cursor)) };
+  return { kind: "events", requestId, events: cursor.listIf(readRequestedEvent) };
 };
 
 /** An event name with its stream and parameters. */

@@ -102,8 +102,22 @@ interface Draft {
 const mediaName = /^(?:-|[a-z][a-z0-9-]{0,15})$/i;
 const formatName = /^(?:\d{1,3}|[-$*]|[a-z][a-z0-9-]{0,11})$/i;
 
+/** Between blanks, however many. */
+const wordsOf = (text: string): string[] => {
+  const words: string[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const blank = text.indexOf(" ", at);
+    const end = blank < 0 ? text.length : blank;
+    if (end > at) words.push(text.slice(at, end));
+    at = end;
+  }
+  return words;
+};
+
 const readMediaLine = (draft: Draft, value: string): H248Error | undefined => {
-  const [media, portText, protocol, ...formats] = value.split(" ").filter((word) => word !== "");
+  const all = wordsOf(value);
+  const [media, portText, protocol] = all;
+  const formats = all.slice(3);
   const port = portText === undefined ? undefined : readPort(portText);
   const words = media !== undefined && mediaName.test(media) && formats.every((format) => formatName.test(format));
   if (!words || port === undefined || protocol === undefined || formats.length === 0) {
