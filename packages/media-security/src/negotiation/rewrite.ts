@@ -10,6 +10,7 @@ import {
   type SdpLine,
 } from "@sallyport/sdp";
 import type { LegAddress } from "./model.ts";
+import { holdsKey, keysIn } from "./key-text.ts";
 import { offersCapability, profileOf } from "./read.ts";
 import { securityAttribute } from "./security-attribute.ts";
 
@@ -29,13 +30,17 @@ export type WrittenLine =
   /** `bared`: no potential configuration of this line reached the answerer. */
   | { readonly kind: "passed"; readonly security: "e2e" | "none"; readonly bared: boolean };
 
-/** Keying of other kinds, ICE, and what is negotiated per hop: none of it holds across the gateway. */
+/**
+ * Keying of other kinds, ICE and other addresses of the media (RFC 4570, RFC 6947), and what is negotiated per hop: none of
+ * it holds across the gateway.
+ */
 const hopAttributes = new Set(
   [
     "crypto 3ge2ae key-mgmt fingerprint setup tls-id dtls-id zrtp-hash identity",
-    "tcap acap pcfg acfg csup creq lcfg mcap rmcap omcap mfcap mscap sescap",
+    "tcap acap pcfg acfg csup creq lcfg mcap rmcap omcap mfcap mscap sescap icap bcap ccap",
     "ice-ufrag ice-pwd ice-options ice-lite ice-mismatch ice-pacing ice2",
     "candidate remote-candidates end-of-candidates rtcp rtcp-mux rtcp-mux-only bundle-only",
+    "altc alt source-filter cryptex",
   ].flatMap((names) => names.split(" ")),
 );
 
@@ -44,7 +49,23 @@ const positions = (lines: readonly SdpLine[], gone: (line: SdpLine) => boolean):
 
 const nameOf = (line: SdpLine): string => securityAttribute(line) ?? attributeName(line) ?? "";
 
-const isHopLine = (line: SdpLine): boolean => line.type === "k" || hopAttributes.has(nameOf(line));
+/** Header extensions that SRTP encrypts (RFC 6904 4): the gateway neither opens nor makes them. */
+const isEncryptedExtension = (line: SdpLine): boolean =>
+  nameOf(line) === "extmap" && /\surn:ietf:params:rtp-hdrext:encrypt(?:\s|$)/i.test(line.value);
+
+/** Capabilities declared by RFC 3407, which speak of each other by their order; also as gateways write them. */
+const isDeclaration = (line: SdpLine): boolean =>
+  /^(?:x-)?(?:sqn|cdsc|cap|cpar|cparmin|cparmax)$/.test(attributeName(line) ?? "");
+
+/** Whether to the other side they would promise what ends here. */
+const declaresSecurity = (lines: readonly SdpLine[]): boolean =>
+  lines.some((line) => isDeclaration(line) && /savp|crypto/i.test(line.value));
+
+/** A key in a text for people. */
+const isInline = (line: SdpLine): boolean => line.type !== "a" && /inline:/i.test(line.value);
+
+const isHopLine = (line: SdpLine): boolean =>
+  line.type === "k" || hopAttributes.has(nameOf(line)) || isEncryptedExtension(line) || isInline(line);
 
 /** The closing sentences of 7.2.1 and 7.3.1: no indication of another party passes, on whatever line. */
 const isIndication = (line: SdpLine): boolean => nameOf(line) === "3ge2ae";
@@ -75,11 +96,18 @@ const removal = (
   document: SdpDocument,
   index: number,
   line: WrittenLine | undefined,
+  keys: ReadonlySet<string>,
   options: RewriteOptions,
 ): readonly number[] => {
   const media = document.media[index];
   if (media === undefined) return [];
-  if (line?.kind === "ours" || line?.kind === "off") return positions(media.lines, isHopLine);
+  if (isEdges(line)) {
+    const declares = declaresSecurity(media.lines);
+    return positions(
+      media.lines,
+      (each) => isHopLine(each) || holdsKey(each, keys) || (declares && isDeclaration(each)),
+    );
+  }
   // RFC 4568 defines a=crypto for SRTP profiles only: on a line that was offered as AVP it is nothing but a leak.
   const e2e = line?.kind === "passed" && line.security === "e2e";
   const strips = isClear(media.protocol) ? !options.passBestEffort : !e2e;
@@ -87,14 +115,24 @@ const removal = (
   const bared = line?.kind === "passed" && line.bared;
   return positions(
     media.lines,
-    (each) => isIndication(each) || (strips && stray(each)) || (bared && attributeName(each) === "acfg"),
+    (each) =>
+      isIndication(each) ||
+      (strips && stray(each)) ||
+      (bared && attributeName(each) === "acfg") ||
+      holdsKey(each, keys),
   );
 };
 
-const sessionRemoval = (document: SdpDocument, lines: readonly WrittenLine[], options: RewriteOptions) => {
+const sessionRemoval = (
+  document: SdpDocument,
+  lines: readonly WrittenLine[],
+  keys: ReadonlySet<string>,
+  options: RewriteOptions,
+) => {
   const touched = lines.some((line) => line.kind !== "passed");
   const shared = lines.some((line, at) => line.kind === "passed" && document.media[at]?.port !== 0);
   const e2e = lines.some((line) => line.kind === "passed" && line.security === "e2e");
+  const declares = touched && declaresSecurity(document.session);
   return positions(document.session, (line) => {
     const name = nameOf(line);
     if (name === "3ge2ae") return true;
@@ -103,9 +141,17 @@ const sessionRemoval = (document: SdpDocument, lines: readonly WrittenLine[], op
     if (!touched) return !e2e && !options.passBestEffort && offersCapability(line);
     // BUNDLE would put a secured line on the port of another (RFC 8843 7).
     if (name === "group") return /^group:\s*BUNDLE/i.test(line.value);
+    if (isInline(line) || holdsKey(line, keys) || (declares && isDeclaration(line))) return true;
+    // For lines that protect themselves; the others have no use for it (RFC 4567 3.1).
+    if (name === "key-mgmt" || line.type === "k") return !e2e;
+    // They speak of every line, also of those whose media the gateway sends from now on.
+    if (name === "source-filter" || (name === "cryptex" && !e2e)) return true;
     return shared ? offersCapability(line) : isHopLine(line);
   });
 };
+
+/** Lines whose keys end here. */
+const isEdges = (line: WrittenLine | undefined): boolean => line?.kind === "ours" || line?.kind === "off";
 
 /** `lines` says for each m-line what to write; the description must have as many. */
 export const rewrite = (document: SdpDocument, lines: readonly WrittenLine[], options: RewriteOptions): Rewritten => {
@@ -120,10 +166,11 @@ export const rewrite = (document: SdpDocument, lines: readonly WrittenLine[], op
       removed.push({ stream: place === "session" ? 0 : place + 1, what, indication: what === "3ge2ae" });
     }
   };
-  drop("session", document.session, sessionRemoval(document, lines, options));
+  const keys = keysIn(document.media.filter((_, index) => isEdges(lines[index])));
+  drop("session", document.session, sessionRemoval(document, lines, keys, options));
   for (const [index, media] of document.media.entries()) {
     const line = lines[index];
-    drop(index, media.lines, removal(document, index, line, options));
+    drop(index, media.lines, removal(document, index, line, keys, options));
     if (line?.kind === "off") edits.push({ kind: "media", index, port: 0, protocol: line.profile });
     if (line?.kind === "ours") edits.push(...ours(index, media.lines, line));
   }
