@@ -2,10 +2,10 @@
 // TS 33.328 7.2.1 steps 5 to 8, 7.3.1 steps 5 to 7; RFC 4568 5.1.2, 5.1.3; RFC 3264 6.
 import { attributeValues, hasAttribute, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
 import { findSuite } from "@sallyport/srtp";
-import { acceptOffered } from "../sdes/accept.ts";
 import { checkAnswer, createAnswer, sameKeys } from "../sdes/offer-answer.ts";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import type { ReasonCode } from "../reason.ts";
+import { repeatsKey } from "./key-reuse.ts";
 import type { Side } from "./model.ts";
 import { endOf, offersMux, profileOf, sameMedium } from "./read.ts";
 import {
@@ -24,6 +24,8 @@ type Secured = OfferedLine & { readonly fate: "secured" };
 interface Before {
   readonly base: AgreedLine | undefined;
   readonly earlier: AgreedLine | undefined;
+  /** All lines in force. */
+  readonly lines: readonly AgreedLine[];
 }
 
 const off = (line: Secured, reason: "answer-invalid" | "rejected-by-peer"): AgreedLine => ({
@@ -133,13 +135,6 @@ const ueAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Befor
   } satisfies AgreedLine;
 };
 
-/** The key of a stream that is e2ae until now, sent on as e2e, would lay open what the access has carried. */
-const repeatsKey = (media: SdpMedia, base: AgreedLine | undefined, step: Step): boolean =>
-  base?.kind === "secured" &&
-  acceptOffered(attributeValues(media.lines, "crypto"), [base.suite]).usable.some(({ crypto }) =>
-    sameKeys(noteKeys(step, crypto), base.fromUe),
-  );
-
 const agree = (
   line: OfferedLine,
   document: SdpDocument,
@@ -156,7 +151,7 @@ const agree = (
       const profiles = { access: line.guarded, core: line.guarded };
       return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };
     }
-    if (answerer === "access" && line.security === "e2e" && repeatsKey(media, before.base, step)) {
+    if (answerer === "access" && line.security === "e2e" && repeatsKey(media, before.lines, step)) {
       const profiles = { access: media.protocol, core: media.protocol };
       return { kind: "off", media: line.media, profiles, reason: "answer-invalid" };
     }
@@ -165,6 +160,8 @@ const agree = (
     return { kind: "passed", security: line.security, media: line.media, reason, ...bared };
   }
   if (media.port === 0) return off(line, "rejected-by-peer");
+  // RFC 3264 6: "The media type ... MUST be the same".
+  if (media.media.toLowerCase() !== line.media.toLowerCase()) return off(line, "answer-invalid");
   const end = endOf(document, index, line.offersMux && offersMux(media));
   if (end === undefined) return off(line, "answer-invalid");
   return answerer === "core"
@@ -195,6 +192,7 @@ export const decideAnswer = (
   const beforeOf = (index: number): Before => ({
     base: sameMedium(base?.lines[index], document.media[index] as SdpMedia),
     earlier: earlier?.lines[index],
+    lines: base?.lines ?? [],
   });
   const lines = exchange.lines.flatMap((line, index) =>
     document.media[index] === undefined

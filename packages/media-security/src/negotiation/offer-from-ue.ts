@@ -7,6 +7,7 @@ import { acceptedSuites } from "../registration/policy.ts";
 import { acceptOffered, type UsableCrypto } from "../sdes/accept.ts";
 import { sameKeys } from "../sdes/offer-answer.ts";
 import { guardLines } from "./guard.ts";
+import { dropReusedKeys } from "./key-reuse.ts";
 import type { NegotiationFacts } from "./model.ts";
 import { endOf, isDtls, offersMux, profileOf, requestsE2ae, sameMedium } from "./read.ts";
 import { protectionOf, type AgreedLine, type OfferedLine, type Session } from "./state.ts";
@@ -172,7 +173,7 @@ const decideLine = (
   if (media.port === 0) {
     const security = profile?.is === "secure" ? "e2e" : "none";
     const known = profile?.is === "secure" && base?.kind === "off";
-    if (requestsE2ae(media) === undefined && protectionOf(base) === undefined && !known) {
+    if (requestsE2ae(media.lines) === undefined && protectionOf(base) === undefined && !known) {
       return { fate: "passed", security, media: media.media, reason: "rejected-by-peer" };
     }
     const sides = profile?.sides ?? { access: media.protocol, core: media.protocol };
@@ -191,6 +192,9 @@ const decideLine = (
     });
     return { fate: "passed", security, media: media.media, reason };
   };
+  // TS 24.229 7.5.2: media level only. Above all lines it asks for nothing that could be given, and is no wish for e2e.
+  const keyed = profile?.is === "secure" && attributeValues(media.lines, "crypto").length > 0;
+  if (keyed && requestsE2ae(document.session) !== undefined) return refusal("malformed-request", media, index, step);
   const line = `${media.media} ${media.protocol} without "e2ae-security requested by UE"`;
   // 7.2.1 step 2: "If the indication is not present the P-CSCF (IMS-ALG) proceeds as described in clauses 7.2.2 and 7.2.3".
   if (profile?.is === "secure" || isDtls(media.protocol)) return note("e2e", "e2e-offered", line);
@@ -206,5 +210,6 @@ export const decideUeOffer = (
 ): readonly OfferedLine[] => {
   const base = session?.lines ?? [];
   const lines = document.media.map((_, index) => decideLine(document, index, facts, session, step));
-  return guardLines(document, dropTwins(document, lines, base, step), "access", facts, base, step);
+  const own = dropReusedKeys(document, dropTwins(document, lines, base, step), base, step);
+  return guardLines(document, own, "access", facts, base, step);
 };

@@ -36,12 +36,12 @@ export const profileOf = (protocol: string): Profile | undefined => {
   }
 };
 
-/** SRTP keyed between the UEs by other means than ours: DTLS-SRTP. */
-export const isDtls = (protocol: string): boolean => protocol.toUpperCase().startsWith("UDP/TLS/RTP/");
+/** SRTP keyed between the UEs by other means than ours: DTLS-SRTP over UDP, DCCP (RFC 5762 5.2) or TCP (RFC 7850 3). */
+export const isDtls = (protocol: string): boolean => /\/D?TLS\/RTP\/SAVPF?$/i.test(protocol);
 
 /** The UE's "e2ae-security requested by UE"; `odd` when it is not written as TS 24.229 7.5.2 has it. */
-export const requestsE2ae = (media: SdpMedia): { readonly odd: boolean } | undefined => {
-  const found = attributeValues(media.lines, "3ge2ae").filter((value) => parse3ge2ae(value) === "requested");
+export const requestsE2ae = (lines: readonly SdpLine[]): { readonly odd: boolean } | undefined => {
+  const found = attributeValues(lines, "3ge2ae").filter((value) => parse3ge2ae(value) === "requested");
   return found.length === 0 ? undefined : { odd: !found.includes("requested") };
 };
 
@@ -101,6 +101,8 @@ export const endOf = (document: SdpDocument, index: number, muxed: boolean): Par
   if (media === undefined || address === undefined || isIP(address) === 0) return undefined;
   // A line of several ports (RFC 4566 5.14) is several streams under one key: not for SDES.
   if (media.portCount !== undefined && media.portCount > 1) return undefined;
+  // RFC 4568 1: SDES is for unicast. One of many would have the gateway send to all of them.
+  if (isMany(address)) return undefined;
   const named = directionOf(document, index);
   const unspecified = isUnspecified(address);
   const direction: Direction = {

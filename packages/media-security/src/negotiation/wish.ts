@@ -47,7 +47,7 @@ export const wishOf = (
   inForce: AgreedLine | undefined,
   ownTag: boolean,
 ): Wish | undefined => {
-  const marked = requestsE2ae(media);
+  const marked = requestsE2ae(media.lines);
   const phone = servesPhone(facts);
   const secured = profileOf(media.protocol)?.is === "secure";
   const keyed = secured && attributeValues(media.lines, "crypto").length > 0;
