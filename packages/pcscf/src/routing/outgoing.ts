@@ -87,8 +87,9 @@ interface OutgoingFacts {
   readonly token: string;
 }
 
+// RFC 6665 4.3: a NOTIFY makes the subscriber's dialog, before the 200 and for each fork; it has a To tag all the same.
 const staysInPath = (request: SipRequest): boolean =>
-  createsDialog(request.method) && tagOf(request, "to") === undefined;
+  request.method === "NOTIFY" || (createsDialog(request.method) && tagOf(request, "to") === undefined);
 
 const withRecordRoute = (
   ctx: EdgeContext,
