@@ -28,7 +28,8 @@ export type ResponseVerdict = { readonly ok: true } | { readonly ok: false; read
 
 const registeredMethods: readonly string[] =
   "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split(" ");
-const knownSchemes: readonly string[] = ["sip", "sips", "tel", "urn"];
+// RFC 3859 and 3860: what im and pres lead to is the home network's to find out.
+const knownSchemes: readonly string[] = ["sip", "sips", "tel", "urn", "im", "pres"];
 
 const refuse = (status: number, reason: string): RequestVerdict => ({ ok: false, status, reason });
 
