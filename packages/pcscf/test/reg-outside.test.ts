@@ -23,6 +23,76 @@ const fromCore = (
 ): SipRequest =>
   coreRequest(scenario.core, method, uri, { route: [path], headers, callId: `in-${method}-${Math.random()}` });
 
+describe.each(["tcp", "udp"] as const)("RFC 4320 over %s", (protocol) => {
+  beforeEach(() => open(protocol));
+
+  it.each(["MESSAGE", "REGISTER"])(
+    "RFC 4320 4.1: a %s hears 100 once Timer E would have reached T2, not before, and no other provisional answer",
+    async (method) => {
+      const sent = fromUe(method, method === "REGISTER" ? "sip:home.example" : undefined);
+      const arrived = await scenario.core.expect(method);
+      scenario.core.respond(arrived, 100);
+      scenario.core.respond(arrived, 183);
+      await settled();
+      scenario.clock.advance(3_400);
+      await settled();
+      expect(sent.responses.all).toEqual([]);
+      scenario.clock.advance(200);
+      await until(() => sent.responses.all.length > 0, "100");
+      expect(sent.responses.all.map(({ status }) => status)).toEqual([100]);
+      scenario.core.respond(arrived, 200);
+      expect((await sent.final()).status).toBe(200);
+    },
+  );
+
+  it.each(["MESSAGE", "REGISTER"])(
+    "RFC 4320 4.2: a %s nobody answers gets no 408, and an answer that comes too late none at all",
+    async (method) => {
+      const before = alice.wire.length;
+      void fromUe(method, method === "REGISTER" ? "sip:home.example" : undefined);
+      const arrived = await scenario.core.expect(method);
+      for (let second = 0; second < 34; second += 1) {
+        scenario.clock.advance(1_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await settled();
+      scenario.core.respond(arrived, 200);
+      await settled();
+      const told = alice.wire.slice(before).filter(({ direction }) => direction === "in");
+      expect(told.filter(({ text }) => !text.startsWith("SIP/2.0 100 "))).toEqual([]);
+      if (protocol === "tcp") expect(scenario.edge.counts().transactions).toBe(0);
+    },
+  );
+
+  it("RFC 4320 4.2: a MESSAGE of the core that the UE does not answer gets no 408", async () => {
+    const before = scenario.core.wire.length;
+    void scenario.core.send(fromCore("MESSAGE"));
+    await alice.expect("MESSAGE");
+    for (let second = 0; second < 34; second += 1) {
+      scenario.clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await settled();
+    const told = scenario.core.wire.slice(before).filter(({ direction }) => direction === "in");
+    expect(told.filter(({ text }) => !text.startsWith("SIP/2.0 100 "))).toEqual([]);
+  });
+
+  it("RFC 3261 17.2.2: a MESSAGE sent again before and after its answer reaches the core once and is answered alike", async () => {
+    const sent = fromUe("MESSAGE");
+    const arrived = await scenario.core.expect("MESSAGE");
+    await alice.again((text) => text.startsWith("MESSAGE "));
+    await settled();
+    scenario.core.respond(arrived, 202);
+    expect((await sent.final()).status).toBe(202);
+    if (protocol === "udp") {
+      await alice.again((text) => text.startsWith("MESSAGE "));
+      await until(() => alice.wire.filter(({ text }) => text.startsWith("SIP/2.0 202")).length === 2, "again");
+    }
+    await settled();
+    expect(scenario.core.requests.all.filter(({ request }) => request.method === "MESSAGE")).toHaveLength(1);
+  });
+});
+
 describe("RFC 3261 16: what passes", () => {
   beforeEach(() => open());
 

@@ -199,6 +199,21 @@ for (const reliable of [false, true]) {
       expect(visited).toBeGreaterThan(20_000);
     });
 
+    it(`RFC 4320 4.1: a request other than INVITE that nobody answers hears 100 when Timer E would be at T2 (${over})`, () => {
+      const started = startServer({ timers: defaultTimers, reliable });
+      expect(started.effects).toEqual([{ kind: "start", timer: "silent", ms: 3_500 }]);
+      const told = stepServer(started.state, { kind: "timer", timer: "silent" });
+      expect(told.effects).toEqual([{ kind: "send-trying" }, { kind: "start", timer: "unanswered", ms: 28_500 }]);
+      expect(stepServer(told.state, { kind: "request" }).effects).toEqual([{ kind: "send-trying" }]);
+      const own = stepServer(started.state, { kind: "respond", response: response(100) });
+      expect(stepServer(own.state, { kind: "timer", timer: "silent" }).effects).not.toContainEqual({
+        kind: "send-trying",
+      });
+      const never = startServer({ timers: { ...defaultTimers, trying: Infinity }, reliable });
+      const quiet = stepServer(never.state, { kind: "timer", timer: "silent" });
+      expect(quiet.effects).toEqual([{ kind: "start", timer: "unanswered", ms: 28_500 }]);
+    });
+
     it(`RFC 3261 17.2.2: other servers over ${over}`, () => {
       const machine = server(reliable);
       const visited = explore(machine, 6, (node) => {

@@ -152,6 +152,8 @@ export class LegTransactions {
     const server = this.#servers.get(exchange);
     if (server === undefined) return;
     const { request, toTag } = server;
+    // RFC 4320 4.2: whoever sent it has given up by itself.
+    if (status === 408 && request.method !== "INVITE") return;
     this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
     const refusal = createResponse(request, status, undefined, { toTag, headers: acceptable(status) });
     // RFC 3261 14.2, RFC 3311 5.2: who offers again too early is told when it may.

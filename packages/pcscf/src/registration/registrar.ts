@@ -193,13 +193,15 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       ctx.nextHop,
       {
         onResponse: (response) => {
-          if (response.status === 100) return;
+          // RFC 4320 4.1: no provisional answer but the 100 of the transaction's own.
+          if (response.status < 200) return;
           settle(attempt, response).catch((error: unknown) => {
             log.error("registration failed", { aor: attempt.aor, error: String(error) });
             refuse(transaction, 500);
           });
         },
-        onTimeout: () => refuse(transaction, 408),
+        // RFC 4320 4.2: the UE has given up by itself.
+        onTimeout: () => log.info("registration not answered", { aor: attempt.aor }),
         onTransportError: () => refuse(transaction, 503),
       },
       () => branchFor(ctx, transaction.request),

@@ -69,14 +69,16 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
     {
       onResponse: (response, flow) => {
         if (!fromUe) noteFlow(ctx, binding, flow);
-        if (response.status === 100) return;
+        // RFC 4320 4.1: no provisional answer but the 100 of the transaction's own.
+        if (response.status === 100 || (response.status < 200 && request.method !== "INVITE")) return;
         const clean = withoutKeying(response);
         // A body that cannot be read is not passed on; the answer itself is.
         if (!clean.ok) unusable(clean.reason, otherSide(point.side));
         const message = clean.ok ? clean.message : withoutBody(response);
         transaction.respond(answerTowards(ctx, message, { asked: transaction.request, towards: point.side, binding }));
       },
-      onTimeout: () => answer(408),
+      // RFC 4320 4.2: whoever sent it has given up by itself.
+      onTimeout: () => (request.method === "INVITE" ? answer(408) : undefined),
       onTransportError: () => answer(fromUe ? 503 : refusalOfLostFlow(binding)),
     },
     () => branchFor(ctx, transaction.request),
