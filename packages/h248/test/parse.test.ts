@@ -33,6 +33,27 @@ describe("H.248.1 Annex B: valid messages", () => {
     }
   });
 
+  it("megacoMessage: a header is read alike after one that began alike, whatever ends it", () => {
+    const heads: readonly (readonly [string, number, string])[] = [
+      ["!/2 <a.example> ", 2, "<a.example>"],
+      ["!/2 <a.example>;{ P=2\r\n", 2, "<a.example>"],
+      ["!/2 <a.example> ;{ P=2\n", 2, "<a.example>"],
+      ["!/2 <a.example>:2944 ", 2, "<a.example>:2944"],
+      ["!/2 <a.example.org> ", 2, "<a.example.org>"],
+      ["!/3 <a.example> ", 3, "<a.example>"],
+      ["!/2 [192.0.2.1]:2944\t", 2, "[192.0.2.1]:2944"],
+    ];
+    for (const [before] of heads)
+      for (const [head, version, mid] of heads) {
+        for (const text of [before, head]) parseH248(Buffer.from(`${text}P=1{ER=500{}}`));
+        expect(mustParse(Buffer.from(`${head}P=1{ER=500{}}`))).toMatchObject({
+          version,
+          mid,
+          body: { transactions: [{ id: 1 }] },
+        });
+      }
+  });
+
   it("lets CR, LF, CR LF, blanks and comments stand between all tokens", () => {
     const dense = "!/2 [127.0.0.1] T=1{C=1{A=a{M{ST=1{O{MO=SR,a/b=[x,y]}}}}}}";
     const message = mustParse(Buffer.from(dense));

@@ -1,5 +1,7 @@
 // Owns the message as a whole: authentication header, version, mid, error or transactions (H.248.1 8.3, Annex B.2: megacoMessage).
 // Never throws, reads every octet a bounded number of times, and tells of a refused message only where and why.
+import { ownText } from "@sallyport/kit";
+import { isSpaceCode } from "./characters.ts";
 import { Cursor } from "./cursor.ts";
 import { defaultH248Limits } from "./limits.ts";
 import type { H248Limits, H248ParseFailure, H248Remains } from "./limits.ts";
@@ -64,6 +66,41 @@ const refusal = (cursor: Cursor, remains: H248Remains | undefined): H248ParseFai
   };
 };
 
+interface Head {
+  /** Where the version stands, and what it is when it is one that is spoken here. */
+  readonly start: number;
+  readonly spoken: H248Version | undefined;
+  readonly mid: string;
+}
+
+/** What the latest message began with, up to and with the white space after its mid: a peer begins all of its alike. */
+let latest: { readonly text: string; readonly maxName: number; readonly head: Head } | undefined;
+const longestKept = 256;
+
+/** Undefined: there is none. */
+const readHead = (cursor: Cursor): Head | undefined => {
+  const { limits, text } = cursor;
+  if (latest !== undefined && text.startsWith(latest.text) && latest.maxName === limits.maxName) {
+    cursor.at = latest.text.length;
+    cursor.skip();
+    return latest.head;
+  }
+  passAuthentication(cursor);
+  cursor.skip();
+  const start = cursor.at;
+  const spoken = readVersion(cursor);
+  const mid = readMid(cursor);
+  const end = cursor.at;
+  if (!cursor.skip()) cursor.fail("mid");
+  if (cursor.failed) return undefined;
+  const head = { start, spoken, mid };
+  // With the white space that ends it: a comment may end elsewhere in the next.
+  if (end < longestKept && isSpaceCode(text.charCodeAt(end))) {
+    latest = { text: ownText(text.slice(0, end + 1)), maxName: limits.maxName, head };
+  }
+  return head;
+};
+
 /** Reads one message in text encoding, versions 1 to 3, long and short tokens. */
 export const parseH248 = (
   octets: Uint8Array,
@@ -73,13 +110,9 @@ export const parseH248 = (
   if (octets.length > bounds.maxMessage)
     return { ok: false, code: "too-long", offset: bounds.maxMessage, h248Error: 400 };
   const cursor = new Cursor(octets, bounds);
-  passAuthentication(cursor);
-  cursor.skip();
-  const start = cursor.at;
-  const spoken = readVersion(cursor);
-  const mid = readMid(cursor);
-  if (!cursor.skip()) cursor.fail("mid");
-  if (cursor.failed) return refusal(cursor, undefined);
+  const head = readHead(cursor);
+  if (head === undefined) return refusal(cursor, undefined);
+  const { mid, spoken, start } = head;
   // 11.3: who speaks another version is answered in the one that everybody reads.
   const version = spoken ?? 1;
   const remains: H248Remains = { version, mid };
