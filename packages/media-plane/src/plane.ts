@@ -188,7 +188,10 @@ export interface MediaPlane {
   update(leg: number, change: LegChange): void;
   /** @throws SALLY_PLANE_LEG. */
   counters(leg: number): LegCounters;
-  /** Closes sockets, zeroises keys, frees the ports after a quarantine; gives the final counters. @throws SALLY_PLANE_LEG. */
+  /**
+   * Closes sockets (or keeps them for coming legs, hearing nobody), zeroises keys, frees the ports after a quarantine; gives the
+   * final counters. @throws SALLY_PLANE_LEG.
+   */
   close(leg: number): Promise<LegCounters>;
   /** Gives the events since the last call and forgets them. At most 1,024 are kept; later ones are dropped. */
   events(): readonly PlaneEvent[];
