@@ -122,6 +122,9 @@ export const bindingKey = (aor: string, { uri, instance, regId }: Omit<ContactFa
     ? `${aor} ${uri}`
     : `${aor} ${instance} ${regId ?? ""}${isEmergencyContact(uri) ? " sos" : ""}`;
 
+export const keyOf = ({ aor, contact, instance, regId }: Binding): string =>
+  bindingKey(aor, { uri: contact, instance, regId });
+
 /** RFC 3261 19.1.4; an emergency contact is none of the others, whose URI may be the same but for that. */
 export const sameContactUri = (a: string, b: string): boolean => {
   const left = parseSipUri(a);

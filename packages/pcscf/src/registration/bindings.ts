@@ -4,7 +4,7 @@ import type { Clock, Log, Timer } from "@sallyport/kit";
 import type { StateStore, StateValue } from "@sallyport/store";
 import { withPastFlow } from "../state/past-flow.ts";
 import { createCompact } from "./compact.ts";
-import { bindingFrom, bindingKey, sameContactUri, type Binding, type ContactFacts } from "./binding.ts";
+import { bindingFrom, bindingKey, keyOf, sameContactUri, type Binding, type ContactFacts } from "./binding.ts";
 
 /** Most have one member, which needs no set. */
 type Members = string | Set<string>;
@@ -29,9 +29,6 @@ export interface Bindings {
   drop(id: string): Promise<void>;
   close(): void;
 }
-
-const keyOf = ({ aor, contact, instance, regId }: Binding): string =>
-  bindingKey(aor, { uri: contact, instance, regId });
 
 const readAll = async (store: StateStore): Promise<readonly Binding[]> => {
   const found: Binding[] = [];

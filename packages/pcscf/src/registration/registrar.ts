@@ -16,7 +16,17 @@ import { pointUri, type ListeningPoint } from "../routing/points.ts";
 import { sendRequest } from "../routing/sending.ts";
 import { agree, type Agreement } from "./agreement.ts";
 import { readAsked, type Asked } from "./asked.ts";
-import { addressOfRecord, grantedTo, isEmergencyContact, realmOf, type Binding, type ContactFacts } from "./binding.ts";
+import {
+  addressOfRecord,
+  bindingKey,
+  grantedTo,
+  isEmergencyContact,
+  keyOf,
+  realmOf,
+  type Binding,
+  type ContactFacts,
+} from "./binding.ts";
+import { createCrossing, type Turn } from "./crossing.ts";
 import { createPendingRegistrations } from "./pending.ts";
 import { createRate } from "./rate.ts";
 import { associatedUris, serviceRouteOf, towardsRegistering, towardsRegistrar } from "./register.ts";
@@ -34,6 +44,7 @@ interface Attempt {
   /** What our Path names in this REGISTER. */
   readonly pathId: string;
   readonly agreement: Agreement;
+  readonly turn: Turn;
 }
 
 /** Places above the limit that only emergency registrations may take. */
@@ -46,6 +57,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
   const { config, clock, bindings, counters, log } = ctx;
   const policy = mediaPolicy(config);
   const pending = createPendingRegistrations(clock);
+  const crossing = createCrossing();
   const rate = createRate(clock, config.limits.maxRegistersPerMinute);
 
   const refuse = (
@@ -59,9 +71,13 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
   };
 
   /** Bindings leave when their registration does: by `*`, by expiry 0, or because the registrar no longer lists them. */
-  const forget = async ({ aor, asked }: Attempt, contacts: readonly ContactFacts[], kept: ReadonlySet<string>) => {
+  const forget = async (
+    { aor, asked, turn }: Attempt,
+    contacts: readonly ContactFacts[],
+    kept: ReadonlySet<string>,
+  ) => {
     const gone = asked.all
-      ? bindings.all().filter((binding) => binding.aor === aor)
+      ? bindings.all().filter((binding) => binding.aor === aor && !turn.isOvertaken(keyOf(binding)))
       : contacts.flatMap((contact) => bindings.byContact(aor, contact) ?? []);
     // The contact that stays may be the same device's: its binding has just moved.
     for (const { id } of gone) if (!kept.has(id)) await bindings.drop(id);
@@ -127,18 +143,24 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
 
   /** RFC 3261 10.3 step 8: each contact has the time the registrar gives it, or none. */
   const settleBindings = async (attempt: Attempt, response: SipResponse): Promise<void> => {
-    const { asked, transaction } = attempt;
-    const granted = asked.staying.map((contact) => ({ contact, expires: grantedTo(contact, response) }));
+    const { aor, asked, transaction, turn } = attempt;
+    const due = (contact: ContactFacts): boolean => !turn.isOvertaken(bindingKey(aor, contact));
+    const [staying, leaving] = [asked.staying.filter(due), asked.leaving.filter(due)];
+    turn.settles(
+      [...staying, ...leaving].map((contact) => bindingKey(aor, contact)),
+      asked.all,
+    );
+    const granted = staying.map((contact) => ({ contact, expires: grantedTo(contact, response) }));
     const kept = new Set<string>();
     for (const { contact, expires } of granted)
       if (expires > 0) kept.add((await store(attempt, contact, expires, response)).id);
     const refused = granted.flatMap(({ contact, expires }) => (expires > 0 ? [] : [contact]));
-    await forget(attempt, [...refused, ...asked.leaving], kept);
+    await forget(attempt, [...refused, ...leaving], kept);
     pending.drop(transaction.flow.id, asked.key);
   };
 
   const settle = async (attempt: Attempt, response: SipResponse): Promise<void> => {
-    const { agreement, transaction } = attempt;
+    const { agreement, transaction, turn } = attempt;
     let sent: readonly string[] = [];
     if (response.status === 401 || response.status === 407) {
       // The 401 of a first registration and of a refresh alike: clients of the draft read it only there.
@@ -153,6 +175,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       sent = agreement.media;
       await settleBindings(attempt, response);
     }
+    if (response.status >= 300) turn.ends();
     // Nothing of media security stands in bodies here: neither way (invariants 1 and 2).
     const idle = withoutKeying(response);
     const bodied = idle.ok ? idle.message : withoutBody(response);
@@ -165,7 +188,10 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     const { transaction, point } = attempt;
     const { flow } = transaction;
     const corePoint = ctx.points.all.find((each) => each.name === ctx.nextHop.listener);
-    if (corePoint === undefined) return refuse(transaction, 500);
+    if (corePoint === undefined) {
+      attempt.turn.ends();
+      return refuse(transaction, 500);
+    }
     const onFlow = (): boolean => bindings.onFlow(flow.id).some((binding) => binding.aor === attempt.aor);
     const { request, removed } = towardsRegistrar(counted, {
       path: withParameter(
@@ -201,8 +227,14 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
           });
         },
         // RFC 4320 4.2: the UE has given up by itself.
-        onTimeout: () => log.info("registration not answered", { aor: attempt.aor }),
-        onTransportError: () => refuse(transaction, 503),
+        onTimeout: () => {
+          attempt.turn.ends();
+          log.info("registration not answered", { aor: attempt.aor });
+        },
+        onTransportError: () => {
+          attempt.turn.ends();
+          refuse(transaction, 503);
+        },
       },
       () => branchFor(ctx, transaction.request),
     );
@@ -256,7 +288,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
         return refuse(transaction, 494, undefined, securityHeaders(agreement));
       }
       for (const what of agreement.verdict.tolerated) log.info("security verify tolerated", { aor, what });
-      forward({ transaction, point, aor, asked, pathId, agreement }, idle.message);
+      forward({ transaction, point, aor, asked, pathId, agreement, turn: crossing.begins(aor) }, idle.message);
     },
   };
 };
