@@ -315,6 +315,18 @@ describe("TS 33.328 7.1: agreements in the middle of all that", () => {
     expect(await answered(alice, [verify], 3)).toMatchObject(both);
   });
 
+  it("TS 33.328 7.1: a UE that leaves Security-Client out of two answers in a row is still known by its first", async () => {
+    await challenged(alice);
+    const contacts = [contactOf(alice)];
+    await registerRaw(
+      scenario,
+      alice,
+      { aor, contacts, seq: 2, headers: [...draft, credentials, verify] },
+      { status: 401, granted: [], headers: [challenge] },
+    );
+    expect(await answered(alice, [verify], 3)).toMatchObject(both);
+  });
+
   it("RFC 3261 10.2.2: a registration that ends during a call leaves the call, which either side may end", async () => {
     for (const by of ["ue", "core"] as const) {
       await alice.register();

@@ -160,7 +160,8 @@ export const agree = (facts: AgreementFacts): Agreement => {
     challenge: secAgree ? [...signallingOffer, ...media] : media,
     verdict: signalling ? borne : { ok: false, status: 494 },
     quirks: [...noted, ...verified.quirks],
-    announced: rememberable(announced),
+    // A UE that is challenged again leaves out again what it left out before.
+    announced: rememberable(announced.length > 0 ? announced : earlier),
     secAgree,
     namesSdes: client.some((mechanism) => !isMedia(mechanism) && mechanism.name.toLowerCase() === "sdes-srtp"),
   };
