@@ -45,7 +45,7 @@ const refuseCarried = (work: Work, carried: Carried | undefined, status: number,
   // A response or an ACK cannot be refused.
   if (exchange === undefined) return endCall(work, "media-security", status, detail);
   if (work.call.offer?.exchange === exchange.id && work.call.offer.within === "request") work.call.offer = undefined;
-  refuse(work, exchange, status, detail === "offer-pending" ? offerPending : undefined);
+  refuse(work, exchange, status, detail === "offer-pending" ? offerPending : detail);
   if (exchange.initial) finish(work, "media-security", detail);
   // An answer in PRACK that cannot be used leaves its offer without one.
   else if (exchange.method === "PRACK" && !exchange.offered) endCall(work, "media-security", status, detail);

@@ -15,7 +15,7 @@ import {
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
-import { acceptable, answerTowards } from "../routing/answer.ts";
+import { acceptable, answerTowards, warning } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
 import { sendRequest } from "../routing/sending.ts";
@@ -155,7 +155,8 @@ export class LegTransactions {
     // RFC 4320 4.2: whoever sent it has given up by itself.
     if (status === 408 && request.method !== "INVITE") return;
     this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
-    const refusal = createResponse(request, status, undefined, { toTag, headers: acceptable(status) });
+    const headers = [...acceptable(status), ...warning(this.#ctx.config.homeNetwork, status, reason)];
+    const refusal = createResponse(request, status, undefined, { toTag, headers });
     // RFC 3261 14.2, RFC 3311 5.2: who offers again too early is told when it may.
     const pause = (): number => (this.#ctx.random.bytes(1)[0] ?? 0) % 11;
     const later = status === 503 ? retryAfter : status === 500 && reason === offerPending ? pause() : undefined;

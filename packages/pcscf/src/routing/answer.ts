@@ -51,6 +51,16 @@ export const acceptable = (status: number): readonly (readonly [string, string])
       ]
     : [];
 
+/** RFC 3261 20.43, 21.4.26: what of a body could not be taken, in words for whoever looks for it; 399 says no more. */
+export const warning = (
+  agent: string,
+  status: number,
+  reason: string | undefined,
+): readonly (readonly [string, string])[] =>
+  reason !== undefined && (status === 400 || status === 415 || status === 488)
+    ? [["Warning", `399 ${agent} "${reason}"`]]
+    : [];
+
 /** RFC 6223 4.4: keep-alives may also be agreed on for the time of a call. */
 const makesDialog = (response: SipResponse): boolean =>
   response.status > 100 && response.status < 300 && parseCSeq(headerValue(response, "cseq") ?? "")?.method === "INVITE";
