@@ -1,13 +1,17 @@
 // What a binding becomes when the network tells how its registration stands. Pure. RFC 3680 4.3, TS 24.229 5.2.3.
-import { parseSipUri, sameUri } from "@sallyport/sip";
+import { unquote } from "@sallyport/sip";
 import { sameIdentity } from "../routing/identity.ts";
-import type { Binding } from "./binding.ts";
+import { sameContactUri, type Binding } from "./binding.ts";
 import type { RegContact, RegInfo, RegRecord } from "./reginfo.ts";
 
-const isContactOf = (binding: Binding, { uri }: RegContact): boolean => {
-  const [own, told] = [parseSipUri(binding.contact), parseSipUri(uri)];
-  return own !== undefined && told !== undefined ? sameUri(own, told) : binding.contact === uri;
-};
+const differ = (own: string | undefined, told: string | undefined): boolean =>
+  own !== undefined && told !== undefined && unquote(own) !== unquote(told);
+
+/** Flows of an instance may share a Contact URI (RFC 5626 9.1): where the network names them, that counts as well. */
+const isContactOf = ({ contact, instance, regId }: Binding, told: RegContact): boolean =>
+  (contact === told.uri || sameContactUri(contact, told.uri)) &&
+  !differ(regId, told.regId) &&
+  !differ(instance, told.instance);
 
 /** The network ended the registration of this identity, or this contact of it. */
 const isOver = (binding: Binding, { state, contacts }: RegRecord): boolean =>

@@ -5,6 +5,9 @@ export interface RegContact {
   readonly uri: string;
   readonly state: string;
   readonly event: string;
+  /** As the UE wrote them in its Contact (RFC 3680 5.3.2, RFC 5628 4). */
+  readonly instance?: string;
+  readonly regId?: string;
   /** Seconds. */
   readonly expires?: number;
 }
@@ -145,7 +148,9 @@ export const parseRegInfo = (octets: Uint8Array): RegInfoResult => {
   const records: Draft[] = [];
   let root: Attributes | undefined;
   let contact: Attributes | undefined;
-  let uri = "";
+  /** What stands in the contact's elements of interest, and the one that is open. */
+  let texts = new Map<string, string>();
+  let field = "";
   let elements = 0;
 
   const closed = (name: string): RegInfoFailure | undefined => {
@@ -153,11 +158,14 @@ export const parseRegInfo = (octets: Uint8Array): RegInfoResult => {
     const found = contact;
     if (name !== "contact" || found === undefined || stack.at(-1) !== "registration") return undefined;
     const expires = seconds(found.get("expires"));
+    const [instance, regId] = [texts.get("+sip.instance")?.trim(), texts.get("reg-id")?.trim()];
     records.at(-1)?.contacts.push({
-      uri: uri.trim(),
+      uri: texts.get("uri")?.trim() ?? "",
       state: found.get("state") ?? "",
       event: found.get("event") ?? "",
       ...(expires === undefined ? {} : { expires }),
+      ...(instance === undefined ? {} : { instance }),
+      ...(regId === undefined ? {} : { regId }),
     });
     contact = undefined;
     return undefined;
@@ -165,7 +173,7 @@ export const parseRegInfo = (octets: Uint8Array): RegInfoResult => {
 
   const failure = walk(Buffer.from(octets).toString("utf8"), (step) => {
     if (step.kind === "text") {
-      if (stack.at(-1) === "uri" && stack.at(-2) === "contact") uri += step.text;
+      if (field !== "" && stack.at(-2) === "contact") texts.set(field, (texts.get(field) ?? "") + step.text);
       return undefined;
     }
     if (step.kind === "close") return closed(step.name);
@@ -180,7 +188,11 @@ export const parseRegInfo = (octets: Uint8Array): RegInfoResult => {
       records.push({ attributes: step.attributes, contacts: [] });
     } else if (step.name === "contact" && parent === "registration") {
       contact = step.attributes;
-      uri = "";
+      texts = new Map();
+      field = "";
+    } else if (parent === "contact") {
+      const name = step.name === "unknown-param" ? (step.attributes.get("name") ?? "").toLowerCase() : step.name;
+      field = step.name === "uri" || name === "reg-id" || name === "+sip.instance" ? name : "";
     }
     stack.push(step.name);
     return step.empty ? closed(step.name) : undefined;
