@@ -193,6 +193,7 @@ describe("the reg event", () => {
     expect(count()).toBe(1);
     scenario.core.respond(fresh, 200, {
       headers: [["Contact", `<sip:scscf@127.0.0.1:${scenario.core.port};transport=tcp>`]],
+      tag: "n",
     });
     const { request } = fresh;
     const over = createRequest({

@@ -140,3 +140,109 @@ describe("RFC 3680 5.1: what is told of a contact", () => {
     expect(contacts()).toEqual([sos.slice(1, -1)]);
   });
 });
+
+describe("RFC 6665 4.1: the edge as a subscriber", () => {
+  const refreshAt = async (seconds: number): Promise<ServerTransaction> => {
+    scenario.clock.advance(seconds * 1000);
+    return scenario.core.expect("SUBSCRIBE");
+  };
+  const long = async (): Promise<{ alice: TestUe; subscribe: ServerTransaction }> => {
+    const alice = await open();
+    await registerRaw(scenario, alice, { aor, contacts: [contactOf(alice)], seq: 1, expires: 90_000 });
+    const subscribe = await scenario.core.expect("SUBSCRIBE");
+    grant(subscribe);
+    await settled();
+    return { alice, subscribe };
+  };
+
+  it("RFC 6665 4.1.2.4: a NOTIFY before the 200 counts", async () => {
+    const alice = await open();
+    await registerRaw(scenario, alice, { aor, contacts: [contactOf(alice)], seq: 1 });
+    const subscribe = await scenario.core.expect("SUBSCRIBE");
+    const uri = contactOf(alice).slice(1, -1);
+    expect(await notify(subscribe, { body: document(0, [{ event: "rejected", uri }]) })).toBe(200);
+    expect(contacts()).toEqual([]);
+    // There was no dialog yet to unsubscribe in; now there is.
+    grant(subscribe);
+    const end = await scenario.core.expect("SUBSCRIBE");
+    expect([headerValue(end.request, "expires"), tagOf(end.request, "to")]).toEqual(["0", "notifier"]);
+    grant(end, 0);
+    await settled();
+    expect(subscriptions()).toBe(2);
+  });
+
+  it.each([500, 503, 408])(
+    "RFC 6665 4.1.2.2: %i to a refresh does not end it: what it tells counts, and it is refreshed again in time",
+    async (status) => {
+      const { alice, subscribe } = await long();
+      scenario.core.respond(await refreshAt(6_600), status);
+      await settled();
+      expect(
+        await notify(subscribe, { body: document(0, [{ event: "refreshed", state: "active", uri: "sip:x@y" }]) }),
+      ).toBe(200);
+      const again = await refreshAt(301);
+      expect(headerValue(again.request, "call-id")).toBe(headerValue(subscribe.request, "call-id"));
+      grant(again);
+      await settled();
+      const uri = contactOf(alice).slice(1, -1);
+      expect(await notify(subscribe, { body: document(1, [{ event: "expired", uri }]) })).toBe(200);
+      expect(contacts()).toEqual([]);
+    },
+  );
+
+  it("RFC 6665 4.1.2.2: 481 to a refresh ends it: another is made at once, for every contact it watched", async () => {
+    const { alice } = await long();
+    const other = "<sip:alice@192.0.2.5>";
+    await registerRaw(scenario, alice, { aor, contacts: [other], seq: 2, expires: 90_000 });
+    scenario.core.respond(await refreshAt(6_600), 481);
+    const fresh = await scenario.core.expect("SUBSCRIBE");
+    expect(tagOf(fresh.request, "to")).toBeUndefined();
+    grant(fresh);
+    await settled();
+    const gone = [contactOf(alice), other].map((contact) => ({ event: "expired", uri: contact.slice(1, -1) }));
+    expect(await notify(fresh, { body: document(0, gone) })).toBe(200);
+    expect(contacts()).toEqual([]);
+  });
+
+  it("RFC 6665 4.1.2.1: refused, it is tried again with the next refresh of any contact, for all of them", async () => {
+    const alice = await open();
+    const other = "<sip:alice@192.0.2.5>";
+    await registerRaw(scenario, alice, { aor, contacts: [contactOf(alice)], seq: 1 });
+    const first = await scenario.core.expect("SUBSCRIBE");
+    await registerRaw(scenario, alice, { aor, contacts: [other], seq: 2 });
+    scenario.core.respond(first, 403);
+    await settled();
+    expect(subscriptions()).toBe(1);
+    await registerRaw(scenario, alice, { aor, contacts: [other], seq: 3 });
+    const second = await scenario.core.expect("SUBSCRIBE");
+    grant(second);
+    await settled();
+    await notify(second, { body: document(0, [{ event: "expired", uri: contactOf(alice).slice(1, -1) }]) });
+    expect(contacts()).toEqual([other.slice(1, -1)]);
+  });
+
+  it("RFC 6665 4.1.2.2: a NOTIFY that shortens the subscription brings its refresh forward", async () => {
+    const { subscribe } = await long();
+    expect(await notify(subscribe, { state: "active;expires=600" })).toBe(200);
+    const again = await refreshAt(301);
+    expect(tagOf(again.request, "to")).toBe("notifier");
+  });
+
+  it("RFC 6665 4.1.2.4: another fork of the notifier is not believed: 481", async () => {
+    const { alice, subscribe } = await watched();
+    const uri = contactOf(alice).slice(1, -1);
+    expect(await notify(subscribe, { body: document(0, [{ event: "expired", uri }]), fork: "another" })).toBe(481);
+    expect(contacts()).toEqual([uri]);
+  });
+
+  it("RFC 6665 4.1.2.3: the last contact gone, it unsubscribes in its dialog, and takes the last NOTIFY", async () => {
+    const { alice, subscribe } = await watched();
+    await registerRaw(scenario, alice, { aor, contacts: [contactOf(alice)], seq: 2, expires: 0 }, { granted: [] });
+    const end = await scenario.core.expect("SUBSCRIBE");
+    expect(headerValue(end.request, "expires")).toBe("0");
+    grant(end, 0);
+    expect(await notify(subscribe, { state: "terminated;reason=timeout" })).toBe(200);
+    expect(await notify(subscribe, { state: "terminated;reason=timeout" })).toBe(481);
+    await until(() => subscriptions() === 2, "no more of them");
+  });
+});

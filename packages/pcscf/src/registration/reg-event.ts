@@ -45,6 +45,10 @@ interface Subscription {
   dialog: Dialog | undefined;
   version: number;
   ending: boolean;
+  /** The notifier has ended or refused it; what it watched is kept for the next one. */
+  over: boolean;
+  /** Until when the notifier keeps it, ms since the epoch. */
+  until: number;
   timer: Timer | undefined;
 }
 
@@ -52,6 +56,8 @@ interface Subscription {
 const expiresS = 7200;
 /** A notifier that ends subscriptions at once must not keep us busy. */
 const resubscribeMs = 10_000;
+/** RFC 6665 4.1.2.2, RFC 5057 5.1: answers to a refresh that end a subscription; after others it goes on until it expires. */
+const endsSubscription = new Set([404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604]);
 /** How long an ended subscription waits for its last NOTIFY. RFC 6665 4.1.2: timer N. */
 const lingerMs = 32_000;
 
@@ -64,6 +70,13 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
     subscription.timer?.cancel();
     byId.delete(subscription.id);
     if (byAor.get(subscription.aor) === subscription) byAor.delete(subscription.aor);
+  };
+
+  /** Nothing more comes of it; whoever registers again makes another. */
+  const rest = (subscription: Subscription): void => {
+    subscription.over = true;
+    subscription.timer?.cancel();
+    byId.delete(subscription.id);
   };
 
   const arm = (subscription: Subscription, ms: number, run: () => void): void => {
@@ -90,22 +103,39 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
   const onResponse = (subscription: Subscription, request: SipRequest, response: SipResponse): void => {
     if (response.status < 200 || byId.get(subscription.id) !== subscription) return;
     if (response.status >= 300) {
-      // The next refresh of the registration tries again.
       log.info("reg subscription refused", { aor: subscription.aor, status: response.status });
-      return forget(subscription);
+      return notRenewed(subscription, endsSubscription.has(response.status));
     }
     subscription.dialog ??= dialogFromResponse(request, response);
-    if (subscription.ending) return;
+    // The registration ended before this answer came: there was no dialog yet to say so in.
+    if (subscription.ending) return headerValue(request, "expires") === "0" ? undefined : renew(subscription, 0);
     const granted = Number(headerValue(response, "expires") ?? expiresS);
     const seconds = Number.isFinite(granted) && granted > 0 ? Math.min(granted, expiresS) : expiresS;
+    keep(subscription, seconds);
+  };
+
+  /** The notifier keeps it so long: it is refreshed in time. */
+  const keep = (subscription: Subscription, seconds: number): void => {
+    subscription.until = clock.now() + seconds * 1000;
     const early = seconds > 1200 ? seconds - 600 : seconds / 2;
-    arm(subscription, early * 1000, () => renew(subscription, expiresS));
+    arm(subscription, Math.max(early * 1000, resubscribeMs), () => renew(subscription, expiresS));
+  };
+
+  const notRenewed = (subscription: Subscription, ended: boolean): void => {
+    if (subscription.ending) return;
+    const left = subscription.until - clock.now();
+    if (!ended && subscription.dialog !== undefined && left > resubscribeMs)
+      return arm(subscription, Math.max(left / 2, resubscribeMs), () => renew(subscription, expiresS));
+    const established = subscription.dialog !== undefined;
+    rest(subscription);
+    // One that never stood is tried again with the next refresh of the registration.
+    if (established) again(subscription, "");
   };
 
   const send = (subscription: Subscription, request: SipRequest, to: SipTarget): void => {
     const failed = (): void => {
       log.info("reg subscription not answered", { aor: subscription.aor });
-      if (!subscription.ending) forget(subscription);
+      if (byId.get(subscription.id) === subscription) notRenewed(subscription, false);
     };
     const handlers = {
       onResponse: (response: SipResponse) => onResponse(subscription, request, response),
@@ -135,6 +165,8 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       dialog: undefined,
       version: -1,
       ending: false,
+      over: false,
+      until: 0,
       timer: undefined,
     };
     const contact = contactOf(subscription);
@@ -161,15 +193,16 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
   const end = (subscription: Subscription): void => {
     subscription.ending = true;
     if (byAor.get(subscription.aor) === subscription) byAor.delete(subscription.aor);
+    if (subscription.over) return;
     renew(subscription, 0);
     arm(subscription, lingerMs, () => forget(subscription));
   };
 
   /** The subscription is over by the notifier's word; as long as somebody is registered we want another. */
-  const terminated = (subscription: Subscription, reason: string): void => {
+  const again = (subscription: Subscription, reason: string): void => {
     const left = [...subscription.bindings].filter((id) => bindings.byId(id) !== undefined);
-    const again = left.length > 0 && !subscription.ending && !/noresource|rejected|giveup/i.test(reason);
-    if (again && clock.now() - subscription.since >= resubscribeMs) subscribe(subscription.aor, left);
+    const wanted = left.length > 0 && !subscription.ending && !/noresource|rejected|giveup/i.test(reason);
+    if (wanted && clock.now() - subscription.since >= resubscribeMs) subscribe(subscription.aor, left);
   };
 
   const apply = (subscription: Subscription, request: SipRequest): number => {
@@ -202,6 +235,7 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
     registered: (binding) => {
       const found = byAor.get(binding.aor);
       if (found === undefined) subscribe(binding.aor, [binding.id]);
+      else if (found.over) subscribe(binding.aor, [...found.bindings, binding.id]);
       else found.bindings.add(binding.id);
     },
     gone: (binding) => {
@@ -216,6 +250,9 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       const known =
         subscription?.callId === headerValue(request, "call-id") && subscription?.tag === tagOf(request, "to");
       if (subscription === undefined || !known) return answer(481);
+      // RFC 6665 4.1.2.4: one notifier is enough; each would count its versions by itself.
+      const { dialog } = subscription;
+      if (dialog !== undefined && dialog.remoteTag !== tagOf(request, "from")) return answer(481);
       if ((headerValue(request, "event") ?? "").split(";")[0]?.trim().toLowerCase() !== "reg") return answer(489);
       const [state = "", ...params] = (headerValue(request, "subscription-state") ?? "").toLowerCase().split(";");
       if (state.trim() === "") return answer(400);
@@ -224,10 +261,13 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       subscription.dialog = order?.dialog ?? subscription.dialog;
       const over = state.trim() === "terminated";
       // Before the bindings go: there is nothing left to unsubscribe from.
-      if (over) forget(subscription);
+      if (over) rest(subscription);
       const status = request.body.length === 0 ? 200 : apply(subscription, request);
       answer(status);
-      if (over) terminated(subscription, params.join(";"));
+      if (over) return again(subscription, params.join(";"));
+      // RFC 6665 4.1.2.2: the notifier may shorten it at any time.
+      const told = Number(/^expires=(\d{1,9})$/.exec(params.find((param) => param.startsWith("expires")) ?? "")?.[1]);
+      if (!subscription.ending && clock.now() + told * 1000 < subscription.until) keep(subscription, told);
     },
     close: () => {
       for (const subscription of byId.values()) subscription.timer?.cancel();
