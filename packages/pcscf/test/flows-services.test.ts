@@ -90,6 +90,21 @@ describe("RFC 5359 2.4 and 2.5: transfer", () => {
     );
 
     flows(
+      `RFC 5057 4: a NOTIFY about the ${by}'s REFER that crosses the BYE is answered by who gets it, and so is the next`,
+      async (flow) => {
+        const { dialog } = await flow.call();
+        const refer = await dialog.pass(by, "REFER", { headers: [["Refer-To", "<sip:dave@far.example>"]] });
+        await flow.reply(refer, 202);
+        const trying = { ...sipfrag, body: "SIP/2.0 100 Trying\r\n", headers: state("active;expires=60") };
+        const crossing = await dialog.pass(other, "NOTIFY", trying);
+        await dialog.bye(by);
+        await flow.reply(crossing, 200);
+        const done = { ...sipfrag, body: "SIP/2.0 603 Decline\r\n", headers: state("terminated;reason=noresource") };
+        await flow.reply(await dialog.pass(other, "NOTIFY", done), 200);
+      },
+    );
+
+    flows(
       `RFC 4488: no subscription was wanted (Refer-Sub: false): nothing is waited for after the ${by}'s BYE`,
       async (flow) => {
         const { dialog } = await flow.call();
