@@ -3,7 +3,7 @@
 import { isIP, isIPv6 } from "node:net";
 import type { SdpDocument, SdpLine, SdpMedia } from "./document.ts";
 import { sdpErrors } from "./errors.ts";
-import { attributeName } from "./read.ts";
+import { attributeName, originParts } from "./read.ts";
 
 /** An m-line by its index from 0, or the lines before the first of them. */
 export type SdpPlace = number | "session";
@@ -204,19 +204,19 @@ const replaceAttribute = (lines: readonly SdpLine[], name: string, value: string
 /** RFC 4566 5.2: `<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>`. */
 const setOrigin = (lines: readonly SdpLine[], edit: SdpEdit & { kind: "origin" }, end: string): readonly SdpLine[] => {
   const at = lines.findIndex((line) => line.type === "o");
-  const old = lines[at]?.value.split(" ") ?? [];
-  const fields = old.length === 6 ? old : ["-", "0", "0", "IN", "IP4", "0.0.0.0"];
+  const read = originParts(lines[at]?.value ?? "");
+  const { before, parts } = read ?? { before: "- ", parts: "0 0 IN IP4 0.0.0.0".split(/( )/) };
   if (edit.address !== undefined && isIP(edit.address) === 0) fail(`"${edit.address}" is no IP address.`);
-  const words = [
-    fields[0],
-    edit.sessionId ?? fields[1],
-    edit.version ?? fields[2],
-    fields[3],
-    edit.address === undefined ? fields[4] : isIPv6(edit.address) ? "IP6" : "IP4",
-    edit.address ?? fields[5],
-  ];
-  if (words.some((word) => word === undefined || word === "" || /\s/.test(word))) fail("An o= line holds six words.");
-  const value = words.join(" ");
+  const put = (position: number, word: string | undefined): void => {
+    if (word === undefined) return;
+    if (word === "" || /\s/.test(word)) fail("An o= line holds six words.");
+    parts[position] = word;
+  };
+  put(0, edit.sessionId);
+  put(2, edit.version);
+  if (edit.address !== undefined) put(6, isIPv6(edit.address) ? "IP6" : "IP4");
+  put(8, edit.address);
+  const value = before + parts.join("");
   if (at === -1) return [...lines.slice(0, 1), newLine("o", value, end), ...lines.slice(1)];
   return lines.map((line, position) => (position === at ? changed(line, value) : line));
 };

@@ -9,7 +9,7 @@ export type {
   SdpParseOptions,
   SdpParseResult,
 } from "./document.ts";
-export { attributeName, attributeValues, connectionOf, hasAttribute } from "./read.ts";
+export { attributeName, attributeValues, connectionOf, hasAttribute, originParts } from "./read.ts";
 export { applyEdits } from "./edit.ts";
 export type { SdpEdit, SdpPlace } from "./edit.ts";
 export { releaseCrypto, sameCrypto } from "./crypto.ts";

@@ -37,6 +37,16 @@ export const hasAttribute = (lines: readonly SdpLine[], name: string): boolean =
   return lines.some((line) => mayBe(line, wanted) && attributeName(line) === wanted);
 };
 
+/**
+ * The words of an o= line and the blanks between them, from the end: the user's name, which some write with blanks, is
+ * whatever stands before the last five words. Undefined for fewer than six. RFC 4566 5.2.
+ */
+export const originParts = (value: string): { readonly before: string; readonly parts: string[] } | undefined => {
+  const all = value.trimEnd().split(/([ \t]+)/);
+  const cut = all.length - 9;
+  return cut < 2 ? undefined : { before: all.slice(0, cut).join(""), parts: all.slice(cut) };
+};
+
 /** The address of an m-line: its own c= line, else the session's. Undefined when there is none that can be read. */
 export const connectionOf = (document: SdpDocument, index: number): string | undefined => {
   const own = document.media[index]?.lines.find((line) => line.type === "c");

@@ -1,7 +1,7 @@
 // Owns the version in the o= line of each direction. RFC 3264 8: who sees the same version may take the body as unchanged.
 // A re-offer may change what we write towards one side only (a crypto tag, an address) while the author keeps his version.
 import { hash } from "node:crypto";
-import { applyEdits, type SdpDocument } from "@sallyport/sdp";
+import { applyEdits, originParts, type SdpDocument } from "@sallyport/sdp";
 import type { OriginMark } from "./state.ts";
 
 interface Origin {
@@ -10,10 +10,11 @@ interface Origin {
 }
 
 const originOf = (document: SdpDocument): Origin | undefined => {
-  const fields = document.session.find((line) => line.type === "o")?.value.split(" ") ?? [];
-  const [user, session, version] = fields;
-  if (fields.length !== 6 || version === undefined || !/^[0-9]{1,30}$/.test(version)) return undefined;
-  return { session: `${user} ${session}`, version: BigInt(version) };
+  const line = document.session.find(({ type }) => type === "o");
+  const read = line === undefined ? undefined : originParts(line.value);
+  const [session, , version] = read?.parts ?? [];
+  if (read === undefined || version === undefined || !/^[0-9]{1,30}$/.test(version)) return undefined;
+  return { session: read.before + session, version: BigInt(version) };
 };
 
 /** A digest of everything but the o= line. */
