@@ -1,6 +1,7 @@
 // Subscriptions through the edge, with the UE as subscriber and as notifier: RFC 6665, RFC 3842, RFC 3515, RFC 4488.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { headerList, headerValue, parseNameAddr, tagOf, type SipRequest, type SipResponse } from "@sallyport/sip";
+import { contactOf, registerRaw } from "./support/registering.ts";
 import { coreRequest, openScenario, settled, type Scenario, type TestUe } from "./support/scenario.ts";
 
 let scenario: Scenario;
@@ -165,6 +166,23 @@ describe("the UE subscribes", () => {
     scenario.core.respond(again, 200);
     expect((await refresh.final()).status).toBe(200);
     expect((await deliver(notify(arrived.request, "fork-a", { seq: 2 }))).answer.status).toBe(200);
+  });
+
+  it("RFC 5626 5.3: it goes on from a new contact too while the old one is registered, and nobody else's does", async () => {
+    const sent = subscribe();
+    const arrived = await scenario.core.expect("SUBSCRIBE");
+    scenario.core.respond(arrived, 200, { tag: "fork-a", headers: [["Contact", notifier("a")]] });
+    await sent.final();
+    const { got } = await deliver(notify(arrived.request, "fork-a"));
+    const fresh = await scenario.ue("fresh");
+    const bob = await scenario.ue("bob");
+    await registerRaw(scenario, fresh, { aor: alice.aor, contacts: [contactOf(fresh)], seq: 1 });
+    await bob.register();
+    expect((await bob.send(inDialog("SUBSCRIBE", got, 2, "3600")).final()).status).toBe(481);
+    const refresh = fresh.send(inDialog("SUBSCRIBE", got, 3, "3600"));
+    const again = await scenario.core.expect("SUBSCRIBE");
+    scenario.core.respond(again, 200);
+    expect((await refresh.final()).status).toBe(200);
   });
 
   it("RFC 4488 4: a REFER that wants no subscription passes with Refer-Sub and norefersub, and so does its answer", async () => {

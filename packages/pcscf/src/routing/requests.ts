@@ -27,7 +27,7 @@ import type { ListeningPoint } from "./points.ts";
 import { refusalOfLostFlow } from "./outgoing.ts";
 import { arrive, type Arrived } from "./route.ts";
 import { refusedInterval } from "./session-interval.ts";
-import { flowTo } from "./ue-flow.ts";
+import { flowTo, isFlowOf } from "./ue-flow.ts";
 
 export interface Requests {
   onRequest(transaction: ServerTransaction): void;
@@ -141,8 +141,8 @@ export const createRequests = (
         : refuse(transaction, 403, "Not Registered");
     }
     if (tagOf(request, "to") !== undefined) {
-      const own = token?.kind === "dialog" && registered.find(({ id }) => id === token.subject);
-      if (own === false || own === undefined) return refuse(transaction, 481);
+      const own = token?.kind === "dialog" ? ctx.bindings.byId(token.subject) : undefined;
+      if (own === undefined || !isFlowOf(ctx, own, transaction.flow)) return refuse(transaction, 481);
       return forwardRequest(ctx, { transaction, request, point, binding: own });
     }
     if (request.method === "INVITE") return startCall(admitted, binding);
