@@ -19,14 +19,14 @@ export const corpusBodies: readonly CorpusBody[] = readdirSync(corpusFolder)
 
 const nobody = { ueE2ae: false, ueE2eSdes: false, ueE2eKms: false, networkE2ae: false };
 
-export const modes = {
+const modes = {
   e2ae: { registration: both },
   required: { registration: both, policy: { ...facts.policy, e2ae: "required" } },
   phone: { registration: nobody, policy: { ...facts.policy, e2ae: "off", sdesPhone: "offer" } },
   plain: { registration: nobody, policy: { ...facts.policy, e2ae: "off" } },
 } as const satisfies Record<string, Partial<NegotiationFacts>>;
 
-export type Mode = keyof typeof modes;
+type Mode = keyof typeof modes;
 
 /** A key of a party on the bench: 30 octets, told apart by the section it stands in. */
 const partyKey = (section: number): string => Buffer.alloc(30, 0x60 + (section % 64)).toString("base64");
@@ -115,7 +115,7 @@ const established = (call: Call, from: Side, offer: string): boolean => {
 const isDressing = (mode: Mode): boolean => mode !== "plain";
 const dress = (text: string, mode: Mode): string => dressed(text, mode !== "phone");
 
-export const roles: Readonly<Record<string, Play>> = {
+const roles: Readonly<Record<string, Play>> = {
   "offer of the UE": (text, mode) => put(openCall(modes[mode]), "offer", "access", text),
   "offer of the UE, secured": (text, mode) => {
     const input = dress(text, mode);
