@@ -272,7 +272,7 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
         if (!isFlow(to)) return toTarget(to, octets);
         return message.kind === "response" ? respond(message, octets, to) : toFlow(to, octets);
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     },
     flow: (id) => {
