@@ -1,4 +1,5 @@
 // One edge between raw UEs and a raw core on loopback, with a fake gateway controller and a clock that stands still.
+import { setTimeout as pause } from "node:timers/promises";
 import { memoryLog, seededRandom, VirtualClock, type LogRecord, type Random } from "@sallyport/kit";
 import {
   createRequest,
@@ -158,6 +159,17 @@ export const openScenario = async (
     edges.push(edge);
     return edge;
   };
+  /** Its ports were the system's to give: while it was down they may have been given to somebody else for a moment. */
+  const startAgain = async (ports: typeof config): Promise<Edge> => {
+    for (let left = 100; ; left -= 1) {
+      try {
+        return await start(ports);
+      } catch (error) {
+        if (left === 0 || !String(error).includes("EADDRINUSE")) throw error;
+        await pause(100);
+      }
+    }
+  };
   let opened = await start(config);
   return {
     get edge() {
@@ -198,7 +210,7 @@ export const openScenario = async (
           listen: config.core.listen.map((point, at) => Object.assign({}, point, { port: coreSide[at]?.port ?? 0 })),
         },
       };
-      opened = await start(change(samePorts));
+      opened = await startAgain(change(samePorts));
     },
     close: async () => {
       await opened.close({ keepCalls: false });
