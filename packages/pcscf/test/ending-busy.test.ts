@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { headerValue } from "@sallyport/sip";
 import { dialogOf, establishOriginating, originate } from "./support/calls.ts";
-import { openScenario, until, type Scenario } from "./support/scenario.ts";
-import { coreSdp, crypto, ueOffer } from "./support/sdp.ts";
+import { openScenario, settled, until, type Scenario } from "./support/scenario.ts";
+import { coreSdp, crypto, ueAnswer, ueOffer } from "./support/sdp.ts";
 
 let scenario: Scenario | undefined;
 afterEach(async () => {
@@ -51,6 +51,42 @@ describe("invariant 10: a call that ends while a re-INVITE is open", () => {
     expect((await again.final()).status).toBe(481);
     await until(() => iq.open.size === 0, "the context given back");
     expect(edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+  });
+});
+
+describe("RFC 3261 12.2.2: what waits behind the end of its call", () => {
+  it("is answered 481 when the gateway's reply lets the end through first, and nothing is left", async () => {
+    scenario = await openScenario();
+    const { core, iq, edge, clock } = scenario;
+    const alice = await scenario.ue("alice");
+    await alice.register();
+    const idle = edge.counts().transactions;
+    const invite = alice.request("INVITE", "sip:carol@far.example");
+    const sent = alice.send(invite);
+    const arrived = await core.expect("INVITE");
+    const contact = ["Contact", `<sip:core@127.0.0.1:${core.port};transport=tcp>`] as const;
+    core.respond(arrived, 200, { headers: [contact], body: coreSdp(), tag: "late" });
+    const dialog = dialogOf(invite, arrived.request, await sent.final());
+    const bye = alice.send(dialog.byCaller("BYE", 2));
+    const ended = await core.expect("BYE");
+    iq.hold();
+    await alice.ack(dialog.byCaller("ACK", 1, ueAnswer()));
+    await until(() => edge.calls()[0]?.phase === "confirmed", "the answer at the gateway");
+    await settled();
+    core.respond(ended, 200);
+    const again = core.send(dialog.byCalled("INVITE", 1));
+    await until(() => {
+      clock.advance(20);
+      return core.wire.some(({ direction, text }) => direction === "in" && text.startsWith("SIP/2.0 100"));
+    }, "the re-INVITE in its turn");
+    iq.release();
+    expect((await bye.final()).status).toBe(200);
+    expect((await again.final()).status).toBe(481);
+    await until(() => iq.open.size === 0, "the context given back");
+    clock.advance(200_000);
+    await settled();
+    expect(edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
+    expect(edge.counts().transactions).toBeLessThanOrEqual(idle);
   });
 });
 

@@ -76,6 +76,17 @@ export class LegTransactions {
     for (const client of this.#clients.values()) client.cancel();
   }
 
+  /**
+   * The call is over: what waited for its turn hears so (RFC 3261 12.2.2). No INVITE may be left without an answer: nothing else
+   * would ever end its transaction.
+   */
+  refuseRest(exchanges: CallState["exchanges"]): void {
+    for (const [exchange, server] of this.#servers) {
+      const open = server.state === "trying" || server.state === "proceeding";
+      if (open && (server.request.method === "INVITE" || !exchanges.has(exchange))) server.refuse(481);
+    }
+  }
+
   /** What the leg's state does not know of, because the step that was to take it in failed. */
   refuseUnknown(exchanges: CallState["exchanges"]): void {
     for (const [exchange, server] of this.#servers)

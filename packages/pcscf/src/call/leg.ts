@@ -261,6 +261,7 @@ class CallLeg implements Leg {
 
   #finish(): void {
     if (this.#finished) return;
+    this.#transactions.refuseRest(this.#state.exchanges);
     this.abandon();
     this.#media.end();
     this.#onFinished(this, this.view());

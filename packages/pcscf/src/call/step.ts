@@ -193,6 +193,14 @@ export const giveUp = (state: CallState, detail: string): CallState => {
   return { ...state, phase: "ending", released: true, ended };
 };
 
+/** What came with the end of the call is still answered: the leg lets go of everything when it is told that it is over. */
+const finishedLast = (effects: readonly CallEffect[]): readonly CallEffect[] => {
+  const over = effects.find(({ kind }) => kind === "finished");
+  return over === undefined || effects.at(-1) === over
+    ? effects
+    : [...effects.filter(({ kind }) => kind !== "finished"), over];
+};
+
 /** Takes one input. While a gateway request is under way everything but its reply waits in order. */
 export const step = (
   state: CallState,
@@ -210,5 +218,5 @@ export const step = (
     call.queue = call.queue.length === 1 ? noInputs : call.queue.slice(1);
     if (next !== undefined) apply(work, next);
   }
-  return { state: call, effects: work.effects };
+  return { state: call, effects: finishedLast(work.effects) };
 };
