@@ -144,3 +144,26 @@ describe("RFC 3261 13.2.2.4: another fork answers when the call has long begun",
     expect(edge.counts()).toMatchObject({ calls: 0, contexts: 0 });
   });
 });
+
+describe("RFC 3261 13.3.1.4: a caller who never acknowledges", () => {
+  it("is not taken for one who has, when the other end's ACK of its own INVITE bears the same number", async () => {
+    scenario = await openScenario();
+    const { core, iq, edge, clock } = scenario;
+    const alice = await scenario.ue("alice");
+    await alice.register();
+    const { sent, arrived } = await originate(scenario, alice);
+    const contact = ["Contact", `<sip:core@127.0.0.1:${core.port};transport=tcp>`] as const;
+    core.respond(arrived, 200, { headers: [contact], body: coreSdp(), tag: "callee" });
+    const dialog = dialogOf(alice.request("INVITE", "sip:carol@far.example"), arrived.request, await sent.final());
+    const again = core.send(dialog.byCalled("INVITE", 1, coreSdp({ version: 2 })));
+    const offered = await alice.expect("INVITE");
+    alice.respond(offered, 200, { headers: [["Contact", `<sip:alice@127.0.0.1:${alice.port}>`]], body: ueAnswer() });
+    expect((await again.final()).status).toBe(200);
+    await core.ack(dialog.byCalled("ACK", 1));
+    await alice.acks.next();
+    clock.advance(33_000);
+    for (const end of [alice, core]) end.respond(await end.expect("BYE"), 200);
+    await until(() => iq.open.size === 0, "the context given back");
+    expect(edge.calls()).toMatchObject([{ ended: { reason: "no-acknowledgement" } }]);
+  });
+});

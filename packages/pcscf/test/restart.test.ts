@@ -1,7 +1,7 @@
 // Two edges, one after the other, on one store: what the second finds, and what it does with it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { VirtualClock } from "@sallyport/kit";
-import { headerValue, replaceHeader, tagOf, type SipResponse } from "@sallyport/sip";
+import { appendHeader, headerValue, replaceHeader, tagOf, type SipResponse } from "@sallyport/sip";
 import { memoryStore, storeErrors, type StateStore } from "@sallyport/store";
 import {
   bodyOf,
@@ -203,6 +203,23 @@ describe("calls after a restart", () => {
     expect(cryptoOf(bodyOf(arrived.request))).toBe(cryptoOf(call.offered));
     ue.respond(arrived, 200, { headers: [["Contact", `<${ue.contact}>`]], body: ueAnswer(1, { version: 2 }) });
     expect(bodyOf(await sent.final())).not.toMatch(/crypto|SAVP/);
+  });
+
+  it("RFC 5057 4: a transfer that was asked for before the restart is told how it went after the BYE", async () => {
+    await open();
+    const { ue } = await udp("alice");
+    const dialog = await establishOriginating(scenario, ue);
+    const refer = ue.send(appendHeader(dialog.byCaller("REFER", 2), "Refer-To", "<sip:dave@far.example>"));
+    scenario.core.respond(await scenario.core.expect("REFER"), 202);
+    expect((await refer.final()).status).toBe(202);
+    await scenario.restart();
+    const bye = ue.send(dialog.byCaller("BYE", 3));
+    scenario.core.respond(await scenario.core.expect("BYE"), 200);
+    expect((await bye.final()).status).toBe(200);
+    const notify = appendHeader(dialog.byCalled("NOTIFY", 1), "Event", "refer");
+    const told = scenario.core.send(appendHeader(notify, "Subscription-State", "terminated;reason=noresource"));
+    ue.respond(await ue.expect("NOTIFY"), 200);
+    expect((await told.final()).status).toBe(200);
   });
 
   it("RFC 3261 12.2.1.1: a BYE of our own after the restart has higher CSeq numbers than both sides ever used", async () => {

@@ -81,7 +81,7 @@ export const dialogFrom = (
     state: confirmed || known?.state === "confirmed" ? "confirmed" : "early",
     early: confirmed ? undefined : early,
     session: undefined,
-    unacknowledged: known?.unacknowledged,
+    unacknowledged: known?.unacknowledged ?? [],
     usages: known?.usages,
   };
 };
@@ -98,7 +98,7 @@ export const changedDialog = (dialog: CallDialog, changes: Partial<CallDialog>):
   state: changes.state ?? dialog.state,
   early: changes.early ?? dialog.early,
   session: "session" in changes ? changes.session : dialog.session,
-  unacknowledged: "unacknowledged" in changes ? changes.unacknowledged : dialog.unacknowledged,
+  unacknowledged: changes.unacknowledged ?? dialog.unacknowledged,
   usages: changes.usages ?? dialog.usages,
 });
 
@@ -242,11 +242,20 @@ export const numberOf = (call: CallState, dialog: CallDialog | undefined, from: 
   return seq + shiftOf(call, dialog, from);
 };
 
-/** The INVITE with this number that was answered last, or given up by us: each end counts its own, so both may have used it. */
-export const answeredInvite = ({ exchanges }: CallState, seq: number): Exchange | undefined =>
-  [...exchanges.values()].findLast(
-    (each) => each.method === "INVITE" && each.seq === seq && (each.final === "success" || each.cancelled),
-  );
+/** Whether the 2xx to this INVITE of `from` still waits for its ACK. RFC 3261 13.3.1.4. */
+export const waitsForAck = ({ unacknowledged }: CallDialog, from: Side, seq: number): boolean =>
+  unacknowledged.some((each) => each.from === from && each.seq === seq);
+
+/** The last of each end: a later INVITE of the same end takes the place of the one before. */
+export const answered = (dialog: CallDialog, from: Side, seq: number): CallDialog =>
+  changedDialog(dialog, {
+    unacknowledged: [...dialog.unacknowledged.filter((each) => each.from !== from), { from, seq }],
+  });
+
+export const acknowledged = (dialog: CallDialog, from: Side, seq: number): CallDialog =>
+  changedDialog(dialog, {
+    unacknowledged: dialog.unacknowledged.filter((each) => each.from !== from || each.seq !== seq),
+  });
 
 /** Our own ACK for a 2xx of `towards` that nobody else will acknowledge. RFC 3261 13.2.2.4. */
 export const ackTowards = (call: CallState, dialog: CallDialog, towards: Side, seq: number): SipRequest =>

@@ -2,7 +2,7 @@
 // RFC 3261 9.1, 13.2.2.4, 15; TS 24.229 5.2.8.1 (release by the P-CSCF).
 import { otherSide } from "@sallyport/media-security";
 import { reasonPhrase } from "@sallyport/sip";
-import { ackTowards, answeredInvite, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
+import { ackTowards, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
 import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
 import { hasUsages, staysOpen } from "./usages.ts";
@@ -41,14 +41,14 @@ export const finish = (work: Work, reason: EndReason, detail: string, linger = f
   else work.effects.push({ kind: "finished" });
 };
 
-const acknowledge = (work: Work, dialog: CallDialog): CallDialog => {
-  const { unacknowledged: seq } = dialog;
-  if (seq === undefined) return dialog;
-  const invite = answeredInvite(work.call, seq);
-  const towards = otherSide(invite?.from ?? upstreamOf(work.call));
-  const party = towards === upstreamOf(work.call) ? dialog.upstream : dialog.downstream;
-  work.effects.push({ kind: "acknowledge", towards, party, request: ackTowards(work.call, dialog, towards, seq) });
-  return changedDialog(dialog, { unacknowledged: undefined });
+/** What nobody else will acknowledge any more. */
+const acknowledgeAll = (work: Work, dialog: CallDialog): CallDialog => {
+  for (const { from, seq } of dialog.unacknowledged) {
+    const towards = otherSide(from);
+    const party = towards === upstreamOf(work.call) ? dialog.upstream : dialog.downstream;
+    work.effects.push({ kind: "acknowledge", towards, party, request: ackTowards(work.call, dialog, towards, seq) });
+  }
+  return changedDialog(dialog, { unacknowledged: [] });
 };
 
 const bye = (work: Work, dialog: CallDialog, towards: Side, reason: string): CallDialog => {
@@ -60,7 +60,7 @@ const bye = (work: Work, dialog: CallDialog, towards: Side, reason: string): Cal
 
 /** ACK where one is due, then BYE to each side that believes in the dialog. */
 const endDialog = (work: Work, dialog: CallDialog, sides: readonly Side[], reason: string): void => {
-  let out = acknowledge(work, dialog);
+  let out = acknowledgeAll(work, dialog);
   for (const side of sides) out = bye(work, out, side, reason);
   putDialog(work, { ...out, state: "terminated" });
 };

@@ -3,7 +3,7 @@ import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, setHeader, type SipRequest, type SipResponse } from "@sallyport/sip";
 import { sdpBodyOf, withSdpBody } from "../body/sdp-body.ts";
 import {
-  answeredInvite,
+  acknowledged,
   changedDialog,
   dialogOf,
   numberOf,
@@ -12,6 +12,7 @@ import {
   seqOf,
   shiftOf,
   tagsOf,
+  waitsForAck,
 } from "./dialog.ts";
 import { finish, lingerMs } from "./ending.ts";
 import { heardMark, isReliable } from "./offer-answer.ts";
@@ -91,7 +92,7 @@ export const finishIfIdle = (work: Work): void => {
   if (work.call.phase !== "confirmed" || dialogs.some(({ state }) => state === "confirmed")) return;
   const late = open.some(({ method }) => method === "INVITE");
   // RFC 3261 13.2.2.4: a place that rang may answer yet.
-  const more = dialogs.some(({ state, unacknowledged }) => state === "early" || unacknowledged !== undefined);
+  const more = dialogs.some(({ state, unacknowledged }) => state === "early" || unacknowledged.length > 0);
   finish(work, "bye", "", late || more);
 };
 
@@ -107,7 +108,7 @@ const afterSuccess = (work: Work, exchange: Exchange, response: SipResponse): vo
   if (exchange.method === "INVITE") {
     work.effects.push({ kind: "disarm", timer: "setup" });
     if (work.call.phase === "setup") work.call.phase = "confirmed";
-    if ([...work.call.dialogs.values()].some((dialog) => dialog.unacknowledged === exchange.seq)) {
+    if ([...work.call.dialogs.values()].some((dialog) => waitsForAck(dialog, exchange.from, exchange.seq))) {
       work.effects.push({ kind: "arm", timer: "acknowledge", ms: work.env.limits.acknowledgeMs });
     }
   }
@@ -186,14 +187,13 @@ export const passAck = (work: Work, from: Side, request: SipRequest, sdp: Buffer
     request: numbered(withSdp(request, sdp), numberOf(work.call, dialog, from, seq) - seq),
     party: partyAt(work.call, dialog, towards),
   });
-  const invite = answeredInvite(work.call, seq);
-  if (dialog.unacknowledged !== seq || (invite !== undefined && invite.from !== from)) {
+  if (!waitsForAck(dialog, from, seq)) {
     const known = [...work.call.exchanges.values()].some((each) => each.method === "INVITE" && each.seq === seq);
     if (!known) putMark(work, heardMark(dialog.tag, seq));
     return;
   }
-  putDialog(work, changedDialog(dialog, { unacknowledged: undefined }));
-  if (![...work.call.dialogs.values()].some((each) => each.unacknowledged !== undefined)) {
+  putDialog(work, acknowledged(dialog, from, seq));
+  if (![...work.call.dialogs.values()].some((each) => each.unacknowledged.length > 0)) {
     work.effects.push({ kind: "disarm", timer: "acknowledge" });
   }
 };

@@ -21,7 +21,7 @@ const confirmedOne = (call: CallState): Readiness => {
   const open = [...call.exchanges.values()].some(
     ({ method, final }) => final === "none" && (method === "INVITE" || method === "UPDATE"),
   );
-  if (dialog === undefined || others.length > 0 || open || dialog.unacknowledged !== undefined) return busy;
+  if (dialog === undefined || others.length > 0 || open || dialog.unacknowledged.length > 0) return busy;
   const { offer, carried, negotiation } = call;
   const free =
     offer === undefined && carried === undefined && negotiation.exchange === undefined && !isBusy(negotiation);

@@ -3,7 +3,7 @@ import { otherSide } from "@sallyport/media-security";
 import { withBody, type SipRequest } from "@sallyport/sip";
 import { readSdp, refusalOfSdp, sdpBodyOf, withoutSurroundings } from "../body/sdp-body.ts";
 import { decideNext, passAgain } from "./decide.ts";
-import { changedDialog, contactOf, dialogOf, opening, refreshed, seqOf, tagsOf } from "./dialog.ts";
+import { changedDialog, contactOf, dialogOf, opening, refreshed, seqOf, tagsOf, waitsForAck } from "./dialog.ts";
 import { endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { offerPending, requestRole } from "./offer-answer.ts";
@@ -36,7 +36,7 @@ const forgetFinished = (work: Work): void => {
   const comesAgain = ({ id, from, method, seq, final }: Exchange): boolean =>
     method === "INVITE" &&
     final === "success" &&
-    ([...dialogs.values()].some(({ unacknowledged }) => unacknowledged === seq) ||
+    ([...dialogs.values()].some((dialog) => waitsForAck(dialog, from, seq)) ||
       ![...exchanges.values()].some(
         (each) => each.id > id && each.from === from && each.method === "INVITE" && each.final === "success",
       ));
@@ -185,7 +185,7 @@ export const onAck = (work: Work, from: Side, arrived: SipRequest): void => {
   if (dialog === undefined) return;
   if (work.call.phase === "ending") {
     // RFC 5407 3.1.6, 3.2.4: a BYE came first; what it would answer is over.
-    if (dialog.unacknowledged === seqOf(request)) passAck(work, from, withBody(request, Buffer.alloc(0)), undefined);
+    if (waitsForAck(dialog, from, seqOf(request))) passAck(work, from, withBody(request, Buffer.alloc(0)), undefined);
     return;
   }
   const key = `ack/${dialog.tag}/${seqOf(request)}`;

@@ -6,12 +6,14 @@ import { decideNext, passAgain, putOff } from "./decide.ts";
 import {
   ackNumbered,
   ackTowards,
+  answered,
   changedDialog,
   dialogFrom,
   dialogOf,
   partyAt,
   refreshed,
   upstreamOf,
+  waitsForAck,
 } from "./dialog.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
@@ -48,7 +50,7 @@ const noteDialog = (work: Work, exchange: Exchange, response: SipResponse): Call
   // The ACK of a retransmitted 2xx has been forwarded already, or is on its way.
   const repeated = exchange.final === "success" && known?.state === "confirmed";
   if (exchange.method === "INVITE" && isSuccess(response) && !repeated) {
-    dialog = changedDialog(dialog, { unacknowledged: exchange.seq });
+    dialog = answered(dialog, exchange.from, exchange.seq);
   }
   if (known === undefined) makeRoom(work);
   putDialog(work, dialog);
@@ -229,11 +231,11 @@ export const onStray = (work: Work, from: Side, response: SipResponse): void => 
   if (dialog?.state !== "confirmed" || dialog.callId !== headerValue(response, "call-id")) return;
   const heard = call.decided.has(heardMark(dialog.tag, seq));
   const opening = from !== upstream && seq <= dialog.upstream.seq;
-  if (opening && (!heard || dialog.unacknowledged === seq)) {
+  if (opening && (!heard || waitsForAck(dialog, upstream, seq))) {
     work.effects.push({ kind: "pass-on", towards: upstream, response: withoutBody(response), party: dialog.upstream });
     if (heard) return;
     putMark(work, heardMark(dialog.tag, seq));
-    putDialog(work, changedDialog(dialog, { unacknowledged: seq }));
+    putDialog(work, answered(dialog, upstream, seq));
     work.effects.push({ kind: "arm", timer: "acknowledge", ms: acknowledgeMs });
     return;
   }

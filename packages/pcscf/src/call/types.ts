@@ -59,6 +59,13 @@ interface EarlyFacts {
   readonly answer: "none" | "reliable" | "acknowledged";
 }
 
+export interface Unacknowledged {
+  /** Whose INVITE it was, and whose ACK is due. */
+  readonly from: Side;
+  /** Its CSeq number. */
+  readonly seq: number;
+}
+
 /** One dialog of the leg: forking gives several, told apart by the tag of the called side. */
 export interface CallDialog {
   readonly tag: string;
@@ -69,8 +76,8 @@ export interface CallDialog {
   /** While it is early. */
   readonly early?: EarlyFacts | undefined;
   readonly session?: SessionTimer | undefined;
-  /** CSeq number of the INVITE whose 2xx waits for its ACK. */
-  readonly unacknowledged: number | undefined;
+  /** INVITEs whose 2xx waits for its ACK: each end counts its own, so both may have used one number. */
+  readonly unacknowledged: readonly Unacknowledged[];
   /** Event packages of the subscriptions in it, which outlive the call. RFC 5057 4. */
   readonly usages?: readonly string[] | undefined;
 }

@@ -74,13 +74,17 @@ const confirmedOf = (dialogs: CallState["dialogs"]): readonly CallDialog[] =>
 /** What of the dialogs is worth a write: not the CSeq numbers, nor who has still to acknowledge. */
 export const dialogsMark = (dialogs: CallState["dialogs"]): string =>
   JSON.stringify(
-    confirmedOf(dialogs).map(({ tag, upstream, downstream }) =>
-      [upstream, downstream].map(({ target, routes }) => [tag, target, routes]),
-    ),
+    confirmedOf(dialogs).map(({ tag, upstream, downstream, usages = [] }) => [
+      tag,
+      usages,
+      [upstream, downstream].map(({ target, routes }) => [target, routes]),
+    ]),
   );
 
-const lasting = ({ tag, callId, upstream, downstream, state, session }: CallDialog): CallRecord["dialogs"][number] =>
-  presentWithin({ tag, callId, upstream, downstream, state, session });
+const lasting = (dialog: CallDialog): CallRecord["dialogs"][number] => {
+  const { tag, callId, upstream, downstream, state, session, usages } = dialog;
+  return presentWithin({ tag, callId, upstream, downstream, state, session, usages });
+};
 
 /** The record of a leg, and the secrets that have to be sealed beside it: see `freezeNegotiation` for who releases them. */
 export const freezeCall = (
@@ -161,7 +165,7 @@ export const thawCall = (
     upstream: withRoom(upstream),
     downstream: withRoom(downstream),
     ...(session === undefined ? {} : { session }),
-    unacknowledged: undefined,
+    unacknowledged: [],
     usages,
   }));
   const { version: _version, sealed: _sealed, ...rest } = record;
