@@ -1,8 +1,8 @@
 // Owns the gateway's configuration: what may stand in its file. Contents of key files never stand in it, only paths.
 import { isIP } from "node:net";
+import { isUnspecified } from "@sallyport/kit";
 import type { PortRange } from "@sallyport/media-plane";
 import { z } from "zod";
-import { isUnspecified } from "./address-family.ts";
 
 const address = z.string().refine((text) => isIP(text) !== 0, "must be an IPv4 or IPv6 literal, without brackets");
 const port = z.number().int().min(0).max(65_535);

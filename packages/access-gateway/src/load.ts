@@ -1,7 +1,7 @@
 // Owns what the gateway tells of itself: congestion (H.248.10 `chp`), realms that come and go
 // (H.248.41 Amd. 1 `ipra`). Pure: looked at once in a while, it tells what is new.
 import type { IqRootEvent } from "@sallyport/iq";
-import { isUnspecified } from "./address-family.ts";
+import { isUnspecified } from "@sallyport/kit";
 import type { Interface } from "./stream.ts";
 
 export interface Looked {

@@ -4,9 +4,8 @@ import type { H248Error } from "@sallyport/h248";
 import type { FilterOrder, PoliceOrder, StreamOrder } from "@sallyport/iq";
 import { refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
-import { ok } from "@sallyport/kit";
+import { isIpv6Literal, ok } from "@sallyport/kit";
 import type { LegPlan, LegRemote, Policing, SourceFilter } from "@sallyport/media-plane";
-import { isIpv6Literal } from "./address-family.ts";
 
 /** What is in force for one stream; nothing where nothing was ever ordered. */
 export interface Rules {

@@ -1,14 +1,7 @@
-// The configuration of the management interface. Owns its keys and bounds, and what counts as loopback; opens nothing.
-import { BlockList, isIP } from "node:net";
+// The configuration of the management interface. Owns its keys and bounds; opens nothing.
+import { isIP } from "node:net";
 import * as z from "zod";
-
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
-
-/** 127.0.0.0/8, ::1 and IPv4 loopback mapped into IPv6: nobody but this machine reaches it. */
-export const isLoopback = (address: string): boolean =>
-  isIP(address) !== 0 && loopback.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+import { isLoopback } from "@sallyport/kit";
 
 export const apiConfigSchema = z
   .strictObject({

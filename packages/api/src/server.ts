@@ -1,10 +1,10 @@
 // A running management interface: one HTTP listener with narrow limits, closed with everything that hangs on it.
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import type { Clock, Log } from "@sallyport/kit";
+import { isLoopback, type Clock, type Log } from "@sallyport/kit";
 import type { Hono } from "hono";
 import { createApp, type AskedEdge } from "./app.ts";
-import { isLoopback, type ApiConfig } from "./config.ts";
+import type { ApiConfig } from "./config.ts";
 import { apiErrors } from "./errors.ts";
 import { createGatewayApp, type AskedGateway } from "./gateway-app.ts";
 import { tokenCheck } from "./guard.ts";

@@ -13,5 +13,6 @@ export type { Log, LogFields, LogLevel, LogRecord } from "./log.ts";
 export { redactKeys } from "./redact.ts";
 export { systemDatagrams } from "./datagram.ts";
 export type { Datagram, DatagramBinding, DatagramHandlers, Endpoint, OpenDatagram } from "./datagram.ts";
+export { isIpv6Literal, isLoopback, isNotUnicast, isUnspecified } from "./address.ts";
 export { interning, ownText } from "./text.ts";
 export { gatherWrites } from "./gather-writes.ts";

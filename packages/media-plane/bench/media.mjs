@@ -76,7 +76,9 @@ if (options.inside === undefined) {
   say("loopback is shared with whatever else this machine does: only root can make another");
 }
 const links = options.inside === undefined ? undefined : JSON.parse(options.inside);
-const placeOf = (at) => links?.places?.[at] ?? { address: options.address, peer: options.address, polled: "-" };
+// Each has an address of its own where it can: a relay keeps sockets of ended calls for a while, on ports the next one would take.
+const addressOf = (at) => options.address.replace(/^127\.0\.0\.\d+$/, `127.0.0.${at + 1}`);
+const placeOf = (at) => links?.places?.[at] ?? { address: addressOf(at), peer: options.address, polled: "-" };
 
 // Two legs of two ports for each call, and some besides.
 const openFiles = Number(spawnSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }).stdout);

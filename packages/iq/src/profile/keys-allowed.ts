@@ -1,11 +1,5 @@
 // Owns the rule when a media key may cross Iq (TS 33.328 6.2.1.3 and its note; invariant 6).
-import { BlockList, isIPv6 } from "node:net";
-
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
-
-const isLoopback = (address: string): boolean => loopback.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+import { isLoopback } from "@sallyport/kit";
 
 export interface Crossing {
   /** TLS with both certificates verified. */

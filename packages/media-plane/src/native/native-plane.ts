@@ -3,7 +3,7 @@
 import type { Clock, Log } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
 import type { LegCounters, LegPlan, MediaPlane, OpenedLeg, PlaneAlarm, PlaneEvent } from "../plane.ts";
-import { PortPools, type PortPairs, type PortRange } from "../portable/ports.ts";
+import { heldByOthers, PortPools, type PortPairs, type PortRange } from "../portable/ports.ts";
 import type { NativeAddon, NativeDoor } from "./addon.ts";
 import { checkChange } from "./check.ts";
 import { readCounters } from "./counters.ts";
@@ -53,7 +53,6 @@ interface Entry {
   closed: ((counters: LegCounters) => void) | undefined;
 }
 
-const attempts = 32;
 /** Some 700 packets of speech: what one fast flow brings while the thread is kept waiting for some milliseconds. */
 const defaultReceiveBuffer = 524_288;
 const ios = { auto: 0, io_uring: 1, epoll: 2 } as const;
@@ -104,7 +103,7 @@ export const createNativePlane = (addon: NativeAddon, options: NativePlaneOption
 
   const bind = (index: number, address: string, ports: PortPairs): number => {
     let error = 0;
-    for (let tried = 0; tried < Math.min(attempts, ports.count); tried++) {
+    for (let tried = 0; tried < Math.min(heldByOthers, ports.count); tried++) {
       const port = ports.take();
       if (port === undefined) break;
       record.writeLocal(address, port);

@@ -41,6 +41,12 @@ export class PortPools {
   }
 }
 
+/**
+ * So many pairs that other programs hold are passed over in one `open`: another gateway's calls stand in one row of the range.
+ * Not the whole range, which would be a tenth of a second for each call that finds none.
+ */
+export const heldByOthers = 1024;
+
 interface Freed {
   readonly port: number;
   readonly until: number;

@@ -2,7 +2,7 @@
 import type { Datagram, DatagramHandlers, OpenDatagram } from "@sallyport/kit";
 import { mediaPlaneErrors } from "../errors.ts";
 import { noRoom } from "../socket-error.ts";
-import type { PortPairs } from "./ports.ts";
+import { heldByOthers, type PortPairs } from "./ports.ts";
 
 export interface SocketPair {
   readonly rtp: Datagram;
@@ -13,9 +13,6 @@ export interface PairHandlers {
   readonly rtp: DatagramHandlers;
   readonly rtcp: DatagramHandlers;
 }
-
-// Ports of the range that other programs hold are passed over, but not the whole range in one `open`.
-const attempts = 32;
 
 const busy = (code: string | undefined): boolean => code === "EADDRINUSE" || code === "EACCES";
 
@@ -45,7 +42,7 @@ export const openPair = async (
   handlers: PairHandlers,
 ): Promise<SocketPair> => {
   let cause: unknown;
-  for (let tried = 0; tried < Math.min(attempts, ports.count); tried++) {
+  for (let tried = 0; tried < Math.min(heldByOthers, ports.count); tried++) {
     const port = ports.take();
     if (port === undefined) break;
     try {

@@ -91,6 +91,28 @@ export const lifeContract = ({ bothWays, open }: Harness): void => {
       while (counted(world.plane.counters(leg)).otherDropped !== 1) await tick();
     });
 
+    it("ports in a row that another program holds are passed over, RTP's and RTCP's alike", async () => {
+      const { plane } = await open();
+      const first = 20_000;
+      const held = Array.from({ length: 40 }, () => createSocket("udp4"));
+      for (const [at, socket] of held.entries()) {
+        socket.bind(first + 2 * at + (at % 2), host);
+        await once(socket, "listening");
+      }
+      const plan = {
+        address: host,
+        rtcp: "separate",
+        protection: { kind: "clear" },
+        mode: "inactive",
+        latch: "off",
+      } as const;
+      const { local } = await plane.open({ ...plan, ports: { first, last: first + 99 } });
+      expect(local).toEqual({ address: host, rtpPort: first + 80, rtcpPort: first + 81 });
+      const none = plane.open({ ...plan, ports: { first, last: first + 79 } });
+      await expect(none).rejects.toThrow(refused("SALLY_PLANE_PORTS"));
+      for (const socket of held) socket.close();
+    });
+
     it("an address that is not this machine's is refused", async () => {
       const world = await open();
       await expect(

@@ -1,6 +1,7 @@
 // Owns the questions a decision asks of one m-line. Changes nothing, decides nothing.
 // RFC 3264 5.1 and 8.4 (direction, hold), RFC 3605 (a=rtcp), RFC 5761 (rtcp-mux), RFC 3551 and RFC 5124 (profiles).
 import { isIP } from "node:net";
+import { isLoopback, isNotUnicast, isUnspecified } from "@sallyport/kit";
 import {
   attributeName,
   attributeValues,
@@ -76,11 +77,6 @@ const directionOf = (document: SdpDocument, index: number): (typeof directions)[
   return "sendrecv";
 };
 
-const isUnspecified = (address: string): boolean => /^[0:.]+$/.test(address);
-const isLoopback = (address: string): boolean => /^127\.|^::1$/.test(address);
-/** Multicast and broadcast. */
-const isMany = (address: string): boolean => /^(?:22[4-9]|23\d|255)\.|^ff/i.test(address);
-
 /**
  * RFC 3605 2.1: `port [IN IP4|IP6 address]`. An address the gateway could not send to from where it sends media (a name,
  * another family, the unspecified one, this machine's own, one of many) is passed over: RTCP follows the media.
@@ -90,7 +86,7 @@ const rtcpOf = (value: string | undefined, address: string): Pick<RemoteAddress,
   const port = /^[0-9]{1,5}$/.test(digits) ? Number(digits) : 0;
   if (port === 0 || port > 65_535) return { rtcpPort: undefined, rtcpAddress: undefined };
   const named = network?.toUpperCase() === "IN" && isIP(elsewhere) === isIP(address) && !isUnspecified(elsewhere);
-  const usable = named && !isMany(elsewhere) && (!isLoopback(elsewhere) || isLoopback(address));
+  const usable = named && !isNotUnicast(elsewhere) && (!isLoopback(elsewhere) || isLoopback(address));
   return { rtcpPort: port, rtcpAddress: usable && elsewhere !== address ? elsewhere : undefined };
 };
 
@@ -102,9 +98,9 @@ export const endOf = (document: SdpDocument, index: number, muxed: boolean): Par
   // A line of several ports (RFC 4566 5.14) is several streams under one key: not for SDES.
   if (media.portCount !== undefined && media.portCount > 1) return undefined;
   // RFC 4568 1: SDES is for unicast. One of many would have the gateway send to all of them.
-  if (isMany(address)) return undefined;
-  const named = directionOf(document, index);
   const unspecified = isUnspecified(address);
+  if (!unspecified && isNotUnicast(address)) return undefined;
+  const named = directionOf(document, index);
   const direction: Direction = {
     send: named === "sendrecv" || named === "sendonly",
     receive: !unspecified && (named === "sendrecv" || named === "recvonly"),
