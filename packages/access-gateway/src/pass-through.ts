@@ -1,11 +1,11 @@
 // Owns end-to-end media security through this gateway: SDES or KMS keyed by the ends themselves, forwarded byte for byte
 // (invariant 9). TS 33.328 5.3 and 6.1: where RTP/SAVP stands on both sides and nobody gave the gateway a key, it has none to have.
+import { isSecureProtocol } from "@sallyport/iq";
 import type { MediaPlane } from "@sallyport/media-plane";
-import { isSecure } from "./protection.ts";
 import type { LiveStream } from "./termination.ts";
 
 const keyless = ({ state }: LiveStream): boolean =>
-  isSecure(state.local.protocol) && state.cryptos.local === undefined && state.cryptos.remote === undefined;
+  isSecureProtocol(state.local.protocol) && state.cryptos.local === undefined && state.cryptos.remote === undefined;
 
 const protect = (plane: MediaPlane, stream: LiveStream, kind: "transparent" | "awaiting-keys"): void => {
   if (stream.plan.protection.kind === kind) return;

@@ -1,7 +1,7 @@
 // Owns the step from two crypto attributes to what the plane shall do with a leg. Pure; the one place that judges suites.
 // TS 33.328 6.2.1.3 (two attributes a stream), RFC 4568 6 and 7.1, RFC 3711 9.1. Errors by iq's table: 449, 472, 473.
 import type { H248Error } from "@sallyport/h248";
-import { conceal, refusal } from "@sallyport/iq";
+import { conceal, isSecureProtocol, refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import type { PlaneKey, Protection } from "@sallyport/media-plane";
@@ -14,12 +14,6 @@ export interface Cryptos {
   readonly local?: CryptoAttribute | undefined;
   readonly remote?: CryptoAttribute | undefined;
 }
-
-export const isSecure = (protocol: string): boolean => {
-  // As nearly everybody writes them.
-  if (protocol === "RTP/AVP") return false;
-  return protocol === "RTP/SAVP" || /^RTP\/SAVPF?$/i.test(protocol);
-};
 
 /** A session parameter as the error text names it: never with what it holds. */
 const refusedParam = (param: SessionParam): string | undefined => {
@@ -83,7 +77,7 @@ const planeKey = (key: CryptoKey): PlaneKey => ({
 /** What a leg does under this transport and these attributes. A secure leg without both keys drops everything. */
 export const protectionOf = (protocol: string, cryptos: Cryptos): Result<Protection, H248Error> => {
   const { local, remote } = cryptos;
-  if (!isSecure(protocol)) {
+  if (!isSecureProtocol(protocol)) {
     if (local !== undefined || remote !== undefined) return refusal(473, `a=crypto under ${protocol}`);
     return ok({ kind: "clear" });
   }

@@ -2,7 +2,7 @@
 // Knows no socket. H.248.1 7.1.5 to 7.1.8, TS 29.334 5.17.1 (449 with the value), RFC 3605, RFC 5761.
 import type { H248Error } from "@sallyport/h248";
 import type { InactivityOrder, SessionText, StreamMode, StreamOrder } from "@sallyport/iq";
-import { refusal } from "@sallyport/iq";
+import { isSecureProtocol, refusal } from "@sallyport/iq";
 import type { Result } from "@sallyport/kit";
 import { isIpv6Literal, ok } from "@sallyport/kit";
 import type { LatchRule, LegPlan, LegRemote, PortRange } from "@sallyport/media-plane";
@@ -10,7 +10,7 @@ import { sameCrypto } from "@sallyport/sdp";
 import type { CryptoAttribute } from "@sallyport/sdp";
 import { destinationOf } from "./destination.ts";
 import type { Cryptos } from "./protection.ts";
-import { isSecure, protectionOf } from "./protection.ts";
+import { protectionOf } from "./protection.ts";
 import type { Rules } from "./rules.ts";
 import { mergeRules, planRules, showRules } from "./rules.ts";
 
@@ -196,7 +196,7 @@ export const draftStream = (
   const chosenFace = faceFor(side, held, order);
   if (!chosenFace.ok) return chosenFace;
   const face = chosenFace.value;
-  const described = describe(before, order, (text) => isSecure(text.protocol));
+  const described = describe(before, order, (text) => isSecureProtocol(text.protocol));
   if (!described.ok) return described;
   const { local, remote, cryptos } = described.value;
   const strange = order.local?.kind === "describe" ? judgeLocal(local, held?.own) : undefined;
@@ -206,7 +206,7 @@ export const draftStream = (
   const protection = protectionOf(local.protocol, cryptos);
   if (!protection.ok) return protection;
   const mode = order.mode ?? before?.mode ?? "inactive";
-  if (protection.value.kind === "awaiting-keys" && before !== undefined && isSecure(before.local.protocol)) {
+  if (protection.value.kind === "awaiting-keys" && before !== undefined && isSecureProtocol(before.local.protocol)) {
     const one = (cryptos.local === undefined) !== (cryptos.remote === undefined);
     // Configured and opened with the key of one direction only: RTP/SAVP activated without keys.
     if (one && mode !== "inactive" && order.local !== undefined && order.remote !== undefined) {
@@ -260,7 +260,7 @@ const sameKey = (a: CryptoAttribute | undefined, b: CryptoAttribute | undefined)
 
 /** The same keys under the same transport: the plane's contexts must not be touched (RFC 3711 3.3.1). */
 export const sameProtection = (a: StreamState, b: StreamState): boolean =>
-  isSecure(a.local.protocol) === isSecure(b.local.protocol) &&
+  isSecureProtocol(a.local.protocol) === isSecureProtocol(b.local.protocol) &&
   sameKey(a.cryptos.local, b.cryptos.local) &&
   sameKey(a.cryptos.remote, b.cryptos.remote);
 

@@ -67,5 +67,5 @@ export { lossShare } from "./gateway/encode.ts";
 export { conceal, errorText, h248Error, refusal } from "./profile/error-text.ts";
 export { matchesName, readChoosePattern, terminationName } from "./profile/names.ts";
 export type { NamePattern } from "./profile/names.ts";
-export { readSessionText, writeSessionText } from "./profile/session-text.ts";
+export { isSecureProtocol, readSessionText, writeSessionText } from "./profile/session-text.ts";
 export type { Chosen, SessionText } from "./profile/session-text.ts";

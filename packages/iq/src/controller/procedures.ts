@@ -2,6 +2,7 @@
 // Invariant 6: no key leaves over an unprotected Iq. Invariant 10: what fails half way is subtracted again.
 import type { Result, SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
+import { isSecureProtocol } from "../profile/session-text.ts";
 import type { CallEndPlan, ContextMarks, IqContext, IqStatistics, ReservedEnds, StreamPlan } from "../types.ts";
 import { forget, remember, reservedOf } from "./held.ts";
 import type { GatewayLink } from "./link.ts";
@@ -13,7 +14,7 @@ import { addRequest, modifyRequest, removeStreamsRequest, subtractRequest } from
 const anyEnd = (streams: readonly StreamPlan[], is: (end: CallEndPlan) => boolean): boolean =>
   streams.some(({ access, core }) => (access !== undefined && is(access)) || (core !== undefined && is(core)));
 
-const isSecured = ({ protocol }: CallEndPlan): boolean => protocol !== "RTP/AVP" && /^RTP\/SAVPF?$/i.test(protocol);
+const isSecured = ({ protocol }: CallEndPlan): boolean => isSecureProtocol(protocol);
 
 export const carriesKeys = (streams: readonly StreamPlan[]): boolean =>
   anyEnd(streams, ({ localCrypto, remoteCrypto }) => localCrypto !== undefined || remoteCrypto !== undefined);

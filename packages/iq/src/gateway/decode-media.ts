@@ -5,7 +5,7 @@ import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import { releaseCrypto, type CryptoAttribute } from "@sallyport/sdp";
 import { conceal, h248Error, refusal } from "../profile/error-text.ts";
-import { readSessionText } from "../profile/session-text.ts";
+import { isSecureProtocol, readSessionText } from "../profile/session-text.ts";
 import type { SessionText } from "../profile/session-text.ts";
 import type { StreamMode } from "../types.ts";
 import { readProperties } from "./decode-properties.ts";
@@ -103,7 +103,6 @@ const readDescription = (
   return ok({ kind: "describe", text: chosen.value, ...(groups.length > 1 ? { chosen: true } : {}) });
 };
 
-const secure = (text: SessionText): boolean => /^RTP\/SAVPF?$/i.test(text.protocol);
 const hasGroups = (text: string | undefined): boolean => /^v=[^]*^v=/m.test(text ?? "");
 
 const readStream = (descriptor: StreamDescriptor): Result<StreamOrder, H248Error> => {
@@ -124,7 +123,8 @@ const readStream = (descriptor: StreamDescriptor): Result<StreamOrder, H248Error
   if (descriptor.remote !== undefined) {
     const ours = order.local?.kind === "describe" ? order.local.text : undefined;
     // Of the far end's the one that goes with ours.
-    const alike = (text: SessionText): boolean => ours === undefined || secure(text) === secure(ours);
+    const alike = (text: SessionText): boolean =>
+      ours === undefined || isSecureProtocol(text.protocol) === isSecureProtocol(ours.protocol);
     const remote = readDescription(descriptor.remote, "Remote", alike);
     if (!remote.ok) {
       if (ours !== undefined) letGo(ours);

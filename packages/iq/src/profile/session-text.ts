@@ -28,6 +28,11 @@ export interface SessionText {
   readonly crypto?: CryptoAttribute | undefined;
 }
 
+/** RFC 3711, RFC 5124: SRTP, whose keys are in `crypto`. */
+export const isSecureProtocol = (protocol: string): boolean =>
+  // As nearly everybody writes them.
+  protocol !== "RTP/AVP" && (protocol === "RTP/SAVP" || /^RTP\/SAVPF?$/i.test(protocol));
+
 export const choose = { kind: "choose" } as const;
 const chooseIpv6 = { kind: "choose", family: "IP6" } as const;
 export const none = { kind: "none" } as const;

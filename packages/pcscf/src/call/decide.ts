@@ -5,7 +5,6 @@ import { writeSdp } from "@sallyport/sdp";
 import { withBody } from "@sallyport/sip";
 import { sdpBodyOf, withoutBody } from "../body/sdp-body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
-import { offerPending } from "./offer-answer.ts";
 import { finishIfIdle, passAck, passRequest, passResponse } from "./pass.ts";
 import { onAgreed, sendAsk } from "./reoffer.ts";
 import type { CallInput, Carried, DecidedBody } from "./types.ts";
@@ -45,7 +44,7 @@ const refuseCarried = (work: Work, carried: Carried | undefined, status: number,
   // A response or an ACK cannot be refused.
   if (exchange === undefined) return endCall(work, "media-security", status, detail);
   if (work.call.offer?.exchange === exchange.id && work.call.offer.within === "request") work.call.offer = undefined;
-  refuse(work, exchange, status, detail === "offer-pending" ? offerPending : detail);
+  refuse(work, exchange, status, detail);
   if (exchange.initial) finish(work, "media-security", detail);
   // An answer in PRACK that cannot be used leaves its offer without one.
   else if (exchange.method === "PRACK" && !exchange.offered) endCall(work, "media-security", status, detail);

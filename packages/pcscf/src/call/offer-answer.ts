@@ -1,6 +1,6 @@
 // Which SDP is an offer, which an answer, which neither. Pure bookkeeping of RFC 3264 and RFC 6337 2; knows no content.
 import { headerList, headerValue, tagOf, type SipRequest, type SipResponse } from "@sallyport/sip";
-import { otherSide, type Carrier } from "@sallyport/media-security";
+import { otherSide, type Carrier, type ReasonCode } from "@sallyport/media-security";
 import type { CallState, Exchange, Side } from "./types.ts";
 
 export type SdpRole =
@@ -11,8 +11,8 @@ export type SdpRole =
   /** Neither: what it says about keys means nothing, and is taken out. */
   | { readonly kind: "neither" };
 
-/** Why an offer is refused while another waits for its answer. */
-export const offerPending = "offer pending";
+/** Why an offer is refused while another waits for its answer; the word of media-security too. */
+export const offerPending: ReasonCode = "offer-pending";
 
 /** RFC 3262 3 and RFC 3261 13.3.1.4: it is repeated until it is acknowledged. */
 export const isReliable = (response: SipResponse): boolean =>

@@ -5,6 +5,7 @@ import {
   headerValues,
   parseCSeq,
   prependHeader,
+  quote,
   removeHeader,
   tagOf,
   type SipRequest,
@@ -58,7 +59,7 @@ export const warning = (
   reason: string | undefined,
 ): readonly (readonly [string, string])[] =>
   reason !== undefined && (status === 400 || status === 415 || status === 488)
-    ? [["Warning", `399 ${agent} "${reason}"`]]
+    ? [["Warning", `399 ${agent} ${quote(reason)}`]]
     : [];
 
 /** RFC 6223 4.4: keep-alives may also be agreed on for the time of a call. */

@@ -40,13 +40,14 @@ const serversOf = ({ config, locator, points }: EdgeContext): readonly SipTarget
   });
 
 const waysTo = (ctx: EdgeContext, request: SipRequest, to: Flow | SipTarget): readonly Way[] => {
+  // A UE's flow is the only way to it: what is too long for one datagram goes in fragments.
+  if (isFlow(to)) return [{ to, server: 0 }];
   const located = to === ctx.nextHop && ctx.locator !== undefined ? serversOf(ctx) : [];
   const servers = located.length > 0 ? located : [to];
   return servers.flatMap((target, server): readonly Way[] => {
-    // A UE's flow is the only way to it: what is too long for one datagram goes in fragments.
-    const long = target.protocol === "udp" && !isFlow(target) && lengthOf(request) > maxDatagram;
+    const long = target.protocol === "udp" && lengthOf(request) > maxDatagram;
     const point = long ? ctx.points.ofProtocol("core", "tcp") : undefined;
-    if (point === undefined || isFlow(target)) return [{ to: target, server }];
+    if (point === undefined) return [{ to: target, server }];
     return [
       { to: { ...target, protocol: "tcp", listener: point.name }, server },
       { to: target, server },
@@ -70,8 +71,6 @@ export const sendRequest = (
   handlers: ClientHandlers,
   branch: () => string,
 ): ClientTransaction => {
-  const sole = isFlow(to) || (ctx.locator === undefined && (to.protocol !== "udp" || lengthOf(request) <= maxDatagram));
-  if (sole) return ctx.transactions.request(request, to, handlers, { branch: branch() });
   const ways = waysTo(ctx, request, to);
   const [only] = ways;
   if (only === undefined || (ways.length === 1 && only.to === to))
