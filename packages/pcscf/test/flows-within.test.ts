@@ -4,7 +4,7 @@ import { describe, expect } from "vitest";
 import { flows, reliable } from "./support/flow.ts";
 import { audio, bodyOf, video, type Line } from "./support/flow-checks.ts";
 import type { Dialog, Flow, Party } from "./support/flow-types.ts";
-import { settled } from "./support/scenario.ts";
+import { settled, until } from "./support/scenario.ts";
 
 const rack = (text: string) => ({ headers: [["RAck", text]] as const });
 const rel = [["Supported", "100rel"]] as const;
@@ -60,13 +60,14 @@ describe("RFC 6141: re-INVITEs within which something happens", () => {
         offer: flow.caller.describe([audio(49_170)]),
         answer: flow.called.describe([audio(49_172)], { answers: true }),
       });
+      const before = flow.scenario.iq.commands.at(-1)?.streams;
       const body = flow.end(by).describe([audio(by === "caller" ? 49_170 : 49_172), video(51_000)], { version: 2 });
       const again = await dialog.pass(by, "INVITE", { headers: rel, body });
       const seq = Number(headerValue(again.asked, "cseq")?.split(" ")[0]);
       const both = flow.end(other).describe([audio(49_176), video(51_002)], { version: 2, answers: true });
       await flow.reply(again, 183, { headers: reliable(3), body: both });
       await flow.reply(await dialog.pass(by, "PRACK", rack(`3 ${seq} INVITE`)), 200);
-      return { dialog, again, seq };
+      return { dialog, again, seq, before };
     };
 
     flows(
@@ -87,9 +88,11 @@ describe("RFC 6141: re-INVITEs within which something happens", () => {
     );
 
     flows(`RFC 6141 3.1: the same refused at the end: what was before is back at the gateway (${by})`, async (flow) => {
-      const { dialog, again } = await open(flow);
+      const { dialog, again, before } = await open(flow);
       await flow.reply(again, 580);
       if (flow.kind.mode === "e2ae") {
+        await until(() => flow.scenario.iq.commands.at(-2)?.kind === "remove", "video gone from the gateway");
+        expect(flow.scenario.iq.commands.at(-1)?.streams).toEqual(before);
         const view = flow.scenario.edge.calls()[0];
         expect(view?.streams.filter(({ security }) => security === "e2ae")).toHaveLength(1);
       }
