@@ -286,6 +286,40 @@ describe("TS 33.328 7.1: agreements in the middle of all that", () => {
     expect(await answered(other, [client, verify])).toMatchObject(both);
   });
 
+  for (const [what, list] of [
+    ["another list than this edge gives", "dtls-srtp;mediasec"],
+    ["more than this edge gives", "sdes-srtp;mediasec, zrtp;mediasec"],
+  ] as const) {
+    it(`RFC 3329 2.3.1: an answer to a challenge nobody remembers that repeats ${what} gets 494, and registers afresh`, async () => {
+      await challenged(alice);
+      await scenario.restart();
+      const wrong = rawRegister(alice, {
+        aor,
+        contacts: [contactOf(alice)],
+        seq: 2,
+        headers: [...draft, client, credentials, ["Security-Verify", list]],
+      });
+      const refused = await alice.send(wrong).final();
+      expect([refused.status, headerValues(refused, "security-server")]).toEqual([494, ["sdes-srtp;mediasec"]]);
+      expect(scenario.edge.registrations()).toEqual([]);
+      expect(await answered(alice, [client, verify], 3)).toMatchObject(both);
+    });
+  }
+
+  it("RFC 3329 2.3.1: one that repeats our list without naming its own again is served, and so is one with no list to repeat", async () => {
+    const served = async (headers: readonly (readonly [string, string])[], seq: number): Promise<number> => {
+      const register = { aor, contacts: [contactOf(alice)], seq, headers: [...draft, credentials, ...headers] };
+      return (await registerRaw(scenario, alice, register)).response.status;
+    };
+    await challenged(alice);
+    await scenario.restart();
+    expect(await served([verify], 2)).toBe(200);
+    const other = await scenario.ue("other");
+    await scenario.restart();
+    const register = { aor: other.aor, contacts: [contactOf(other)], seq: 1, headers: [...draft, credentials, client] };
+    expect((await registerRaw(scenario, other, register)).response.status).toBe(200);
+  });
+
   it("RFC 3329 2.3.1: a refresh without a challenge repeats the list, one with another list gets 494 and registers afresh", async () => {
     await challenged(alice);
     await answered(alice, [client, verify]);

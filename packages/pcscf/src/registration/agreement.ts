@@ -92,6 +92,8 @@ const signallingVerified = (received: readonly SecurityMechanism[]): boolean => 
   return due.length === got.length && due.every((entry, index) => entry === got[index]);
 };
 
+const everything = parsedAll(["sdes-srtp;mediasec"]);
+
 /** Security-Client entries remembered of one REGISTER, and their length: a stranger writes them. */
 const maxAnnounced = 8;
 const maxEntry = 128;
@@ -116,6 +118,13 @@ export const ruleFor = (facts: Omit<AgreementFacts, "sent">): MediaPolicyRule =>
   });
 };
 
+/**
+ * RFC 3329 2.3.1: what is repeated is held against a list that does not change, so that whoever answers a challenge which a
+ * restart or another connection made us forget is judged like any other. It is what a UE that announced everything gets.
+ */
+const wholeList = (policy: MediaPolicyRule, confidential: boolean): readonly string[] =>
+  decideRegistration({ securityClient: everything, usesOptionTag: false, policy, confidential }).securityServer;
+
 /** Decides what a REGISTER is told about security, and whether it may go on. */
 export const agree = (facts: AgreementFacts): Agreement => {
   const { request, protocol, confidential, emergency = false } = facts;
@@ -136,9 +145,10 @@ export const agree = (facts: AgreementFacts): Agreement => {
   const media = registration.securityServer;
   const secAgree = demandsAgreement(request);
   const verify = mechanisms(request, "security-verify");
+  const repeated = verify.filter(isMedia).map(formatSecurityMechanism);
   const verified = checkSecurityVerify({
-    sent: facts.sent ?? [],
-    received: verify.filter(isMedia).map(formatSecurityMechanism),
+    sent: facts.sent ?? (repeated.length === 0 ? [] : wholeList(rule, confidential)),
+    received: repeated,
     draftDialect: usesOptionTag,
     hasCredentials,
     announced: registration.indications.ueE2ae,
