@@ -189,6 +189,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       },
       mayAnswer: (flow, sent) => rooms?.standing.mayAnswer(flow, sent) === true,
       isStranger: (flow) => rooms?.standing.isStranger(flow) === true,
+      mayRepeat: (flow) => gate.mayRepeat(flow),
       onFault: (error) => faults.tell("request", error),
     });
     closing.push(

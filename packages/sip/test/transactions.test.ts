@@ -15,7 +15,15 @@ import {
   writeMessage,
 } from "../src/index.ts";
 import { createSpent } from "../src/transaction/spent.ts";
-import type { Flow, ServerTransaction, SipMessage, SipRequest, SipResponse, Transactions } from "../src/index.ts";
+import type {
+  Flow,
+  ServerTransaction,
+  SipMessage,
+  SipRequest,
+  SipResponse,
+  Transactions,
+  TransactionsOptions,
+} from "../src/index.ts";
 
 const request = (method: string, n = 1): SipRequest =>
   createRequest({
@@ -34,7 +42,11 @@ const request = (method: string, n = 1): SipRequest =>
 type Fate = "pass" | "lose" | "double";
 
 /** Two elements with a wire between them that loses and doubles what it is told to. */
-const createPair = (fate: (message: SipMessage) => Fate = () => "pass", protocol: "udp" | "tcp" = "udp") => {
+const createPair = (
+  fate: (message: SipMessage) => Fate = () => "pass",
+  protocol: "udp" | "tcp" = "udp",
+  ofBob: Partial<TransactionsOptions> = {},
+) => {
   const clock = new VirtualClock(1_000);
   const { log, records } = memoryLog();
   const got: ServerTransaction[] = [];
@@ -78,6 +90,7 @@ const createPair = (fate: (message: SipMessage) => Fate = () => "pass", protocol
     transport: transportTo("192.0.2.2", "192.0.2.1", () => alice),
     onRequest: (server) => got.push(server),
     onAck: (ack) => acks.push(ack),
+    ...ofBob,
   });
   const send = (message: SipRequest) => {
     const responses: number[] = [];
@@ -208,6 +221,32 @@ describe("RFC 3261 17 transaction layer", () => {
     pair.clock.advance(5_000);
     expect(call.responses).toEqual([100]);
     expect(pair.wire).toEqual(["INVITE", "100"]);
+  });
+
+  it("RFC 3261 17.2.1: Timer G repeats a refusal ten times until Timer H; to a stranger as often as its owner lets it", () => {
+    for (const [stranger, allowed, copies] of [
+      [false, 0, 11],
+      [true, 0, 1],
+      [true, 3, 4],
+      [true, Infinity, 11],
+    ] as const) {
+      const pair = createPair(
+        (message) => (message.kind === "request" && message.method === "ACK" ? "lose" : "pass"),
+        "udp",
+        {
+          isStranger: () => stranger,
+          mayRepeat: () => (left -= 1) >= 0,
+        },
+      );
+      let left: number = allowed;
+      const call = pair.send(request("INVITE"));
+      pair.clock.advance(20);
+      reply(pair.got[0], 486);
+      pair.clock.advance(40_000);
+      expect(call.responses).toEqual([486]);
+      expect(pair.wire.filter((label) => label === "486")).toHaveLength(copies);
+      expect(pair.got[0]?.state).toBe("terminated");
+    }
   });
 
   it("RFC 3261 9.1, 9.2: CANCEL waits for the first 1xx, is answered 200 with the INVITE's tag, and comes with the INVITE's branch", () => {

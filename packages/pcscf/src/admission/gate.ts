@@ -20,7 +20,16 @@ import { createRates } from "./rates.ts";
 export interface Gate {
   /** False: the request was refused or dropped, and counted. */
   admits(message: SipMessage, flow: Flow): boolean;
+  /** Whether a stranger may be sent its final answer once more without having asked for it. */
+  mayRepeat(flow: Flow): boolean;
 }
+
+/**
+ * A few emergency calls of one address that are refused and lose every copy of it (RFC 3261 17.2.1: ten each); what is beyond
+ * that is no caller's, but somebody's whose address others write.
+ */
+const repeats = { perSecond: 0.5, burst: 40 };
+const allRepeats = { perSecond: 100, burst: 1000 };
 
 /** What goes first when there is not enough for all: requests of dialogs that stand, emergency calls and registrations. */
 export const isPreferred = (request: SipRequest): boolean => {
@@ -56,6 +65,9 @@ export const createGate = (parts: {
   // As many answers as requests: whoever is asked has to answer, however much it asks itself.
   const answers = createRates(clock, { perSecond: sources.requestsPerSecond, burst: sources.burst, max });
   const always = (): boolean => true;
+  const never = (): boolean => false;
+  const again = createRates(clock, { ...repeats, max });
+  const everyAgain = createRates(clock, { ...allRepeats, max: 1 });
 
   /** Strangers' rates: each source's own, and that of all of them. */
   const admitsStranger = (request: SipRequest, flow: Flow, source: string): boolean => {
@@ -75,6 +87,12 @@ export const createGate = (parts: {
   };
 
   return {
+    mayRepeat: (flow) => {
+      if (parts.isRegistered(flow.id)) return true;
+      if (again.take(sourceOf(flow.remote.address), never) && everyAgain.take("", never)) return true;
+      counters.count("admission_refused_total", { reason: "repeat-rate" });
+      return false;
+    },
     admits: (message, flow) => {
       const source = sourceOf(flow.remote.address);
       if (flow.listener?.startsWith("access/") !== true)

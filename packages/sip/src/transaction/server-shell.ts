@@ -52,6 +52,8 @@ export interface ServerLayer {
   /** The tag all copies of one request get. RFC 3261 8.2.7. */
   tagOf(id: string): string;
   send(response: SipResponse, flow: Flow): Promise<Flow>;
+  /** Whether a stranger is sent its final answer once more without having asked again. */
+  mayRepeat(flow: Flow): boolean;
   onAckOf2xx(ack: SipRequest, flow: Flow): void;
   onEnd(shell: ServerShell): void;
   /** It is over with this answer, and nothing of it is to be kept. */
@@ -163,9 +165,12 @@ export class ServerShell implements ServerTransaction, RunnerHost<State, OwnTime
 
   /** @internal for the runner */
   step(state: State, input: Input): Step<State, OwnTimer> {
-    return this.request.method === "INVITE"
-      ? stepInviteServer(state as InviteServerState, input as InviteServerInput)
-      : stepServer(state as ServerState, input as ServerInput);
+    if (this.request.method !== "INVITE") return stepServer(state as ServerState, input as ServerInput);
+    const next = stepInviteServer(state as InviteServerState, input as InviteServerInput);
+    // RFC 3261 17.2.1: Timer G. A forged source would be sent eleven answers for one datagram.
+    const repeats = input.kind === "timer" && input.timer === "G" && next.state.name === "completed";
+    if (!repeats || !this.stranger || this.#layer.mayRepeat(this.flow)) return next;
+    return { state: next.state, effects: next.effects.filter(({ kind }) => kind !== "send-response") };
   }
 
   /** @internal for the runner */

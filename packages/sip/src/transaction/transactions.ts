@@ -79,6 +79,11 @@ export interface TransactionsOptions {
    * refused of them is not kept at all. Default: nobody is a stranger.
    */
   isStranger?(flow: Flow): boolean;
+  /**
+   * Whether the final answer to a stranger's INVITE over UDP may be sent once more though nobody sent the INVITE again
+   * (RFC 3261 17.2.1 Timer G): where the source is forged, each goes to somebody who never asked. Default: always.
+   */
+  mayRepeat?(flow: Flow): boolean;
   /** A handler threw: a defect of the layer above, which must not end other calls. Default: an error in the log. */
   onFault?(error: unknown): void;
 }
@@ -186,6 +191,7 @@ export const createTransactions = (options: TransactionsOptions): Transactions =
     newTag: () => token(random, 16),
     tagOf: tagOfCopies,
     send: (response, flow) => transport.send(response, flow),
+    mayRepeat: (flow) => options.mayRepeat?.(flow) !== false,
     onAckOf2xx: (ack, flow) => options.onAck(ack, flow),
     onEnd: (shell) => void leave(shell),
     onRefused: (shell, response) => {
