@@ -70,13 +70,15 @@ export type PacketKind = "rtp" | "rtcp" | "stun" | "dtls" | "unknown";
 /**
  * Tells the protocols apart that may share a media port: by the first octet (RFC 7983 7), RTP from RTCP by the second
  * (RFC 5761 4: 192 to 223 is RTCP). A packet too short for its protocol's fixed header is `unknown`.
+ * `rtpAlone`: nothing is multiplexed there, so RTP may have payload types 64 to 95; the five that look like RTCP of RFC 3550
+ * are reserved even then (RFC 3551 6: 72 to 76).
  */
-export const classifyPacket = (octets: Uint8Array): PacketKind => {
+export const classifyPacket = (octets: Uint8Array, rtpAlone = false): PacketKind => {
   if (octets.length < 8) return "unknown";
   const first = octet(octets, 0);
   if (first >= 128 && first <= 191) {
     const second = octet(octets, 1);
-    if (second >= 192 && second <= 223) return "rtcp";
+    if (rtpAlone ? second >= 200 && second <= 204 : second >= 192 && second <= 223) return "rtcp";
     return octets.length >= 12 ? "rtp" : "unknown";
   }
   if (first <= 3) return octets.length >= 20 ? "stun" : "unknown";

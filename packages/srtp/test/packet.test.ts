@@ -72,6 +72,13 @@ describe("what shares the port", () => {
     expect(classifyPacket(rtp(1).subarray(0, 11))).toBe("unknown");
     expect(classifyPacket(Buffer.alloc(7))).toBe("unknown");
   });
+
+  it("RFC 3551 6: on a port of its own RTP keeps away from payload types 72 to 76 only", () => {
+    const kinds = [191, 192, 199, 200, 204, 205, 223, 224].map((second) =>
+      classifyPacket(Buffer.concat([Buffer.from([128, second]), Buffer.alloc(10)]), true),
+    );
+    expect(kinds).toEqual(["rtp", "rtp", "rtp", "rtcp", "rtcp", "rtp", "rtp", "rtp"]);
+  });
 });
 
 describe("suites", () => {

@@ -119,7 +119,7 @@ Verdict Leg::take(Packet& packet) noexcept {
   if (packet.source.port == 0) return drop(counters_->sourceDropped);
   if (filtered_ && !allows(filter_, packet.flow == Flow::rtcp, packet.source)) return drop(counters_->filtered);
   if (policed_ && !police_.conforms(packet.length, worker_->milliseconds(packet.nowNs))) return drop(counters_->policed);
-  packet.kind = classify(packet.octets, packet.length);
+  packet.kind = classify(packet.octets, packet.length, packet.flow == Flow::rtp && !rtcpMux_);
   if (protection_ == Protection::transparent) return takeTransparent(packet);
   // RFC 7983: what is not RTP or RTCP must never come to the SRTP check, nor to the other side.
   if (packet.kind == Kind::stun) return drop(counters_->stunDropped);

@@ -24,13 +24,16 @@ inline void write32(uint8_t* at, uint32_t value) noexcept {
   std::memcpy(at, &swapped, 4);
 }
 
-/** By the first octet (RFC 7983 7), RTP from RTCP by the second (RFC 5761 4). Too short for its protocol: unknown. */
-inline Kind classify(uint8_t const* octets, size_t length) noexcept {
+/**
+ * By the first octet (RFC 7983 7), RTP from RTCP by the second (RFC 5761 4). Too short for its protocol: unknown.
+ * `rtpAlone`: nothing is multiplexed there, so only the payload types reserved for it look like RTCP (RFC 3551 6: 72 to 76).
+ */
+inline Kind classify(uint8_t const* octets, size_t length, bool rtpAlone = false) noexcept {
   if (length < 8) return Kind::unknown;
   uint8_t const first = octets[0];
   if (first >= 128 && first <= 191) {
     uint8_t const second = octets[1];
-    if (second >= 192 && second <= 223) return Kind::rtcp;
+    if (rtpAlone ? second >= 200 && second <= 204 : second >= 192 && second <= 223) return Kind::rtcp;
     return length >= 12 ? Kind::rtp : Kind::unknown;
   }
   if (first <= 3) return length >= 20 ? Kind::stun : Kind::unknown;

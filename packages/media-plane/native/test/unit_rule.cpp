@@ -66,6 +66,15 @@ void kinds() {
   EXPECT(kind(64, 0, 24) == Kind::unknown && kind(127, 0, 24) == Kind::unknown && kind(192, 0, 24) == Kind::unknown);
   EXPECT(kind(128, 191, 12) == Kind::rtp && kind(128, 192, 8) == Kind::rtcp && kind(191, 223, 8) == Kind::rtcp);
   EXPECT(kind(128, 224, 12) == Kind::rtp && kind(128, 0, 11) == Kind::unknown && kind(128, 200, 7) == Kind::unknown);
+  // RFC 3551 6: on a port of its own RTP keeps away from five types only.
+  octets[1] = 199;
+  EXPECT(classify(octets, 12, true) == Kind::rtp);
+  octets[1] = 200;
+  EXPECT(classify(octets, 12, true) == Kind::rtcp);
+  octets[1] = 204;
+  EXPECT(classify(octets, 12, true) == Kind::rtcp);
+  octets[1] = 205;
+  EXPECT(classify(octets, 12, true) == Kind::rtp);
   // RFC 3550 5.1: CSRCs and an extension that end beyond the packet.
   octets[0] = 0x8f;
   EXPECT(rtpHeaderLength(octets, 24) == 0);

@@ -147,7 +147,7 @@ export class Leg {
     if (from.port === 0) return this.#drop("sourceDropped");
     if (this.#gate?.allows(flowName, from) === false) return this.#drop("filtered");
     if (this.#police?.conforms(octets.length, this.#clock.now()) === false) return this.#drop("policed");
-    const kind = classifyPacket(octets);
+    const kind = classifyPacket(octets, flowName === "rtp" && this.#plan.rtcp === "separate");
     if (this.#plan.protection.kind === "transparent")
       return this.#receiveTransparent(flow, flowName, kind, octets, from);
     // RFC 7983: what is not RTP or RTCP must never come to the SRTP check, nor to the other side.

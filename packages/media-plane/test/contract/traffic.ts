@@ -124,6 +124,25 @@ export const trafficContract = ({ bothWays, open }: Harness): void => {
   });
 
   describe("speech", () => {
+    it("RFC 3551 3, RFC 5761 4: on a port of its own RTP has payload types up to 95 with their marker too, but the reserved 72 to 76", async () => {
+      const marked = (type: number, sequence: number): Buffer =>
+        packetOf({ type, sequence, timestamp: sequence, marker: true }, Buffer.from("speech"));
+      const world = await open();
+      await through(world, [64, 71, 77, 79, 95].map(marked));
+      expect(counted(world.plane.counters(world.access.leg))).toEqual({ rtpIn: 5, rtpOut: 5 });
+      for (const type of [72, 76]) world.core.send("rtp", marked(type, 200), world.port("core", "rtp"));
+      await bothWays(world, 300);
+      expect(counted(world.plane.counters(world.inner.leg))).toMatchObject({ otherDropped: 2, rtcpIn: 1 });
+    });
+
+    it("RFC 3551 3, invariant 9: so passes what the ends protect themselves, by the port it came to", async () => {
+      const transparent = { protection: { kind: "transparent" } } as const;
+      const world = await open({ access: transparent, core: transparent });
+      const packet = packetOf({ type: 77, sequence: 5, timestamp: 5, marker: true }, Buffer.from("sealed elsewhere"));
+      world.ue.send("rtp", packet, world.port("access", "rtp"));
+      expect(await world.core.next("rtp")).toEqual(packet);
+    });
+
     it("RFC 4733 2.5.1: telephone events pass among speech, octet for octet, with their timestamps and repeated ends", async () => {
       const world = await open();
       const speech = (sequence: number) =>

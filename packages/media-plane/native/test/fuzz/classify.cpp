@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(uint8_t const* octets, size_t length) {
   PROMISE(header == 0 || (header >= 12 && header <= length));
   PROMISE(kind != Kind::rtp || length >= 12);
   PROMISE(kind != Kind::rtcp || length >= 8);
+  PROMISE(classify(at, length, true) != Kind::rtp || length >= 12);
   looksClearRtp(at, length, header, 22);
   if (header >= 12) looksClearRtp(at, length, header, 0);
   looksClearRtcp(at, length);
