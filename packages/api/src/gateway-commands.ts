@@ -3,7 +3,6 @@
 import { SallyportError } from "@sallyport/kit";
 import type { Edge } from "@sallyport/pcscf";
 import type { Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import * as z from "zod";
 import { apiVersion, type OneGateway } from "./schema.ts";
 import { gatewayAnswer } from "./views.ts";
@@ -20,10 +19,32 @@ type Refuse = (c: Context, why: "BODY" | "NOT_FOUND" | "GATEWAY" | "QUERY", deta
 const nothing = z.object({});
 const handoff = z.object({ controller: z.string().min(1).max(128) });
 
+const longestBody = 4096;
+
+/** The text of a body of at most `longestBody` octets, however it is framed (RFC 9112 6.3); undefined for a longer one. */
+const textOf = async (c: Context): Promise<string | undefined> => {
+  const parts: Uint8Array[] = [];
+  let octets = 0;
+  for await (const part of c.req.raw.body ?? []) {
+    octets += part.length;
+    if (octets > longestBody) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+};
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
 const jsonOf = async <S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S> | undefined> => {
   if (!/^application\/json\b/i.test(c.req.header("content-type") ?? "")) return undefined;
-  const body: unknown = await c.req.json().catch(() => undefined);
-  const read = schema.safeParse(body);
+  const text = await textOf(c);
+  const read = schema.safeParse(text === undefined ? undefined : parsed(text));
   return read.success ? read.data : undefined;
 };
 
@@ -37,7 +58,6 @@ export const addGatewayCommands = (
     if (gateway === undefined) return refuse(c, "NOT_FOUND", `no gateway "${id}".`);
     return c.json({ apiVersion, now: now(), gateway: gatewayAnswer(gateway) } satisfies OneGateway);
   };
-  app.use("/v1/gateways/:id/*", bodyLimit({ maxSize: 4096, onError: (c) => refuse(c, "BODY") }));
   for (const [verb, on] of [
     ["drain", true],
     ["resume", false],

@@ -70,6 +70,16 @@ describe("commands about gateways", () => {
     expect(said).toEqual([]);
   });
 
+  it("RFC 9112 6.3: without a body, and with one in chunks, a command is refused or done, and is never a defect", async () => {
+    const bare = ask(api, "/v1/gateways/gw-a/drain", { method: "POST" });
+    expect(await code(bare)).toEqual([415, "SALLY_API_BODY"]);
+    const chunked = { ...json, "transfer-encoding": "chunked" };
+    expect(await code(post("/v1/gateways/gw-a/drain", "x".repeat(5000), chunked))).toEqual([415, "SALLY_API_BODY"]);
+    expect(said).toEqual([]);
+    expect((await post("/v1/gateways/gw-a/drain", "{}", chunked)).status).toBe(200);
+    expect(said).toEqual(["drain gw-a"]);
+  });
+
   it("SALLY_API_METHOD: a command is never carried out by GET, and nothing else takes POST", async () => {
     const got = await ask(api, "/v1/gateways/gw-a/drain");
     expect([got.status, got.headers.allow]).toEqual([405, "POST"]);
