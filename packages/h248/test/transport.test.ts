@@ -2,8 +2,9 @@ import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
-import { VirtualClock, memoryLog, systemClock } from "@sallyport/kit";
-import type { Clock } from "@sallyport/kit";
+import { lookup } from "node:dns/promises";
+import { VirtualClock, memoryLog, silentLog, systemClock } from "@sallyport/kit";
+import type { Clock, Endpoint } from "@sallyport/kit";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createAssociation, createH248Transport } from "../src/index.ts";
 import type { Association, H248Peer, H248TlsMaterial, H248Transport, H248TransportLimits } from "../src/index.ts";
@@ -142,6 +143,51 @@ describe("H.248.1 D.1: UDP", () => {
     gateway.transport.send(Buffer.from("ask"), peer);
     await controller.until(() => controller.messages.length === 1);
     expect(controller.messages[0]?.peer.remote.port).toBe(from.port);
+  });
+
+  it("a peer that is let go takes its socket along, however often it was tried; a listening point stays", async () => {
+    const opened: Endpoint[] = [];
+    const open = new Set<Endpoint>();
+    const transport = createH248Transport({
+      clock: systemClock,
+      log: silentLog,
+      onMessage: () => undefined,
+      onPeerClosed: () => undefined,
+      openDatagram: async ({ address }) => {
+        const local = { address, port: 40_000 + opened.length };
+        opened.push(local);
+        open.add(local);
+        return { local, send: () => undefined, close: async () => void open.delete(local) };
+      },
+    });
+    undo.push(() => transport.close());
+    const from = await listenOn(transport, "udp");
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const peer = await transport.connect({ protocol: "udp", address: "192.0.2.1", port: 2944 });
+      transport.disconnect(peer);
+      expect(transport.send(Buffer.from("late"), peer)).toBe(false);
+    }
+    transport.disconnect(await transport.connect({ protocol: "udp", address: "192.0.2.1", port: 2944, from }));
+    expect(opened).toHaveLength(4);
+    expect([...open]).toEqual([opened[0]]);
+  });
+
+  it("a peer that is named by its host name is known by the address its answers come from", async () => {
+    const { address, family } = await lookup("localhost");
+    const controller = end();
+    const gateway = end();
+    const point = await controller.transport.listen({ protocol: "udp", address, port: 0 });
+    const named = await gateway.transport.connect({ protocol: "udp", address: "localhost", port: point.port });
+    expect(named.remote.address).toBe(address);
+    expect(named.local.address).toBe(family === 6 ? "::" : "0.0.0.0");
+    gateway.transport.send(Buffer.from("ask"), named);
+    await controller.until(() => controller.messages.length === 1);
+    const [asked] = controller.messages;
+    if (asked !== undefined) controller.transport.send(Buffer.from("answer"), asked.peer);
+    await gateway.until(() => gateway.messages.length === 1);
+    expect(gateway.messages[0]?.peer.id).toBe(named.id);
+    const nobody = gateway.transport.connect({ protocol: "udp", address: "nobody.invalid", port: 2944 });
+    await expect(nobody).rejects.toMatchObject({ code: "SALLY_H248_CONNECT" });
   });
 });
 

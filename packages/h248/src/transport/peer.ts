@@ -70,7 +70,7 @@ export interface H248Transport {
   send(octets: Uint8Array, peer: H248Peer): boolean;
   /** Octets of the largest message that can be sent to this peer. */
   maxMessage(peer: H248Peer): number;
-  /** Ends a peer's connection; nothing for datagrams. `onPeerClosed` follows. */
+  /** Ends a peer's connection; `onPeerClosed` follows. Of datagrams: closes the socket that `connect` opened for it. */
   disconnect(peer: H248Peer): void;
   readonly listening: readonly H248Listening[];
   /** Open connections, those in their handshake included. */

@@ -1,5 +1,7 @@
 // Owns the ways H.248 text messages travel: UDP (H.248.1 Annex D.1), TPKT over TCP (Annex D.2) and over TLS 1.3.
 // SCTP (TS 29.334 5.12) is not here: Node has none. Knows no transactions.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { systemDatagrams } from "@sallyport/kit";
 import type { Clock, Datagram, Endpoint, Log, OpenDatagram } from "@sallyport/kit";
 import { h248Errors } from "../errors.ts";
@@ -43,6 +45,8 @@ export const createH248Transport = (options: H248TransportOptions): H248Transpor
   const { clock, log } = options;
   const limits = { ...defaultH248TransportLimits, ...options.limits };
   const sockets = new Map<string, Datagram>();
+  /** Of them those that were opened for one peer. */
+  const own = new Set<string>();
   const listening: H248Listening[] = [];
   let closed = false;
   /** The peer a datagram came from last: nearly always the next one's too. */
@@ -95,18 +99,29 @@ export const createH248Transport = (options: H248TransportOptions): H248Transpor
     }
   };
 
-  const connectDatagram = async ({ address, port, from }: H248ConnectSpec): Promise<H248Peer> => {
-    const remote = { address, port };
-    if (from !== undefined) {
-      const socket = sockets.get(keyOf(from));
-      if (socket !== undefined) return datagramPeer(socket.local, remote);
-      throw h248Errors("SALLY_H248_CONNECT", "The listening point to send from is not open.", { where: keyOf(remote) });
-    }
+  const connectDatagram = async ({ address: host, port, from }: H248ConnectSpec): Promise<H248Peer> => {
+    const where = `${host}:${port}`;
+    const source = from === undefined ? undefined : sockets.get(keyOf(from));
+    if (from !== undefined && source === undefined)
+      throw h248Errors("SALLY_H248_CONNECT", "The listening point to send from is not open.", { where });
     try {
-      return datagramPeer((await openSocket(wildcard(address), 0)).local, remote);
+      // Answers come from an address: a peer known by its name would be somebody else.
+      const remote = { address: isIP(host) === 0 ? (await lookup(host)).address : host, port };
+      if (source !== undefined) return datagramPeer(source.local, remote);
+      const { local } = await openSocket(wildcard(remote.address), 0);
+      own.add(keyOf(local));
+      return datagramPeer(local, remote);
     } catch (cause) {
-      throw h248Errors("SALLY_H248_CONNECT", "No socket.", { cause, where: keyOf(remote) });
+      const why = cause instanceof Error ? cause.message : "No socket.";
+      throw h248Errors("SALLY_H248_CONNECT", why, { cause, where });
     }
+  };
+
+  const disconnectDatagram = ({ local }: H248Peer): void => {
+    const key = keyOf(local);
+    if (!own.delete(key)) return;
+    void sockets.get(key)?.close();
+    sockets.delete(key);
   };
 
   const sendDatagram = (octets: Uint8Array, peer: H248Peer): boolean => {
@@ -138,12 +153,13 @@ export const createH248Transport = (options: H248TransportOptions): H248Transpor
       return sent;
     },
     maxMessage: (peer) => (peer.protocol === "udp" ? limits.maxDatagram : limits.maxFrame),
-    disconnect: (peer) => streams.disconnect(peer),
+    disconnect: (peer) => (peer.protocol === "udp" ? disconnectDatagram(peer) : streams.disconnect(peer)),
     close: async () => {
       closed = true;
       listening.length = 0;
       const open = [...sockets.values()];
       sockets.clear();
+      own.clear();
       await Promise.all([streams.close(), ...open.map((socket) => socket.close())]);
     },
   };
