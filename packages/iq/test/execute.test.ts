@@ -189,6 +189,17 @@ describe("commands", () => {
     expect(told).toMatch(/m=audio \d+ RTP\/SAVP 0 101/);
   });
 
+  it("H.248.1 7.1.8: a description without v= is carried out like any other, alone and before others", async () => {
+    const on = gateway();
+    const bare = group("RTP/AVP").replace("v=0\n", "");
+    const add = (local: string): string =>
+      `Context = $ { Add = ip/1/core/$ { Media { Stream = 1 { Local {\n${local}\n} } } } }`;
+    expect(errorOf(await run(on, add(bare)))).toBeUndefined();
+    expect(errorOf(await run(on, add(`${bare}${group("RTP/AVPF")}`)))).toBeUndefined();
+    const read = on.handler.adds.map(({ streams }) => streams[0]?.local);
+    expect(read).toMatchObject([{ text: { protocol: "RTP/AVP" } }, { text: { protocol: "RTP/AVP" }, chosen: true }]);
+  });
+
   it("invariant 7: the keys of a command that is refused are zeroised", async () => {
     const on = gateway({ keysAllowed: true });
     on.handler.failNext("access");

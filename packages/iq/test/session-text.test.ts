@@ -80,6 +80,22 @@ describe("session descriptions", () => {
     },
   );
 
+  it("H.248.1 7.1.8: of one description v=, o=, s= and t= are optional to a gateway; a fully conformant one is as good", () => {
+    const plain = readSessionText("c=IN IP4 $\nm=audio $ RTP/SAVP 0\n");
+    expect(plain).toMatchObject({ ok: true, value: { media: "audio", formats: ["0"] } });
+    const whole = "v=0\r\no=- 2890844526 2890842807 IN IP4 $\r\ns=-\r\nt=0 0\r\nc=IN IP4 $\r\nm=audio $ RTP/SAVP 0\r\n";
+    expect(readSessionText(whole)).toEqual(plain);
+    // Then v= is what parts one from the next.
+    for (const two of ["c=IN IP4 $\nm=audio $ RTP/AVP 0\nv=0\n", "v=0\nv=0\nc=IN IP4 $\nm=audio $ RTP/AVP 0\n"])
+      expect(readSessionText(two)).toMatchObject({ ok: false, error: { code: 501 } });
+  });
+
+  it("H.248.1 7.1.8, TS 23.334 8.2: formats left to a gateway that need not know them are none, and its answer leaves nothing open", () => {
+    const read = readSessionText("v=0\nc=IN IP4 $\nm=audio $ RTP/SAVP $\n");
+    expect(read).toMatchObject({ ok: true, value: { formats: [] } });
+    if (read.ok) expect(writeSessionText(read.value)).toContain("m=audio $ RTP/SAVP -");
+  });
+
   it("invariant 7: an error text shows no piece of a key, wherever a damaged message has put it, and what is none as it is", () => {
     const key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
     const shown = [

@@ -128,8 +128,9 @@ const readMediaLine = (draft: Draft, value: string): H248Error | undefined => {
   if (!words || port === undefined || protocol === undefined || formats.length === 0) {
     return refusal(474, `m=${conceal(value)}`).error;
   }
-  // TS 23.334 8.2: `-` where the gateway need not know the formats.
-  draft.media = { media, port, protocol, formats: formats.length === 1 && formats[0] === "-" ? [] : formats };
+  // TS 23.334 8.2: `-` where the gateway need not know the formats; `$` leaves them to one that has none.
+  const open = formats.length === 1 && (formats[0] === "-" || formats[0] === "$");
+  draft.media = { media, port, protocol, formats: open ? [] : formats };
   return undefined;
 };
 
@@ -174,13 +175,14 @@ const readLine = (draft: Draft, line: string): H248Error | undefined => {
 };
 
 const readLines = (draft: Draft, lines: readonly string[]): Result<SessionText, H248Error> => {
-  let versions = 0;
+  let begun = false;
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index]?.trim() ?? "";
     if (line === "") continue;
     if (line.length < 2 || line[1] !== "=") return refusal(474, `session description line ${index + 1}`);
-    if (line.startsWith("v=") && ++versions > 1) return refusal(501, "alternative session descriptions");
-    if (versions === 0) return refusal(474, "session description without v=");
+    // H.248.1 7.1.8: optional at the start of a description, and the start of another anywhere else.
+    if (begun && line.startsWith("v=")) return refusal(501, "alternative session descriptions");
+    begun = true;
     const error = readLine(draft, line);
     if (error !== undefined) return { ok: false, error };
   }
