@@ -1,6 +1,7 @@
 // The floor everything stands on: results, errors, time, randomness, secrets, ids and the log port.
 export { SallyportError, defineErrors, kitErrors } from "./error.ts";
 export type { ErrorCatalogue, ErrorEntry, ErrorOptionsAt, ErrorFactory } from "./error.ts";
+export { faultOf } from "./fault.ts";
 export { fail, ok } from "./result.ts";
 export type { Result } from "./result.ts";
 export { VirtualClock, systemClock } from "./clock.ts";
@@ -10,6 +11,8 @@ export type { Random } from "./random.ts";
 export { Secret } from "./secret.ts";
 export { memoryLog, silentLog } from "./log.ts";
 export type { Log, LogFields, LogLevel, LogRecord } from "./log.ts";
+export { sparing } from "./sparing.ts";
+export type { Sparing } from "./sparing.ts";
 export { redactKeys } from "./redact.ts";
 export { systemDatagrams } from "./datagram.ts";
 export type { Datagram, DatagramBinding, DatagramHandlers, Endpoint, OpenDatagram } from "./datagram.ts";
