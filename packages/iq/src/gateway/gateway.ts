@@ -3,49 +3,31 @@
 import type { ActionReply, ActionRequest, CommandRequest, H248Error, H248Peer, H248Transport } from "@sallyport/h248";
 import { createAssociation, createH248Transport } from "@sallyport/h248";
 import type { Timer } from "@sallyport/kit";
-import { SallyportError } from "@sallyport/kit";
+import { SallyportError, sparing } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
-import { inTurn } from "../in-turn.ts";
 import { h248Error } from "../profile/error-text.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
 import { readMid } from "../profile/mid.ts";
 import { root } from "../profile/names.ts";
-import { readAgreement, readServiceChange, writeServiceChange } from "../profile/services.ts";
+import { readServiceChange, writeServiceChange } from "../profile/services.ts";
 import type { Execution } from "./execute.ts";
 import { runActions } from "./execute.ts";
 import { connectSpec } from "./connect-spec.ts";
 import { noRootWatch } from "./decode-events.ts";
-import { findController } from "./mgc.ts";
+import { elsewhere, findController } from "./mgc.ts";
 import { observedEvents } from "./observed.ts";
+import { ordered } from "./ordered.ts";
+import { register } from "./register.ts";
 import type { RegistrationEffect, RegistrationInput, RegistrationRules } from "./registration.ts";
 import { stepRegistration, unstarted } from "./registration.ts";
 import { rootEvent } from "./root.ts";
 import { watchSilence } from "./silence.ts";
-import type {
-  IqControllerAddress,
-  IqGateway,
-  IqGatewayEvent,
-  IqGatewayHandler,
-  IqGatewayOptions,
-  IqGatewayState,
-} from "./types.ts";
+import type { IqControllerAddress, IqGateway, IqGatewayEvent, IqGatewayOptions, IqGatewayState } from "./types.ts";
 
 const registerTimeoutMs = 4000;
 const leaveTimeoutMs = 1000;
 /** Reports of overload without an answer: a controller that has as many of them knows. */
 const maxReports = 16;
-
-/** H.248.1: commands of one context in order, whatever messages they came in. */
-const ordered = (handler: IqGatewayHandler): IqGatewayHandler => {
-  const turn = inTurn();
-  return {
-    ...handler,
-    add: (request) =>
-      request.context === "new" ? handler.add(request) : turn(request.context, () => handler.add(request)),
-    modify: (request) => turn(request.context, () => handler.modify(request)),
-    subtract: (request) => turn(request.context, () => handler.subtract(request)),
-  };
-};
 
 /** Starts registering at once and goes on until closed. @throws SALLY_IQ_CONFIG */
 export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGateway> => {
@@ -65,6 +47,8 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
   let registration = unstarted;
   let agreed: 1 | 2 | 3 = 1;
   let peer: H248Peer | undefined;
+  /** Where that is: the configured place, or the one it named. */
+  let spokenTo: IqControllerAddress | undefined;
   let waiting: Timer | undefined;
   let keeping: Timer | undefined;
   let leaving: (() => void) | undefined;
@@ -152,7 +136,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     version,
     ...(config.style === undefined ? {} : { style: config.style }),
     onRequest: ({ actions, peer: from, mid }) => {
-      const controller = config.controllers[registration.controller];
+      const controller = spokenTo;
       if (peer === undefined || from.id !== peer.id || controller === undefined) {
         return Promise.reject(iqErrors("SALLY_IQ_UNAUTHORISED", `Not the controller: ${mid}.`));
       }
@@ -170,6 +154,13 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     if (running.keysAllowed !== allowed || running.version !== agreed)
       running = { ...running, keysAllowed: allowed, version: agreed };
     return runActions(running, actions);
+  };
+
+  const mayTell = sparing(clock);
+  /** A gateway tries as long as it runs: what stays the same is told once a minute. */
+  const complain = (event: string, fields: Readonly<Record<string, unknown>>): void => {
+    const untold = mayTell(`${event} ${registration.controller} ${JSON.stringify(fields)}`);
+    if (untold !== undefined) log.warn(event, { ...fields, untold });
   };
 
   const jitter = (): number => random.bytes(4).readUInt32BE(0) / 2 ** 32;
@@ -194,12 +185,32 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     try {
       const opened = await transport.connect(connectSpec(controller));
       if (registration.state !== "connecting") return transport.disconnect(opened);
-      peer = opened;
+      [peer, spokenTo] = [opened, controller];
       feed({ kind: "connected" });
     } catch (error) {
-      const why = error instanceof SallyportError ? error.code : "connection failed";
-      log.warn("iq controller not reached", { controller: controller.address, port: controller.port, why });
+      const why = error instanceof SallyportError ? `${error.detail} (${error.code})` : "connection failed";
+      const { address, port } = controller;
+      complain("iq controller not reached", { controller: address, port, why });
       feed({ kind: "failed", why, jitter: jitter() });
+    }
+  };
+
+  /** H.248.1 7.2.8 ServiceChangeAddress: the association goes on there. False where nobody of that name is. */
+  const moveTo = async (said: string): Promise<boolean> => {
+    const [before, controller] = [peer, spokenTo];
+    const place = controller === undefined ? undefined : elsewhere(controller, said);
+    if (place === undefined || before === undefined) return false;
+    try {
+      const there = await transport.connect(connectSpec(place, before));
+      if (peer?.id !== before.id) {
+        transport.disconnect(there);
+        return false;
+      }
+      [peer, spokenTo] = [there, place];
+      if (before.protocol !== "udp") transport.disconnect(before);
+      return true;
+    } catch {
+      return false;
     }
   };
 
@@ -209,51 +220,39 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
   ): Promise<void> => {
     const with_ = registration.controller;
     const offered = offers.get(with_) ?? version;
-    const said = writeServiceChange(effect.method, effect.reason, { version: offered, profile: rules.profile });
-    const mine = (): boolean => peer?.id === to.id;
-    /** 406: it may take a lower version; after the lowest the highest again. */
-    const offerLess = (code: number | undefined): void => {
+    const answer = await register(association, to, { said: effect, offered, profile: rules.profile });
+    if (peer?.id !== to.id) return;
+    if (answer.kind === "refused") {
+      const { code, why } = answer;
+      // 406: it may take a lower version; after the lowest the highest again.
       if (code === 406) offers.set(with_, offered === 3 ? 2 : offered === 2 ? 1 : version);
-    };
-    try {
-      // H.248.1 11.3: the first message has header version 1; the reply tells what to go on with.
-      const replies = await association.request(
-        [{ context: "-", commands: [said] }],
-        { peer: to },
-        effect.method === "Forced"
-          ? { version: agreed, timeoutMs: leaveTimeoutMs }
-          : { version: 1, timeoutMs: registerTimeoutMs },
-      );
-      if (effect.method === "Forced") return feed({ kind: "left" });
-      const reply = replies[0]?.commands[0];
-      const error = reply?.error ?? replies[0]?.error;
-      if (!mine()) return;
-      if (reply === undefined || error !== undefined) {
-        offerLess(error?.code);
-        log.warn("iq registration refused", { code: error?.code ?? 0, text: error?.text ?? "no answer" });
-        return feed({ kind: "failed", why: `refused with ${error?.code ?? "nothing"}`, jitter: jitter() });
-      }
-      const answer = readAgreement(reply);
-      if (answer.mgcIdToTry !== undefined) {
-        const controller = findController(config.controllers, answer.mgcIdToTry);
-        const why = `sent to ${answer.mgcIdToTry}, which is not configured`;
-        return feed(
-          controller === undefined
-            ? { kind: "failed", why, jitter: jitter() }
-            : { kind: "sent-on", controller, jitter: jitter() },
-        );
-      }
-      agreed = answer.version === 3 ? 3 : answer.version === 1 ? 1 : 2;
-      feed({ kind: "accepted", ...answer, jitter: jitter() });
-    } catch (error) {
-      if (effect.method === "Forced") return feed({ kind: "left" });
-      if (!mine()) return;
-      const code = error instanceof SallyportError ? error.h248Error : undefined;
-      offerLess(code);
-      const why = error instanceof SallyportError ? error.code : "registration failed";
-      log.warn("iq registration refused", { ...(code === undefined ? {} : { code }), why });
-      feed({ kind: "failed", why, jitter: jitter() });
+      complain("iq registration refused", { ...(code === undefined ? {} : { code }), why });
+      return feed({ kind: "failed", why, jitter: jitter() });
     }
+    const { address, mgcIdToTry, ...said } = answer.agreement;
+    if (mgcIdToTry !== undefined) {
+      const controller = findController(config.controllers, mgcIdToTry);
+      const why = `sent to ${mgcIdToTry}, which is not configured`;
+      return feed(
+        controller === undefined
+          ? { kind: "failed", why, jitter: jitter() }
+          : { kind: "sent-on", controller, jitter: jitter() },
+      );
+    }
+    if (address !== undefined && !(await moveTo(address)))
+      return feed({ kind: "failed", why: `not reached at ${address}`, jitter: jitter() });
+    // H.248.1 11.3: without one it is what was offered.
+    const spoken = said.version ?? offered;
+    agreed = spoken >= 3 ? 3 : spoken === 2 ? 2 : 1;
+    feed({ kind: "accepted", ...said, jitter: jitter() });
+  };
+
+  /** ServiceChange Forced: whatever is answered, or nothing in time, we are gone. */
+  const goodbye = async (to: H248Peer, effect: Extract<RegistrationEffect, { kind: "register" }>): Promise<void> => {
+    const said = writeServiceChange(effect.method, effect.reason, { version, profile: rules.profile });
+    const how = { version: agreed, timeoutMs: leaveTimeoutMs };
+    await association.request([{ context: "-", commands: [said] }], { peer: to }, how).catch(() => undefined);
+    feed({ kind: "left" });
   };
 
   /** From now on; nothing is expected of a controller we are not registered with. */
@@ -284,7 +283,8 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
         void connect(effect.controller);
         break;
       case "register":
-        if (peer !== undefined) void registerWith(peer, effect);
+        if (peer === undefined) break;
+        void (effect.method === "Forced" ? goodbye(peer, effect) : registerWith(peer, effect));
         break;
       case "disconnect": {
         const gone = peer;

@@ -94,15 +94,22 @@ export const writeAgreement = (
         ],
 });
 
-/** What the controller's reply asks for. */
-export const readAgreement = (
-  reply: CommandReply,
-): { readonly version?: number; readonly profile?: IqProfile; readonly mgcIdToTry?: string } => {
+/** What a controller's reply asks for. */
+export interface Agreement {
+  readonly version?: number;
+  readonly profile?: IqProfile;
+  readonly mgcIdToTry?: string;
+  /** Where it is spoken to from now on: a port, or a message identifier. */
+  readonly address?: string;
+}
+
+export const readAgreement = (reply: CommandReply): Agreement => {
   const services = servicesOf(reply);
   const profile = services?.profile === undefined ? undefined : readProfile(services.profile);
   return {
     ...(services?.version === undefined ? {} : { version: services.version }),
     ...(profile === undefined ? {} : { profile }),
     ...(services?.mgcIdToTry === undefined ? {} : { mgcIdToTry: services.mgcIdToTry }),
+    ...(services?.address === undefined ? {} : { address: services.address }),
   };
 };
