@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
-import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
+import { faultOf, sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
 import type { GatewayConfig } from "./config.ts";
 import { createContexts } from "./contexts.ts";
@@ -71,7 +71,7 @@ const readPem = async (path: string): Promise<string> => {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw accessGatewayErrors("SALLY_GW_FILE", undefined, { where: path, cause: error });
+    throw accessGatewayErrors("SALLY_GW_FILE", `${faultOf(error)}.`, { where: path, cause: error });
   }
 };
 
@@ -155,6 +155,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
   const tellAnew = (): void => {
     told = nothingTold;
   };
+  const mayTell = sparing(clock);
   const shared = {
     config: {
       profile: config.profile,
@@ -174,11 +175,14 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     ...datagrams,
     ...(deps.observe === undefined ? {} : { observe: deps.observe }),
     onState: (state: IqGatewayState) => {
-      log.info(state.registered ? "iq registered" : "iq not registered", {
-        controller: state.controller,
-        reason: state.reason,
-      });
-      if (state.registered) tellAnew();
+      const { controller, reason, registered } = state;
+      if (registered) {
+        log.info("iq registered", { controller, reason });
+        tellAnew();
+      } else {
+        const untold = mayTell(`${controller} ${reason}`);
+        if (untold !== undefined) log.warn("iq not registered", { controller, reason, untold });
+      }
       deps.onState?.(state);
     },
     onRootWatch: tellAnew,

@@ -1,6 +1,6 @@
 // Owns one element's H.248 associations over one transport: reads messages, hands transactions to the machines, answers what
 // cannot be read (H.248.1 clause 8). Which peer may use which mid is its user's to judge.
-import { systemRandom } from "@sallyport/kit";
+import { sparing, systemRandom } from "@sallyport/kit";
 import { canonicalMid } from "../text/write-mid.ts";
 import { h248Errors, safeErrorText } from "../errors.ts";
 import type { H248ParseFailure } from "../text/limits.ts";
@@ -32,6 +32,7 @@ export const createAssociation = (options: AssociationOptions): Association => {
   }
   // 6.1.3: a restarted element must not meet the answers its former life was given.
   const firstId = (options.random ?? systemRandom).bytes(4).readUInt32BE(0) >>> 1;
+  const mayTell = sparing(options.clock);
   let refused = 0;
   let faults = 0;
   let closed = false;
@@ -62,7 +63,8 @@ export const createAssociation = (options: AssociationOptions): Association => {
   const answerUnreadable = (failure: H248ParseFailure, peer: H248Peer): void => {
     refused++;
     const { code, offset, h248Error, remains } = failure;
-    log.warn("h248 message refused", { peer: peer.id, code, offset, h248Error });
+    const untold = mayTell(`${peer.remote.address} ${code}`);
+    if (untold !== undefined) log.warn("h248 message refused", { peer: peer.id, code, offset, h248Error, untold });
     // Without a header nobody is known to speak H.248 there: silence.
     if (remains === undefined) return;
     const { version, mid, transaction } = remains;

@@ -1,7 +1,7 @@
 // Owns the peers' requests: the receiver machines, their timers and the stored answers (H.248.1 8.2.3, D.1.1, D.1.2).
 // Everything a stranger can make us remember is bounded; what is past the bounds is dropped, never carried out twice.
-import { SallyportError } from "@sallyport/kit";
-import type { Timer } from "@sallyport/kit";
+import { SallyportError, sparing } from "@sallyport/kit";
+import type { Sparing, Timer } from "@sallyport/kit";
 import { safeErrorText } from "../errors.ts";
 import type { ActionReply, H248Version, ReplyBody, Segment, Transaction } from "../text/message.ts";
 import { writeH248 } from "../text/write.ts";
@@ -72,6 +72,7 @@ const opensAssociation = (request: Request): boolean =>
 
 export class Incoming {
   readonly #options: AssociationOptions;
+  readonly #mayTell: Sparing;
   readonly #timers: AssociationTimers;
   readonly #limits: AssociationLimits;
   readonly #fault: (what: string, error: unknown) => void;
@@ -96,6 +97,7 @@ export class Incoming {
     fault: (what: string, error: unknown) => void,
   ) {
     this.#options = options;
+    this.#mayTell = sparing(options.clock);
     this.#timers = timers;
     this.#limits = limits;
     this.#fault = fault;
@@ -230,12 +232,17 @@ export class Incoming {
         actions: await this.#options.onRequest({ actions: request.actions, mid, peer, version }),
       };
     } catch (error) {
-      if (error instanceof SallyportError)
-        this.#options.log.warn("h248 request failed", { transaction: entry.id, peer: peer.id, code: error.code });
+      if (error instanceof SallyportError) this.#tell(error.code, peer, entry.id);
       else this.#fault("request", error);
       body = rejection(error);
     }
     if (!this.#closed) this.#step(entry, { kind: "executed", now: this.#options.clock.now() }, undefined, body);
+  }
+
+  #tell(code: string, peer: H248Peer, transaction: number): void {
+    const untold = this.#mayTell(`${peer.remote.address} ${code}`);
+    if (untold !== undefined)
+      this.#options.log.warn("h248 request failed", { transaction, peer: peer.id, code, untold });
   }
 
   #step(entry: Remembered, input: ReceiverInput, execute?: () => void, body?: ReplyBody): void {

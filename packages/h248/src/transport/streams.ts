@@ -1,5 +1,5 @@
 // Owns the stream listeners and connections: TCP and TLS, how many, from where, and how long a handshake may take.
-import type { Clock, Log } from "@sallyport/kit";
+import { faultOf, sparing, type Clock, type Log, type Sparing } from "@sallyport/kit";
 import { createServer, connect as connectTcp, isIP } from "node:net";
 import type { Server, Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
@@ -43,11 +43,14 @@ export class Streams {
   /** Those of them that have not become a connection, by remote address and port. */
   readonly #handshakes = new Map<string, Socket>();
   readonly #perAddress = new Map<string, number>();
+  /** Strangers can make a handshake fail as often as they like. */
+  readonly #mayTell: Sparing;
   #count = 0;
   #closed = false;
 
   constructor(options: StreamOptions) {
     this.#options = options;
+    this.#mayTell = sparing(options.clock);
   }
 
   get size(): number {
@@ -58,7 +61,7 @@ export class Streams {
     const server = this.#server(spec);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (cause) =>
-        reject(h248Errors("SALLY_H248_LISTEN", cause.message, { cause, where: `${spec.address}:${spec.port}` })),
+        reject(h248Errors("SALLY_H248_LISTEN", `${faultOf(cause)}.`, { cause, where: `${spec.address}:${spec.port}` })),
       );
       server.listen(spec.port, spec.address, resolve);
     });
@@ -84,17 +87,16 @@ export class Streams {
       const refuse = (cause: unknown): void => {
         timer.cancel();
         socket.destroy();
-        const why = cause instanceof Error ? cause.message : String(cause);
-        reject(h248Errors("SALLY_H248_CONNECT", why, { cause, where: `${address}:${port}` }));
+        reject(h248Errors("SALLY_H248_CONNECT", `${faultOf(cause)}.`, { cause, where: `${address}:${port}` }));
       };
-      const timer = this.#options.clock.after(this.#options.limits.progressMs, () => refuse("No answer in time."));
-      const closedEarly = (): void => refuse("The connection was closed.");
+      const timer = this.#options.clock.after(this.#options.limits.progressMs, () => refuse("no answer in time"));
+      const closedEarly = (): void => refuse("the connection was closed");
       socket.once("error", refuse);
       socket.once("close", closedEarly);
       socket.once(protocol === "tls" ? "secureConnect" : "connect", () => {
         timer.cancel();
         socket.off("error", refuse).off("close", closedEarly);
-        if (this.#closed) return refuse("The transport is closing.");
+        if (this.#closed) return refuse("the transport is closing");
         return resolve(this.#adopt(socket, protocol, intake));
       });
     }).finally(() => this.#handshakes.delete(dialled));
@@ -139,7 +141,12 @@ export class Streams {
       server.on("connection", (socket) => void this.#admit(socket));
       server.on("secureConnection", (socket) => this.#verified(socket));
       server.on("tlsClientError", (error, socket) => {
-        log.warn("h248 tls handshake failed", { remote: socket.remoteAddress, reason: error.message });
+        // A certificate that was not accepted is no error of the handshake: the server hangs up, and says here why.
+        const unaccepted: unknown = socket.authorizationError;
+        const reason = faultOf(unaccepted ?? error);
+        const remote = socket.remoteAddress;
+        const untold = this.#mayTell(`${remote} ${reason}`);
+        if (untold !== undefined) log.warn("h248 tls handshake failed", { remote, reason, untold });
         socket.destroy();
       });
       return server;
@@ -179,7 +186,9 @@ export class Streams {
     const address = socket.remoteAddress ?? "";
     const same = this.#perAddress.get(address) ?? 0;
     if (this.#closed || this.#sockets.size >= limits.maxConnections || same >= limits.maxConnectionsPerAddress) {
-      log.warn("h248 connection refused", { remote: address, connections: this.#sockets.size });
+      const untold = this.#mayTell(`refused ${address}`);
+      if (untold !== undefined)
+        log.warn("h248 connection refused", { remote: address, connections: this.#sockets.size, untold });
       socket.destroy();
       return false;
     }
@@ -229,12 +238,12 @@ export class Streams {
       onMessage: (message) => this.#options.onMessage(message, peer),
       onEnd: (reason) => {
         this.#connections.delete(peer.id);
-        log.info("h248 connection ended", { peer: peer.id, reason });
+        log.debug("h248 connection ended", { peer: peer.id, reason });
         this.#options.onClosed(peer);
       },
     };
     this.#connections.set(peer.id, createConnection(socket, peer, handlers));
-    log.info("h248 connection open", { peer: peer.id, names: peer.peerNames });
+    log.debug("h248 connection open", { peer: peer.id, names: peer.peerNames });
     return peer;
   }
 }

@@ -2,6 +2,7 @@
 // Decisions are in registry.ts and requests.ts. TS 29.334; our TLS transport is beside its list (SCTP, UDP).
 import type { H248Peer, H248Transport } from "@sallyport/h248";
 import { createAssociation, createH248Transport } from "@sallyport/h248";
+import { sparing } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
 import { inTurn } from "../in-turn.ts";
 import { readMid } from "../profile/mid.ts";
@@ -59,11 +60,14 @@ export const createIqController = async (options: IqControllerOptions): Promise<
         }),
   });
 
+  const mayTell = sparing(clock);
   const linkFor = (mid: string, peer: H248Peer): GatewayLink => {
     const link = byMid.get(mid);
     // 504 also for a mid that belongs to another gateway: the certificate decides who speaks.
     if (link === undefined || !mayBe(link.entry, peer, lab)) {
-      log.warn("iq peer refused", { mid, remote: peer.remote.address, protocol: peer.protocol, names: peer.peerNames });
+      const { peerNames: names, protocol, remote } = peer;
+      const untold = mayTell(`${remote.address} ${mid} ${names.join(" ")}`);
+      if (untold !== undefined) log.warn("iq peer refused", { mid, remote: remote.address, protocol, names, untold });
       throw iqErrors("SALLY_IQ_UNAUTHORISED", `Not this peer's mid: ${mid}.`);
     }
     return link;

@@ -1,5 +1,6 @@
 // Where an incoming request belongs: to the registrar, to a call leg, to a dialog that is no call, or nowhere.
 // Owns admission: UEs that registered, the core we trust, nobody else. RFC 3261 16.3 and 16.4, TS 24.229 5.2.6 and 5.2.7.
+import { sparing } from "@sallyport/kit";
 import {
   headerList,
   headerValue,
@@ -58,9 +59,6 @@ const bindingOf = (bindings: readonly Binding[], request: SipRequest): Binding |
   return byContact(bindings) ?? bindings.at(-1);
 };
 
-/** The longest a stranger's next request goes unsaid. */
-const strangerMs = 60_000;
-
 const isEmergencyCall = (request: SipRequest): boolean =>
   request.method === "INVITE" && tagOf(request, "to") === undefined && isEmergencyUri(request.uri);
 
@@ -71,18 +69,11 @@ export const createRequests = (
   regEvents?: RegEvents,
 ): Requests => {
   const policy = mediaPolicy(ctx.config);
-  let strangersTold = -Infinity;
-  let strangersSince = 0;
+  const mayTell = sparing(ctx.clock);
   /** Anybody may make them come: one line a minute, with how many there were since the last. */
   const noteStranger = ({ remote }: Flow): void => {
-    const now = ctx.clock.now();
-    if (now - strangersTold < strangerMs) {
-      strangersSince += 1;
-      return;
-    }
-    ctx.log.warn("stranger on the core side", { remote: remote.address, untold: strangersSince });
-    strangersTold = now;
-    strangersSince = 0;
+    const untold = mayTell("stranger");
+    if (untold !== undefined) ctx.log.warn("stranger on the core side", { remote: remote.address, untold });
   };
   const refuse = (
     transaction: ServerTransaction,
