@@ -7,7 +7,7 @@ export const accessGatewayErrors = defineErrors({
     action: "Correct the named value in the gateway's configuration.",
   },
   SALLY_GW_FILE: {
-    summary: "A file of the gateway's configuration can not be read.",
-    action: "Check the path, and that this user may read it.",
+    summary: "A file of the gateway's configuration can not be used.",
+    action: "Check the path, who may read it, and that it is the file that is meant.",
   },
 });

@@ -1,9 +1,8 @@
 // Owns the IMS Access Gateway as an element: it wires Iq to contexts and contexts to a media plane.
 // TS 33.328 6.2.1.1 (terminates SRTP towards the UE, plain RTP towards the core). Knows no SIP.
-import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
-import { faultOf, sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
+import { readPemFiles, sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
 import type { GatewayConfig } from "./config.ts";
 import { createContexts } from "./contexts.ts";
@@ -67,12 +66,11 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-const readPem = async (path: string): Promise<string> => {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw accessGatewayErrors("SALLY_GW_FILE", `${faultOf(error)}.`, { where: path, cause: error });
-  }
+const readTls = async ({ certificate, key, ca }: { certificate: string; key: string; ca: string }) => {
+  const read = await readPemFiles({ certificate, key, ca }, ({ path, what, cause }) =>
+    accessGatewayErrors("SALLY_GW_FILE", what, { where: path, cause }),
+  );
+  return { cert: read.certificate, key: read.key, ca: read.ca };
 };
 
 const controllerAddress = async (controller: GatewayConfig["controllers"][number]): Promise<IqControllerAddress> => {
@@ -83,9 +81,7 @@ const controllerAddress = async (controller: GatewayConfig["controllers"][number
     protocol,
     protectedBelow,
     ...(certificateName === undefined ? {} : { certificateName }),
-    ...(tls === undefined || protocol !== "tls"
-      ? {}
-      : { tls: { cert: await readPem(tls.certificate), key: await readPem(tls.key), ca: await readPem(tls.ca) } }),
+    ...(tls === undefined || protocol !== "tls" ? {} : { tls: await readTls(tls) }),
   };
 };
 

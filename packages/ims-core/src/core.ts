@@ -1,7 +1,6 @@
 // Owns the lab core as a whole: reads its files, opens its sockets, joins registrar and proxy, closes everything.
 // It is a small registrar and S-CSCF of one domain for the lab: no interconnection, no application servers, no charging.
-import { readFile } from "node:fs/promises";
-import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
+import { readPemFiles, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import { createSipTransport, createTransactions } from "@sallyport/sip";
 import type { Listening, TlsMaterial, Transactions, WireEvent } from "@sallyport/sip";
 import { coreConfigSchema } from "./config.ts";
@@ -50,18 +49,16 @@ const settingsOf = (config: CoreConfig): CoreSettings => {
   });
 };
 
-const readPem = (path: string, where: string): Promise<string> =>
-  readFile(path, "latin1").catch((cause: Error) => {
-    throw imsCoreErrors("SALLY_CORE_FILE", `${path}: ${cause.message}.`, { cause, where });
-  });
-
 const materialOf = async (point: CoreListener, where: string): Promise<TlsMaterial | undefined> => {
   if (point.tls === undefined) return undefined;
   const { certificate, key, ca, requireClientCertificate } = point.tls;
+  const read = await readPemFiles({ certificate, key, ca }, ({ part, path, what, cause }) =>
+    imsCoreErrors("SALLY_CORE_FILE", `${path}: ${what}`, { cause, where: `${where}.tls.${part}` }),
+  );
   return {
-    cert: await readPem(certificate, `${where}.tls.certificate`),
-    key: await readPem(key, `${where}.tls.key`),
-    ...(ca === undefined ? {} : { ca: await readPem(ca, `${where}.tls.ca`) }),
+    cert: read.certificate,
+    key: read.key,
+    ...(read.ca === undefined ? {} : { ca: read.ca }),
     requireClientCertificate,
   };
 };

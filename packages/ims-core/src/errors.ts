@@ -7,7 +7,7 @@ export const imsCoreErrors = defineErrors({
     action: "Correct the named key; docs list what each one takes.",
   },
   SALLY_CORE_FILE: {
-    summary: "A file named in the core's configuration can not be read.",
-    action: "Check the path and its permissions.",
+    summary: "A file named in the core's configuration can not be used.",
+    action: "Check the path, who may read it, and that it is the file that is meant.",
   },
 });

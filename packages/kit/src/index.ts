@@ -11,6 +11,8 @@ export type { Random } from "./random.ts";
 export { Secret } from "./secret.ts";
 export { memoryLog, silentLog } from "./log.ts";
 export type { Log, LogFields, LogLevel, LogRecord } from "./log.ts";
+export { readPemFiles } from "./pem-files.ts";
+export { pemFault, validityOf } from "./pem.ts";
 export { sparing } from "./sparing.ts";
 export type { Sparing } from "./sparing.ts";
 export { redactKeys } from "./redact.ts";

@@ -3,8 +3,8 @@ import { defineErrors } from "@sallyport/kit";
 
 export const pcscfErrors = defineErrors({
   SALLY_EDGE_FILE: {
-    summary: "A file named in the configuration cannot be read.",
-    action: "Check the path and who may read it.",
+    summary: "A file named in the configuration cannot be used.",
+    action: "Check the path, who may read it, and that it is the file that is meant.",
   },
   SALLY_EDGE_NEXT_HOP: {
     summary: "The next hop cannot be used.",

@@ -1,5 +1,5 @@
 // Reads the PEM files a configuration names. Owns nothing.
-import { readFile } from "node:fs/promises";
+import { readPemFiles } from "@sallyport/kit";
 import type { TlsMaterial } from "@sallyport/sip";
 import { pcscfErrors } from "./errors.ts";
 
@@ -10,18 +10,15 @@ interface TlsFiles {
   readonly requireClientCertificate: boolean;
 }
 
-const read = async (path: string): Promise<string> => {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw pcscfErrors("SALLY_EDGE_FILE", (cause as NodeJS.ErrnoException).code ?? "", { cause, where: path });
-  }
-};
-
 /** @throws SALLY_EDGE_FILE naming the path */
-export const readTls = async (files: TlsFiles): Promise<TlsMaterial> => ({
-  key: await read(files.key),
-  cert: await read(files.certificate),
-  ...(files.ca === undefined ? {} : { ca: await read(files.ca) }),
-  requireClientCertificate: files.requireClientCertificate,
-});
+export const readTls = async ({ certificate, key, ca, requireClientCertificate }: TlsFiles): Promise<TlsMaterial> => {
+  const read = await readPemFiles({ key, certificate, ca }, ({ path, what, cause }) =>
+    pcscfErrors("SALLY_EDGE_FILE", what, { cause, where: path }),
+  );
+  return {
+    key: read.key,
+    cert: read.certificate,
+    ...(read.ca === undefined ? {} : { ca: read.ca }),
+    requireClientCertificate,
+  };
+};

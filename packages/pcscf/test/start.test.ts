@@ -51,6 +51,18 @@ describe("starting and stopping", () => {
     });
   });
 
+  it("SALLY_EDGE_FILE names a file that holds something else: an edge without its key would refuse every UE", async () => {
+    const base = baseConfig(5060);
+    const here = import.meta.filename;
+    const point = { protocol: "tls", address: "127.0.0.1", port: 0, tls: { certificate: here, key: here } };
+    const config = edgeConfigSchema.parse({ ...base, access: [...base.access, point] });
+    await expect(createEdge(config, deps)).rejects.toMatchObject({
+      code: "SALLY_EDGE_FILE",
+      where: here,
+      detail: "It holds no certificate in PEM.",
+    });
+  });
+
   it("SALLY_EDGE_NEXT_HOP: no core listening point of its transport", async () => {
     const base = baseConfig(5060);
     const config = edgeConfigSchema.parse({

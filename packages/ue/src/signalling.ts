@@ -1,7 +1,6 @@
 // Owns the UE's one way out: transport and transactions towards its P-CSCF, and nobody else. Who may talk to us is
 // decided here, because the UE believes `applied` only from its P-CSCF (TS 33.328 5.4.1).
-import { readFile } from "node:fs/promises";
-import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
+import { readPemFiles, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import {
   createResponse,
   createSipTransport,
@@ -53,11 +52,6 @@ export interface Signalling {
   close(): Promise<void>;
 }
 
-const readPem = async (path: string): Promise<string> =>
-  readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw ueErrors("SALLY_UE_FILE", `${cause.code ?? cause.message}.`, { where: path, cause });
-  });
-
 /** @throws SALLY_UE_FILE for certificates, SALLY_SIP_LISTEN. */
 export const openSignalling = async (
   config: UeConfig,
@@ -104,11 +98,11 @@ export const openSignalling = async (
   if (edge.protocol === "tls") {
     // A UE listens on no TLS port: requests reach it on the connection it registered over (RFC 5626 4).
     const { ca, certificate, key } = edge.tls;
-    const caText = ca === undefined ? undefined : await readPem(ca);
-    const cert = certificate === undefined ? undefined : await readPem(certificate);
-    const keyText = key === undefined ? undefined : await readPem(key);
-    if (caText !== undefined || cert !== undefined) {
-      tls = { cert: cert ?? "", key: keyText ?? "", ...(caText === undefined ? {} : { ca: caText }) };
+    const read = await readPemFiles({ ca, certificate, key }, ({ path, what, cause }) =>
+      ueErrors("SALLY_UE_FILE", what, { where: path, cause }),
+    );
+    if (read.ca !== undefined || read.certificate !== undefined) {
+      tls = { cert: read.certificate ?? "", key: read.key ?? "", ...(read.ca === undefined ? {} : { ca: read.ca }) };
     }
   } else {
     bound = await transport.listen({ name: "ue", protocol: edge.protocol, address: local.address, port: local.port });
