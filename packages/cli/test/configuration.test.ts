@@ -52,6 +52,25 @@ describe("a configuration file", () => {
     expect(said).toContain("listen[0].prot: this key is not known here. Known keys: protocol, port.");
   });
 
+  it("of a misspelt key it says which one was meant, and lists those that are known once, not with each", () => {
+    expect(complaint(good.replace("listen:", "listne:"))).toContain(
+      "listne: this key is not known here. Known keys: name, listen, tls. Did you mean listen?",
+    );
+    expect(complaint(good.replace("    port: 5061", "    Port: 5061"))).toContain("Did you mean port?");
+    const another = complaint("id: gw-a\ncontrollers: []\ninterfaces: {}\n");
+    expect(another.match(/this key is not known here/g)).toHaveLength(3);
+    expect(another.match(/Known keys/g)).toHaveLength(1);
+  });
+
+  it("of a file without keys it says what it holds", () => {
+    expect(complaint("# only a comment\n")).toMatch(/^config\/edge\.yaml:1:1: .*the file is empty;/);
+    expect(complaint("- name: edge-a\n")).toContain("the file holds a list, where keys are expected");
+    expect(complaint("edge-a\n")).toContain("the file holds a text, where keys are expected");
+    const two = complaint(`${good}---\n${good}`);
+    expect(two).toContain("more than one document; take the line --- out.");
+    expect(two).toContain("SALLY_CONFIG_SYNTAX");
+  });
+
   it("names a missing key at the section it belongs to", () => {
     const said = complaint(good.replace("    port: 5061\n", ""));
     expect(said).toMatch(/^config\/edge\.yaml:3:5: .*listen\[0\]\.port: is missing/);

@@ -1,9 +1,11 @@
 // Reads one YAML file against one schema. Owns the wording of configuration errors: file, line, column, what is allowed.
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { faultOf } from "@sallyport/kit";
 import { LineCounter, isMap, isNode, parseDocument, type Document } from "yaml";
 import * as z from "zod";
 import { cliErrors } from "../errors.ts";
+import { nearest } from "./nearest.ts";
 
 /** Limits a file to what a person writes: larger ones are a mistake. */
 const maxFileOctets = 1_048_576;
@@ -34,7 +36,7 @@ const expectation = (message: string): string =>
 const dotted = (path: Path): string =>
   path.map((part, index) => (typeof part === "number" ? `[${part}]` : index === 0 ? part : `.${part}`)).join("");
 
-const allowedKeys = (schema: z.ZodType, path: Path): string => {
+const allowedKeys = (schema: z.ZodType, path: Path): readonly string[] => {
   let at: unknown = z.toJSONSchema(schema, { unrepresentable: "any", io: "input" });
   for (const part of path) {
     const step: Readonly<Record<string, unknown>> | undefined = isRecord(at) ? at : undefined;
@@ -46,8 +48,25 @@ const allowedKeys = (schema: z.ZodType, path: Path): string => {
           : undefined;
   }
   const properties = isRecord(at) ? at["properties"] : undefined;
-  return isRecord(properties) ? ` Known keys: ${Object.keys(properties).join(", ")}.` : "";
+  return isRecord(properties) ? Object.keys(properties) : [];
 };
+
+/** Each key that is not known, with the one that was meant; those that are known stand with the first. */
+const unknownKeys = (keys: readonly string[], path: Path, known: readonly string[]): readonly string[] =>
+  keys.map((key, at) => {
+    const meant = nearest(key, known);
+    const list = at > 0 || known.length === 0 ? "" : ` Known keys: ${known.join(", ")}.`;
+    const hint = meant === undefined ? "" : ` Did you mean ${meant}?`;
+    return `${dotted([...path, key])}: this key is not known here.${list}${hint}`;
+  });
+
+/** What stands in a file that holds no keys. */
+const noKeys = (raw: unknown): string | undefined =>
+  raw === null || raw === undefined
+    ? "the file is empty; a sample with every key explained is in config/."
+    : isRecord(raw)
+      ? undefined
+      : `the file holds ${Array.isArray(raw) ? "a list" : "a text"}, where keys are expected (name: value).`;
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -83,9 +102,15 @@ export const parseConfiguration = <S extends z.ZodType>(file: string, text: stri
   const [syntax] = document.errors;
   if (syntax !== undefined) {
     const { line, col } = counter.linePos(syntax.pos[0]);
-    throw cliErrors("SALLY_CONFIG_SYNTAX", `${syntax.message.split("\n")[0]?.replace(/ at line .*$/, "")}.`, {
-      where: `${file}:${line}:${col}`,
-    });
+    const several =
+      syntax.code === "MULTIPLE_DOCS" ? "It holds more than one document; take the line --- out" : undefined;
+    throw cliErrors(
+      "SALLY_CONFIG_SYNTAX",
+      `${several ?? syntax.message.split("\n")[0]?.replace(/ at line .*$/, "")}.`,
+      {
+        where: `${file}:${line}:${col}`,
+      },
+    );
   }
   let raw: unknown;
   try {
@@ -96,6 +121,8 @@ export const parseConfiguration = <S extends z.ZodType>(file: string, text: stri
       cause,
     });
   }
+  const nothing = noKeys(raw);
+  if (nothing !== undefined) throw cliErrors("SALLY_CONFIG_VALUE", nothing, { where: `${file}:1:1` });
   const checked = schema.safeParse(
     resolvePaths(raw, z.toJSONSchema(schema, { unrepresentable: "any", io: "input" }), dirname(resolve(file))),
   );
@@ -103,9 +130,10 @@ export const parseConfiguration = <S extends z.ZodType>(file: string, text: stri
   const complaints = checked.error.issues.flatMap((issue) => {
     const path = issue.path.map((part) => (typeof part === "symbol" ? String(part) : part));
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({
+      const said = unknownKeys(issue.keys, path, allowedKeys(schema, path));
+      return issue.keys.map((key, at) => ({
         where: placeOf(file, document, counter, path, key),
-        what: `${dotted([...path, key])}: this key is not known here.${allowedKeys(schema, path)}`,
+        what: said[at] ?? key,
       }));
     }
     const missing = reachesInto(raw, path) === undefined;
@@ -132,7 +160,7 @@ export const loadConfiguration = <S extends z.ZodType>(file: string, schema: S):
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw cliErrors("SALLY_CONFIG_READ", (cause as NodeJS.ErrnoException).code ?? "", { where: file, cause });
+    throw cliErrors("SALLY_CONFIG_READ", `${faultOf(cause)}.`, { where: file, cause });
   }
   if (text.length > maxFileOctets) throw cliErrors("SALLY_CONFIG_READ", "It is larger than 1 MiB.", { where: file });
   return parseConfiguration(file, text, schema);
