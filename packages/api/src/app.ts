@@ -3,13 +3,15 @@ import type { Edge } from "@sallyport/pcscf";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
 import { explain } from "./explain.ts";
-import { findCalls, findRegistrations, type Found } from "./find.ts";
+import { findCalls, findRegistrations, minPrefix, type Found } from "./find.ts";
 import { addGatewayCommands, isCommand } from "./gateway-commands.ts";
 import { answerTheRest, createGuarded, quoted, refuse, type Asked } from "./http.ts";
 import { metricsOf, prometheusText } from "./metrics.ts";
 import {
   apiSchemas,
   apiVersion,
+  described,
+  gatewaySchemas,
   type CallDetail,
   type Calls,
   type Counters,
@@ -66,6 +68,12 @@ export const createApp = (edge: AskedEdge, asked: Asked): Hono => {
     answer: (items: readonly T[]) => object,
   ): Response => {
     if (result.kind === "found") return c.json(answer(result.items));
+    if (result.kind === "too-short")
+      return refuse(
+        c,
+        "NOT_FOUND",
+        `no ${what} ${quoted(wanted)}: the beginning of an id is ${minPrefix} characters or more.`,
+      );
     if (result.kind === "ambiguous") return refuse(c, "AMBIGUOUS", `${result.names.map(quoted).join(", ")}.`);
     return refuse(c, "NOT_FOUND", wanted === "latest" ? `no ${what} at the moment.` : `no ${what} ${quoted(wanted)}.`);
   };
@@ -73,12 +81,7 @@ export const createApp = (edge: AskedEdge, asked: Asked): Hono => {
   const calls = (): readonly CallView[] => edge.calls();
 
   app.get("/v1", (c) => c.json({ apiVersion, paths: ["/metrics", "/v1/schemas", ...Object.keys(apiSchemas)] }));
-  app.get("/v1/schemas", (c) =>
-    c.json({
-      apiVersion,
-      schemas: Object.fromEntries(Object.entries(apiSchemas).map(([path, schema]) => [path, z.toJSONSchema(schema)])),
-    }),
-  );
+  app.get("/v1/schemas", (c) => c.json(described(apiSchemas)));
   app.get("/v1/status", (c) => c.json(statusOf(edge, facts()) satisfies Status));
   app.get("/v1/registrations", (c) =>
     paged(c, edge.registrations(), (page, { offset }): Registrations => ({
@@ -149,6 +152,9 @@ export const createApp = (edge: AskedEdge, asked: Asked): Hono => {
     return c.body(prometheusText(metricsOf(edge, { version, startedAt, cpuSeconds, residentOctets: memory })));
   });
 
-  answerTheRest(app, log);
+  const atGateways = Object.keys(gatewaySchemas);
+  answerTheRest(app, log, (path) =>
+    atGateways.includes(path) ? "This is an edge; a gateway's own interface answers that." : undefined,
+  );
   return app;
 };

@@ -36,7 +36,8 @@ export const apiConfigSchema = z
         "Host names under which clients may ask, besides localhost and IP addresses (guards against DNS rebinding).",
       ),
   })
-  .refine(({ listen, token }) => token !== undefined || isLoopback(listen.address), {
+  // An address that is none has its own complaint.
+  .refine(({ listen: { address }, token }) => token !== undefined || isIP(address) === 0 || isLoopback(address), {
     path: ["token"],
     message: "a token file is needed when the interface does not listen on loopback",
   })

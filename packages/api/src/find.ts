@@ -4,12 +4,13 @@ import type { CallView, RegistrationView } from "./views.ts";
 export type Found<T> =
   | { readonly kind: "found"; readonly items: readonly T[] }
   | { readonly kind: "none" }
+  | { readonly kind: "too-short" }
   | { readonly kind: "ambiguous"; readonly names: readonly string[] };
 
 /** A call crosses one edge twice at most; forwarding loops a few times more. */
 const maxLegs = 16;
 /** Shorter beginnings of an id are rather a slip of the finger. */
-const minPrefix = 4;
+export const minPrefix = 4;
 
 const ofOneCall = (calls: readonly CallView[], callId: string): readonly CallView[] =>
   calls
@@ -29,7 +30,8 @@ export const findCalls = (calls: readonly CallView[], wanted: string): Found<Cal
   if (exact.length > 0) return { kind: "found", items: exact.slice(0, 1) };
   const whole = ofOneCall(calls, wanted);
   if (whole.length > 0) return { kind: "found", items: whole };
-  const beginning = wanted.length < minPrefix ? [] : calls.filter(({ id }) => id.startsWith(wanted));
+  if (wanted.length < minPrefix) return { kind: "too-short" };
+  const beginning = calls.filter(({ id }) => id.startsWith(wanted));
   if (beginning.length > 1) return { kind: "ambiguous", names: beginning.slice(0, 5).map(({ id }) => id) };
   return beginning.length === 0 ? { kind: "none" } : { kind: "found", items: beginning };
 };

@@ -3,7 +3,7 @@
 import type { Hono } from "hono";
 import { answerTheRest, createGuarded, type Asked } from "./http.ts";
 import { gauge, one, processMetrics, prometheusText, type Metric } from "./metrics.ts";
-import { apiVersion, type MediaLoad } from "./schema.ts";
+import { apiSchemas, apiVersion, described, gatewaySchemas, type MediaLoad } from "./schema.ts";
 import { name, prose } from "./text.ts";
 
 type Thread = MediaLoad["threads"][number];
@@ -123,7 +123,8 @@ const gatewayMetrics = (gateway: AskedGateway): readonly Metric[] => {
 export const createGatewayApp = (gateway: AskedGateway, asked: Asked): Hono => {
   const { facts, log } = asked;
   const app = createGuarded(asked, () => false);
-  app.get("/v1", (c) => c.json({ apiVersion, paths: ["/metrics", "/v1/media"] }));
+  app.get("/v1", (c) => c.json({ apiVersion, paths: ["/metrics", "/v1/schemas", ...Object.keys(gatewaySchemas)] }));
+  app.get("/v1/schemas", (c) => c.json(described(gatewaySchemas)));
   app.get("/v1/media", (c) => c.json(mediaOf(gateway, facts().now)));
   app.get("/metrics", (c) => {
     const { cpuSeconds, memory, startedAt, version } = facts();
@@ -131,6 +132,9 @@ export const createGatewayApp = (gateway: AskedGateway, asked: Asked): Hono => {
     const process = processMetrics({ version, startedAt, cpuSeconds, residentOctets: memory });
     return c.body(prometheusText([...gatewayMetrics(gateway), ...process]));
   });
-  answerTheRest(app, log);
+  const atEdges = new Set(Object.keys(apiSchemas).map((path) => path.split("/")[2]));
+  answerTheRest(app, log, (path) =>
+    atEdges.has(path.split("/")[2]) ? "This is a gateway; the interface of its edge answers that." : undefined,
+  );
   return app;
 };

@@ -73,9 +73,12 @@ export const createGuarded = ({ hosts, mayAsk }: Asked, isCommand: (path: string
   return app;
 };
 
+/** Who answers at a path that this node does not know, as a sentence. */
+type Elsewhere = (path: string) => string | undefined;
+
 /** What is not there, and what should not happen. */
-export const answerTheRest = (app: Hono, log: Log): void => {
-  app.notFound((c) => refuse(c, "PATH", `${quoted(c.req.path)}.`));
+export const answerTheRest = (app: Hono, log: Log, elsewhere: Elsewhere): void => {
+  app.notFound((c) => refuse(c, "PATH", [`${quoted(c.req.path)}.`, elsewhere(c.req.path) ?? ""].join(" ").trim()));
   app.onError((error, c) => {
     log.error("question not answered", {
       path: c.req.routePath,

@@ -261,6 +261,15 @@ export const apiSchemas = {
   "/v1/counters": countersSchema,
 } as const;
 
+/** The same of a gateway's own interface. */
+export const gatewaySchemas = { "/v1/media": mediaLoadSchema } as const;
+
+/** What `/v1/schemas` answers. */
+export const described = (schemas: Readonly<Record<string, z.ZodType>>) => ({
+  apiVersion,
+  schemas: Object.fromEntries(Object.entries(schemas).map(([path, schema]) => [path, z.toJSONSchema(schema)])),
+});
+
 export type MediaLoad = z.output<typeof mediaLoadSchema>;
 export type Status = z.output<typeof statusSchema>;
 export type RegistrationAnswer = z.output<typeof registrationSchema>;

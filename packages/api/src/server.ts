@@ -1,7 +1,7 @@
 // A running management interface: one HTTP listener with narrow limits, closed with everything that hangs on it.
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import { isLoopback, type Clock, type Log } from "@sallyport/kit";
+import { faultOf, isLoopback, type Clock, type Log } from "@sallyport/kit";
 import type { Hono } from "hono";
 import { createApp, type AskedEdge } from "./app.ts";
 import type { ApiConfig } from "./config.ts";
@@ -38,8 +38,8 @@ const limits = {
 
 const listen = (server: Server, { address, port }: ApiConfig["listen"]): Promise<number> =>
   new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) =>
-      reject(apiErrors("SALLY_API_LISTEN", `${cause.code ?? cause.message}.`, { where: `${address}:${port}`, cause })),
+    server.once("error", (cause: Error) =>
+      reject(apiErrors("SALLY_API_LISTEN", `${faultOf(cause)}.`, { where: `${address}:${port}`, cause })),
     );
     server.listen({ host: address, port, exclusive: true }, () => {
       const bound = server.address();

@@ -1,5 +1,6 @@
 // Reads the token of the management interface from its file.
 import { readFile } from "node:fs/promises";
+import { faultOf } from "@sallyport/kit";
 import { apiErrors } from "./errors.ts";
 
 const shortest = 16;
@@ -11,12 +12,17 @@ export const readToken = async (file: string): Promise<string> => {
   try {
     text = (await readFile(file, "utf8")).trim();
   } catch (cause) {
-    throw apiErrors("SALLY_API_TOKEN", `${(cause as NodeJS.ErrnoException).code ?? "It can not be read"}.`, {
+    throw apiErrors("SALLY_API_TOKEN", `${faultOf(cause)}.`, {
       where: file,
       cause,
     });
   }
-  if (text.length < shortest || text.length > longest || /\s/.test(text))
-    throw apiErrors("SALLY_API_TOKEN", `It has ${text.length} characters, or a blank inside.`, { where: file });
+  const wrong =
+    text.length < shortest || text.length > longest
+      ? `It has ${text.length} characters.`
+      : /[^\x21-\x7e]/.test(text)
+        ? "It has a blank inside, a line break, or a character that no header carries."
+        : undefined;
+  if (wrong !== undefined) throw apiErrors("SALLY_API_TOKEN", wrong, { where: file });
   return text;
 };

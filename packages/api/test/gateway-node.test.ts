@@ -2,7 +2,8 @@
 import { silentLog, VirtualClock } from "@sallyport/kit";
 import { afterEach, describe, expect, it } from "vitest";
 import { apiConfigSchema, createGatewayApi, mediaLoadSchema, type Api, type AskedGateway } from "../src/index.ts";
-import { ask } from "./support/ask.ts";
+import { ask, openApi } from "./support/ask.ts";
+import { fakeEdge } from "./support/edge.ts";
 
 let api: Api | undefined;
 afterEach(async () => {
@@ -57,6 +58,25 @@ describe("a gateway's interface", () => {
       [0.1, 0, 1200.5],
     ]);
     expect(JSON.stringify(answer)).not.toContain("connects");
+  });
+
+  it("/v1 lists the paths and /v1/schemas documents them; of an edge's it says who answers, as an edge does of a gateway's", async () => {
+    api = await start(loaded);
+    expect((await ask(api, "/v1")).json()).toMatchObject({ paths: ["/metrics", "/v1/schemas", "/v1/media"] });
+    const { schemas } = (await ask(api, "/v1/schemas")).json() as { schemas: Record<string, { properties: object }> };
+    expect(schemas["/v1/media"]?.properties).toHaveProperty("threads");
+    for (const path of ["/v1/status", "/v1/calls/latest/explain", "/v1/gateways"])
+      expect((await ask(api, path)).json(), path).toMatchObject({
+        code: "SALLY_API_PATH",
+        message: expect.stringContaining("This is a gateway; the interface of its edge answers that."),
+      });
+    expect((await ask(api, "/v2")).text).not.toContain("This is");
+    await api.close();
+    api = await openApi(fakeEdge());
+    expect((await ask(api, "/v1/media")).json()).toMatchObject({
+      code: "SALLY_API_PATH",
+      message: expect.stringContaining("This is an edge; a gateway's own interface answers that."),
+    });
   });
 
   it("/metrics carry loss, queue depth and load of every thread, and whether calls are turned away", async () => {

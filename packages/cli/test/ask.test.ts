@@ -149,12 +149,15 @@ describe("when the node does not answer", () => {
     for (const args of [["status"], ["reg", "list"], ["call", "show"], ["gw", "list"]]) {
       const { code, out, err } = await sallyport([...args, "--api", gone.url]);
       expect({ code, out }).toEqual({ code: 3, out: "" });
-      expect(err).toContain(`${gone.url}: The node can not be reached: nothing listens there.`);
+      expect(err).toContain(`${gone.url}: The node can not be reached: nothing listens there (ECONNREFUSED).`);
       expect(err).toMatch(/Start it with an api section.*--api or SALLYPORT_API\. \(SALLY_CLI_UNREACHABLE\)\n$/);
     }
     answer = { status: 200, text: undefined };
     const reset = await sallyport(["status", "--api", url]);
-    expect(reset).toMatchObject({ code: 3, err: expect.stringContaining("it closed the connection") });
+    expect(reset).toMatchObject({
+      code: 3,
+      err: expect.stringContaining("the other side closed the connection (ECONNRESET)"),
+    });
   });
 
   it.each([
@@ -203,6 +206,22 @@ describe("tokens and addresses", () => {
       expect((await sallyport(["gw", "list", "--api", guarded.url, "--token-file", token])).code).toBe(0);
     } finally {
       await guarded.close();
+    }
+  });
+
+  it("SALLY_CLI_FILE: a token file that is empty or holds something else is not sent, and not taken for a node that is away", async () => {
+    for (const [name, text, says] of [
+      ["empty", "\n", "It is empty."],
+      ["key.pem", "-----BEGIN\nabcd\n", "no token"],
+    ] as const) {
+      writeFileSync(join(folder, name), text);
+      const { code, err } = await ask("status", "--token-file", join(folder, name));
+      expect({ code, err }).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(`${name}: The file can not be used.`),
+      });
+      expect(err).toContain(says);
+      expect(err).not.toContain("abcd");
     }
   });
 

@@ -102,12 +102,18 @@ describe("policy test", () => {
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringMatching(/it has tls\..*SALLY_CLI_LISTENER/) });
   });
 
-  it("SALLY_CLI_FILE: an offer that is missing, too large, or none", async () => {
+  it("SALLY_CLI_FILE: an offer that is missing, too large, empty, or none", async () => {
+    const blank = join(folder, "blank.sdp");
+    writeFileSync(blank, "\n");
+    const bodiless = join(folder, "bodiless.sip");
+    writeFileSync(bodiless, "INVITE sip:bob@lab.example SIP/2.0\r\nContent-Length: 0\r\n\r\n");
     const large = join(folder, "large.sdp");
     writeFileSync(large, "v=0\r\n".repeat(20_000));
     for (const [path, says] of [
       [join(folder, "nowhere.sdp"), "ENOENT"],
       [large, "64 KiB"],
+      [blank, "it is empty"],
+      [bodiless, "it is empty"],
       [edge, "not an SDP description"],
     ] as const) {
       const { code, out, err } = await test("--offer", path);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
 import { errorSchema } from "@sallyport/api";
-import { SallyportError } from "@sallyport/kit";
+import { faultOf, SallyportError } from "@sallyport/kit";
 import { InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { cliErrors } from "../errors.ts";
@@ -29,28 +29,22 @@ export const apiAddress = (text: string): string => {
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 };
 
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ENOTFOUND: "that name is not known",
-  EAI_AGAIN: "that name could not be looked up",
-  EHOSTUNREACH: "there is no way to that host",
-  ENETUNREACH: "there is no way to that network",
-  ECONNRESET: "it closed the connection",
-  ETIMEDOUT: "no answer in time",
-};
-
-const unreachable = (api: string, error: NodeJS.ErrnoException): SallyportError =>
-  cliErrors("SALLY_CLI_UNREACHABLE", `${reasons[error.code ?? ""] ?? error.code ?? error.message}.`, {
-    where: api,
-    cause: error,
-  });
+const unreachable = (api: string, cause: unknown): SallyportError =>
+  cliErrors("SALLY_CLI_UNREACHABLE", `${faultOf(cause)}.`, { where: api, cause });
 
 const tokenFrom = (file: string): string => {
+  let token: string;
   try {
-    return readFileSync(file, "utf8").trim();
+    token = readFileSync(file, "utf8").trim();
   } catch (cause) {
-    throw cliErrors("SALLY_CLI_FILE", `${(cause as NodeJS.ErrnoException).code ?? ""}.`, { where: file, cause });
+    throw cliErrors("SALLY_CLI_FILE", `${faultOf(cause)}.`, { where: file, cause });
   }
+  // RFC 9110 5.5: nothing else fits into a header; it is another file then.
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw cliErrors("SALLY_CLI_FILE", token === "" ? "It is empty." : "It holds more than one word: no token.", {
+      where: file,
+    });
+  return token;
 };
 
 interface Reply {
@@ -121,7 +115,7 @@ export const askNode = async <S extends z.ZodType>(
   try {
     reply = await exchange(api, path, headers, body);
   } catch (error) {
-    throw error instanceof SallyportError ? error : unreachable(api, error as NodeJS.ErrnoException);
+    throw error instanceof SallyportError ? error : unreachable(api, error);
   }
   const { status, text } = reply;
   let raw: unknown;

@@ -1,5 +1,6 @@
 // What `policy test` is asked about, from the command line and an edge's file. Knows how a capture looks, no decision.
 import { readFileSync } from "node:fs";
+import { faultOf } from "@sallyport/kit";
 import type { ExplainFacts } from "@sallyport/media-security";
 import { mediaPolicy, type EdgeConfig } from "@sallyport/pcscf";
 import { cliErrors } from "../errors.ts";
@@ -32,10 +33,12 @@ const readOffer = (file: string): string => {
   try {
     text = readFileSync(file === "-" ? 0 : file, "latin1");
   } catch (cause) {
-    throw cliErrors("SALLY_CLI_FILE", `${(cause as NodeJS.ErrnoException).code ?? ""}.`, { where: file, cause });
+    throw cliErrors("SALLY_CLI_FILE", `${faultOf(cause)}.`, { where: file, cause });
   }
   if (text.length > maxOffer) throw cliErrors("SALLY_CLI_FILE", "It is larger than 64 KiB.", { where: file });
-  return sdpIn(text);
+  const sdp = sdpIn(text);
+  if (sdp.trim() === "") throw cliErrors("SALLY_CLI_FILE", "There is no offer in it: it is empty.", { where: file });
+  return sdp;
 };
 
 /** The listening point a UE of this transport would use. */
