@@ -18,7 +18,8 @@ export const sipErrors = defineErrors({
   },
   SALLY_SIP_LISTEN: {
     summary: "A SIP listening point could not be opened.",
-    action: "Check that the address is one of this machine's and that no other program holds the port.",
+    action:
+      "Check that the address is one of this machine's, that no other program holds the port, and for a port below 1024 that this user may open it (CAP_NET_BIND_SERVICE).",
   },
   SALLY_SIP_TLS_MATERIAL: {
     summary: "TLS was asked for without a usable key, certificate or CA.",
@@ -75,7 +76,3 @@ export const sipErrors = defineErrors({
     sipStatus: 503,
   },
 });
-
-/** The system's code of an error (`ECONNREFUSED`), else its message. */
-export const reasonOf = (error: Error): string =>
-  "code" in error && typeof error.code === "string" ? error.code : error.message;

@@ -46,9 +46,10 @@ const start = (options: { limits?: Partial<TransportLimits>; answersAnew?: (flow
   const messages = createInbox<{ message: SipMessage; flow: Flow }>();
   const malformed = createInbox<MalformedInput>();
   const closed = createInbox<Flow>();
+  const { log, records } = memoryLog();
   const transport = createSipTransport({
     clock: systemClock,
-    log: memoryLog().log,
+    log,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.answersAnew === undefined ? {} : { answersAnew: options.answersAnew }),
     onMessage: (message, flow) => messages.push({ message, flow }),
@@ -56,7 +57,7 @@ const start = (options: { limits?: Partial<TransportLimits>; answersAnew?: (flow
     onFlowClosed: (flow) => closed.push(flow),
   });
   open.push(() => transport.close());
-  return { transport, messages, malformed, closed };
+  return { transport, messages, malformed, closed, records };
 };
 
 const spec = (name: string, protocol: ListenSpec["protocol"], tls?: TlsMaterial): ListenSpec => ({
@@ -430,7 +431,9 @@ describe("TCP", () => {
     expect(port).not.toBe(probe.port);
     await expect(
       transport.send(request("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1"), { protocol: "tcp", address: "127.0.0.1", port }),
-    ).rejects.toThrow(new RegExp(`tcp 127\\.0\\.0\\.1:${port}: ECONNREFUSED.*SALLY_SIP_CONNECT`));
+    ).rejects.toThrow(
+      new RegExp(`tcp 127\\.0\\.0\\.1:${port}: nothing listens there \\(ECONNREFUSED\\).*SALLY_SIP_CONNECT`),
+    );
   });
 
   it("a taken port is told by name", async () => {
@@ -513,7 +516,7 @@ describe("TLS", () => {
     const a = start();
     const { port } = await a.transport.listen(spec("a", "tls", { ...edge, requireClientCertificate: true }));
     const foreign = { ...(await other.issue([{ type: "dns", value: "ue.example.test" }])), ca: authority.ca };
-    for (const tls of [foreign, undefined]) {
+    for (const tls of [foreign, undefined, undefined]) {
       const socket = connectTls({
         host: "127.0.0.1",
         port,
@@ -525,6 +528,12 @@ describe("TLS", () => {
       await new Promise((resolve) => socket.once("close", resolve));
     }
     expect(a.messages.size).toBe(0);
+    // Told at a level that is read in service, in words, and each reason once: strangers can make it happen at will.
+    const told = a.records.filter(({ event, level }) => event === "tls handshake failed" && level === "info");
+    expect(told.map(({ fields }) => fields["reason"])).toEqual([
+      expect.stringMatching(/not of a CA that is trusted here \(\w+\)$/),
+      "peer did not return a certificate",
+    ]);
   });
 
   it("without the requirement a client without certificate is served and has no names", async () => {

@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import type { Log } from "@sallyport/kit";
-import { reasonOf, sipErrors } from "../errors.ts";
+import { faultOf, sparing, type Clock, type Log } from "@sallyport/kit";
+import { sipErrors } from "../errors.ts";
 import type { Flow, ListenSpec, TransportLimits } from "./flow.ts";
 import { hostPort, plainAddress } from "./flow.ts";
 import { sourceOf } from "./source.ts";
@@ -110,13 +110,22 @@ export interface StreamPoint {
   close(): Promise<void>;
 }
 
+/** Reasons of failed handshakes that are told apart: strangers make them come. */
+const handshakeFaults = 16;
+
 /** Rejects SALLY_SIP_LISTEN, SALLY_SIP_TLS_MATERIAL. */
 export const openStreamPoint = async (
   spec: ListenSpec,
-  options: { readonly limits: TransportLimits; readonly admission: Admission; readonly log: Log },
+  options: {
+    readonly clock: Clock;
+    readonly limits: TransportLimits;
+    readonly admission: Admission;
+    readonly log: Log;
+  },
   onSocket: (socket: Socket | TLSSocket) => Flow,
 ): Promise<StreamPoint> => {
-  const { limits, admission, log } = options;
+  const { clock, limits, admission, log } = options;
+  const mayTell = sparing(clock, { names: handshakeFaults });
   const pending = new Set<Socket>();
   /** By where they come from: over TLS the socket that connects is not the one that is spoken on. */
   const places = new Map<string, Place>();
@@ -132,7 +141,12 @@ export const openStreamPoint = async (
     if (spec.tls === undefined) throw sipErrors("SALLY_SIP_TLS_MATERIAL", `Listening point "${spec.name}".`);
     const tls = createTlsServer(serverTls(spec.tls, limits.connectMs), onOpen);
     tls.on("tlsClientError", (error, socket) => {
-      log.debug("tls handshake failed", { listener: spec.name, from: socket.remoteAddress, error: error.message });
+      // A certificate that was not accepted is no error of the handshake: the server hangs up, and says here why.
+      const unaccepted: unknown = socket.authorizationError;
+      const reason = faultOf(unaccepted ?? error);
+      const untold = mayTell(reason);
+      if (untold !== undefined)
+        log.info("tls handshake failed", { listener: spec.name, from: socket.remoteAddress, reason, untold });
       socket.destroy();
     });
     server = tls;
@@ -160,7 +174,7 @@ export const openStreamPoint = async (
   await new Promise<void>((resolve, reject) => {
     const fault = (cause: Error): void =>
       reject(
-        sipErrors("SALLY_SIP_LISTEN", `${spec.protocol} ${hostPort(spec.address, spec.port)}: ${reasonOf(cause)}.`, {
+        sipErrors("SALLY_SIP_LISTEN", `${spec.protocol} ${hostPort(spec.address, spec.port)}: ${faultOf(cause)}.`, {
           cause,
           where: `listening point "${spec.name}"`,
         }),

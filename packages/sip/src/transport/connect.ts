@@ -3,8 +3,8 @@ import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import type { Clock } from "@sallyport/kit";
-import { reasonOf, sipErrors } from "../errors.ts";
+import { faultOf, type Clock } from "@sallyport/kit";
+import { sipErrors } from "../errors.ts";
 import type { SipTarget, TlsMaterial } from "./flow.ts";
 import { hostPort } from "./flow.ts";
 import { clientTls } from "./tls.ts";
@@ -50,9 +50,7 @@ export const dial = (
       // A late second error of the same socket must not go unheard into the process.
       socket.on("error", () => undefined);
       socket.destroy();
-      reject(
-        sipErrors(handshaking ? "SALLY_SIP_TLS" : "SALLY_SIP_CONNECT", `${place}: ${reasonOf(cause)}.`, { cause }),
-      );
+      reject(sipErrors(handshaking ? "SALLY_SIP_TLS" : "SALLY_SIP_CONNECT", `${place}: ${faultOf(cause)}.`, { cause }));
     };
     const onEnd = (): void => onError(new Error("closed by the peer"));
     abort = (error) => {

@@ -1,9 +1,9 @@
 // Owns the SIP transport of one element: its listening points, its flows, and the choice of where a message goes
 // (RFC 3261 18). Must not know transactions, methods or IMS. It never writes a Via: the caller does.
 import { isIP } from "node:net";
-import { systemDatagrams } from "@sallyport/kit";
+import { faultOf, systemDatagrams } from "@sallyport/kit";
 import type { Clock, Endpoint, Log, OpenDatagram } from "@sallyport/kit";
-import { reasonOf, sipErrors } from "../errors.ts";
+import { sipErrors } from "../errors.ts";
 import { defaultSipLimits, withLength, writeMessage } from "../message/index.ts";
 import type { SipLimits, SipMessage, SipResponse } from "../message/index.ts";
 import { createAdmission, openStreamPoint } from "./accept.ts";
@@ -244,7 +244,7 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
           },
           onError: (error) => log.debug("datagram socket error", { listener: spec.name, error: error.message }),
         }).catch((cause: Error) => {
-          throw sipErrors("SALLY_SIP_LISTEN", `udp ${hostPort(spec.address, spec.port)}: ${reasonOf(cause)}.`, {
+          throw sipErrors("SALLY_SIP_LISTEN", `udp ${hostPort(spec.address, spec.port)}: ${faultOf(cause)}.`, {
             cause,
             where: `listening point "${spec.name}"`,
           });
@@ -254,7 +254,7 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
       } else {
         const point = await openStreamPoint(
           spec,
-          { limits, admission, log },
+          { clock, limits, admission, log },
           (socket) => pool.adopt(socket, spec.protocol, spec.name).flow,
         );
         streams.set(spec.name, point);
