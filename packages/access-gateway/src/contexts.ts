@@ -264,6 +264,14 @@ export const createContexts = (options: ContextsOptions): Contexts => {
       return true;
     },
 
+    sideOf: (realm) => {
+      const wanted = realm.toLowerCase();
+      const on = (["access", "core"] as const).filter((side) =>
+        interfaces[side].some((face) => face.realm?.toLowerCase() === wanted),
+      );
+      return on.length === 1 ? on[0] : undefined;
+    },
+
     capabilities: () => {
       const realms = [...new Set([...interfaces.access, ...interfaces.core].flatMap(({ realm }) => realm ?? []))];
       const lost = options.realmsLost?.() ?? [];

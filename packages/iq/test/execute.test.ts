@@ -89,6 +89,16 @@ describe("commands", () => {
     ]);
   });
 
+  it("H.248.1 8.1: an optional Add that failed before the one that made the context is answered in the same action", async () => {
+    const on = gateway();
+    on.handler.failNext("access");
+    const replies = await run(on, `Context = $ { O-${add("access")}, ${add("core")} }`);
+    expect(replies.map(({ context, commands }) => [context, commands.map(({ error }) => error?.code)])).toEqual([
+      [must(replies[0]).context, [510, undefined]],
+    ]);
+    expect(replies[0]?.context).toBe(1);
+  });
+
   it("H.248.11 8.1: an Add that came while there was too little for it is told of, taken or not, and no other", async () => {
     let told = 0;
     const on = gateway({ overloaded: () => (told += 1) });

@@ -4,7 +4,7 @@ import type { SallyportError } from "@sallyport/kit";
 import { describe, expect, it } from "vitest";
 import { iqError } from "../src/controller/refusals.ts";
 import type { SessionText, iqErrors } from "../src/index.ts";
-import { errorText, readChoosePattern, readSessionText, writeSessionText } from "../src/index.ts";
+import { errorText, readChoosePattern, readSessionText, terminationName, writeSessionText } from "../src/index.ts";
 import { keysAllowed } from "../src/profile/keys-allowed.ts";
 import { readServiceChange } from "../src/profile/services.ts";
 import { crypto } from "./plans.ts";
@@ -126,6 +126,17 @@ describe("session descriptions", () => {
 });
 
 describe("small rules", () => {
+  it("TS 29.334 5.6, H.248.41: the side left to the gateway, or named by its realm, is the side that realm is on", () => {
+    const sideOf = (realm: string) => (realm === "outside" ? "access" : realm === "inside" ? "core" : undefined);
+    expect(readChoosePattern("$", { realm: "inside", sideOf })).toEqual({ side: "core", group: 1 });
+    expect(readChoosePattern("ip/3/$/$", { realm: "outside", sideOf })).toEqual({ side: "access", group: 3 });
+    expect(readChoosePattern("IP/3/Outside/$", { sideOf })).toEqual({ side: "access", group: 3, realm: "outside" });
+    expect(terminationName({ side: "access", group: 3, realm: "outside" }, 9)).toBe("ip/3/outside/9");
+    expect(readChoosePattern("ip/1/core/$", { realm: "outside", sideOf })).toEqual({ side: "core", group: 1 });
+    for (const name of ["$", "ip/1/$/$", "ip/1/elsewhere/$", "ip/1/outside/7"])
+      expect(readChoosePattern(name, { sideOf }), name).toBeUndefined();
+  });
+
   it("TS 29.334 5.6: names to be chosen", () => {
     expect(readChoosePattern("IP/1/Access/$")).toEqual({ side: "access", group: 1 });
     expect(readChoosePattern("ip/$/core/$")).toEqual({ side: "core", group: 1 });

@@ -38,23 +38,23 @@ const readMask = (value: string): FilterOrder["mask"] => {
     : undefined;
 };
 
-/** `5000-6000`, one port, or the range `[5000:6000]` of the text encoding. */
-const readRange = (property: Property): FilterOrder["range"] => {
-  const value = singleValue(property);
-  const [firstText = "", lastText = firstText, ...more] =
-    property.relation === "range" ? property.values : (value?.split("-", 3) ?? []);
-  if (more.length > 0 || !/^\d{1,5}$/.test(firstText) || !/^\d{1,5}$/.test(lastText)) return undefined;
-  const [first, last] = [Number(firstText), Number(lastText)];
-  return first <= last && last <= 65_535 ? { first, last } : undefined;
-};
-
-/** A list of one is that one: `sam` is a list of masks, and one mask is what the media plane looks at. */
+/** A list of one is that one: `sam` and `spr` are lists, and one mask or range is what the media plane looks at. */
 const onlyValue = (property: Property): string | undefined =>
   property.relation === "all" || property.relation === "any"
     ? property.values.length === 1
       ? property.values[0]
       : undefined
     : singleValue(property);
+
+/** `5000-6000`, `[5000-6000]`, one port, or the range `[5000:6000]` of the text encoding. */
+const readRange = (property: Property): FilterOrder["range"] => {
+  const value = onlyValue(property)?.replace(/^\[(.*)\]$/, "$1");
+  const [firstText = "", lastText = firstText, ...more] =
+    property.relation === "range" ? property.values : (value?.split("-", 3) ?? []);
+  if (more.length > 0 || !/^\d{1,5}$/.test(firstText) || !/^\d{1,5}$/.test(lastText)) return undefined;
+  const [first, last] = [Number(firstText), Number(lastText)];
+  return first <= last && last <= 65_535 ? { first, last } : undefined;
+};
 
 /** False when the value can not be used. */
 const take = <T>(value: T | undefined, into: (value: T) => void): boolean => {

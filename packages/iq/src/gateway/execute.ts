@@ -59,7 +59,8 @@ const marksOf = ({ emergency, ieps, priority }: ActionRequest): Result<ContextMa
 };
 
 /** A reply as it grows. */
-interface Growing extends Omit<ActionReply, "commands"> {
+interface Growing extends Omit<ActionReply, "commands" | "context"> {
+  context: ContextId;
   readonly commands: CommandReply[];
 }
 
@@ -99,20 +100,21 @@ const add = async (run: Execution, command: CommandRequest, running: Running): O
   if (context === "-" || context === "*") return h248Error(421, `Add in context ${context}`);
   // TS 23.334 8: a gateway that is leaving serves what it has.
   if (context === "$" && run.leaving?.() === true) return h248Error(503, "the gateway is leaving");
-  const name = readChoosePattern(command.termination);
-  if (name === undefined) return h248Error(430, command.termination);
   const decoded = decodeOrder(command, run.keysAllowed);
   if (!decoded.ok) return decoded.error;
   const order = decoded.value;
   // The keys of an order are the handler's once it was carried out; else they are let go here.
   let taken = false;
   try {
+    const realm = order.streams.find((stream) => stream.realm !== undefined)?.realm;
+    const name = readChoosePattern(command.termination, { realm, sideOf: (one) => run.handler.sideOf?.(one) });
+    if (name === undefined) return h248Error(430, command.termination);
     const bare = order.streams.find((stream) => stream.local?.kind !== "describe");
     if (bare !== undefined || order.streams.length === 0) {
       return h248Error(441, `Local of stream ${bare?.stream ?? 1}`);
     }
     const added = await run.handler.add({
-      streams: order.streams,
+      streams: name.realm === undefined ? order.streams : order.streams.map((one) => ({ realm: name.realm, ...one })),
       latch: order.latch,
       watch: order.watch,
       context: context === "$" ? "new" : context,
@@ -124,8 +126,12 @@ const add = async (run: Execution, command: CommandRequest, running: Running): O
     taken = added.ok;
     if (added.ok ? added.value.pressed === true : wants.has(added.error.code)) run.overloaded?.();
     if (!added.ok) return added.error;
-    if (context === "$") running.made = true;
     running.context = added.value.context;
+    if (context === "$") {
+      running.made = true;
+      // H.248.1 8.1: an optional command that failed before is answered in the same action, of the context that was chosen.
+      for (const reply of running.replies) reply.context = running.context;
+    }
     answer(running.replies, running.context, chosenReply(command, added.value.termination, added.value.chosen));
     return undefined;
   } finally {

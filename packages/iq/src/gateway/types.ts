@@ -5,7 +5,7 @@ import type { Clock, Log, OpenDatagram, Random, Result } from "@sallyport/kit";
 import type { IqTlsMaterial, IqWireEvent } from "../controller/types.ts";
 import type { NamePattern } from "../profile/names.ts";
 import type { SessionText } from "../profile/session-text.ts";
-import type { ContextMarks, IqProfile, StreamMode } from "../types.ts";
+import type { ContextMarks, IqProfile, IqSide, StreamMode } from "../types.ts";
 
 /** Local or Remote as it came: a description, or the order to give up what the old one reserved (H.248.1 7.1.6). */
 export type DescriptionOrder =
@@ -167,6 +167,8 @@ export interface IqGatewayHandler {
   touched?(context: number, termination: string): void;
   /** The context's own properties changed; false when there is no such context. */
   mark?(context: number, marks: ContextMarks): boolean;
+  /** The side a realm is on; undefined where it is on none or on both. */
+  sideOf?(realm: string): IqSide | undefined;
   /** What AuditCapability and the audit of ROOT tell. */
   capabilities?(): GatewayCapabilities;
 }
