@@ -81,6 +81,19 @@ const core = z
       .max(253)
       .optional()
       .describe("Name the next hop's certificate must carry, when it is not the host of nextHop."),
+    alternatives: z
+      .array(sipUri)
+      .max(8)
+      .default([])
+      .describe(
+        "Further entry points, each asked in turn when nextHop does not take a request (TS 24.229 5.2.2); the servers that the DNS has for each are all tried (RFC 3263 4.3).",
+      ),
+    tryMs: z
+      .int()
+      .min(500)
+      .max(28_000)
+      .default(6000)
+      .describe("How long one entry point may leave a request without any answer while another can be asked, ms."),
     trusted: z
       .strictObject({
         addresses: z
@@ -96,7 +109,7 @@ const core = z
       })
       .prefault({})
       .describe(
-        "Who may send requests from the core side. The next hop always may: by its certificate name on tls, else by its literal address.",
+        "Who may send requests from the core side. The next hop and its alternatives always may: by its certificate name on tls, else by its literal address.",
       ),
   })
   .describe("The side of the IMS core.");

@@ -30,7 +30,7 @@ import { createBindings } from "./registration/bindings.ts";
 import { createRegEvents, type RegEvents } from "./registration/reg-event.ts";
 import { createRegistrar } from "./registration/registrar.ts";
 import { registrationView, type RegistrationView } from "./registration/view.ts";
-import { needsLocating, nextHopOf, openLocator } from "./routing/next-hop.ts";
+import { openEntryPoints } from "./routing/next-hop.ts";
 import { openPoints } from "./routing/open-points.ts";
 import { createPoints, type ListeningPoint } from "./routing/points.ts";
 import { createRequests, type Requests } from "./routing/requests.ts";
@@ -225,7 +225,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       if (config.iq.gateways.some(({ id }) => id === gateway)) iq.drain(gateway, true);
       else drained.note(gateway, false);
     }
-    const nextHop = nextHopOf(config, core);
+    const { nextHop, entries } = await openEntryPoints(config, core, { ...deps, clock });
     const points = createPoints([...access, ...core]);
     const ctx: EdgeContext = {
       config,
@@ -242,7 +242,7 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
       transport,
       transactions,
       nextHop,
-      locator: needsLocating(config) ? await openLocator(config, core, { ...deps, clock }) : undefined,
+      entries,
       overloaded: () => rooms?.overload.active === true,
     };
     const keep = sealer === undefined ? undefined : createKeptCalls({ store, sealer, log, counters });

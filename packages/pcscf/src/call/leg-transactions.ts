@@ -18,6 +18,7 @@ import type { Binding } from "../registration/binding.ts";
 import { acceptable, answerTowards, warning } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
+import { restoration } from "../routing/restoration.ts";
 import { sendRequest } from "../routing/sending.ts";
 import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";
 import { noteFlow } from "../routing/ue-flow.ts";
@@ -44,6 +45,8 @@ export class LegTransactions {
   readonly #owner: TransactionOwner;
   readonly #servers = new Map<number, ServerTransaction>();
   readonly #clients = new Map<number, ClientTransaction>();
+  /** What nobody in the core has answered at all. */
+  readonly #unreached = new Set<number>();
   /** Offers of our own. */
   readonly #asked = new Set<ClientTransaction>();
 
@@ -57,13 +60,17 @@ export class LegTransactions {
     this.#servers.set(exchange, server);
     server.onCancel = (cancel) =>
       this.#owner.feed({ kind: "cancel", exchange, reasons: headerValues(cancel, "reason") });
-    server.onEnd = () => this.#servers.delete(exchange);
+    server.onEnd = () => {
+      this.#servers.delete(exchange);
+      this.#unreached.delete(exchange);
+    };
   }
 
   /** Nothing that lives on behind the leg, such as a transaction of RFC 6026, may hold on to it. */
   letGo(): void {
     for (const server of this.#servers.values()) server.forget();
     this.#servers.clear();
+    this.#unreached.clear();
     for (const client of [...this.#clients.values(), ...this.#asked]) client.forget();
     this.#clients.clear();
     this.#asked.clear();
@@ -105,22 +112,27 @@ export class LegTransactions {
     if (server === undefined || out === undefined) {
       return owner.feed({ kind: "unanswered", exchange, status: refusalOfLostFlow(owner.binding()) });
     }
+    let heard = false;
+    const unanswered = (status: 408 | 430 | 480 | 503): void => {
+      if (!heard && towards === "core") this.#unreached.add(exchange);
+      owner.feed({ kind: "unanswered", exchange, status });
+    };
     const handlers: ClientHandlers = {
       onResponse: (response, flow) => {
+        heard = true;
         noteFlow(ctx, owner.binding(), flow);
         const timed = withAnsweredInterval(response, server.request, ctx.config.session);
         owner.feed({ kind: "response", exchange, response: timed });
       },
-      onTimeout: () => owner.feed({ kind: "unanswered", exchange, status: 408 }),
+      onTimeout: () => unanswered(408),
       onTransportError: (error) => {
         ctx.log.info("request not sent", { call: owner.id, error: error.message });
-        const status = towards === "access" ? refusalOfLostFlow(owner.binding()) : 503;
-        owner.feed({ kind: "unanswered", exchange, status });
+        unanswered(towards === "access" ? refusalOfLostFlow(owner.binding()) : 503);
       },
       onEnd: () => this.#clients.delete(exchange),
     };
     const branch = (): string => branchFor(ctx, server.request);
-    this.#clients.set(exchange, sendRequest(ctx, out.request, out.to, handlers, branch));
+    this.#clients.set(exchange, sendRequest(ctx, { ...out, branch }, handlers));
   }
 
   /** RFC 3261 9.1: goes when it may. RFC 3326 2: a phone that hears of "completed elsewhere" counts no missed call. */
@@ -165,6 +177,8 @@ export class LegTransactions {
     const { request, toTag } = server;
     // RFC 4320 4.2: whoever sent it has given up by itself.
     if (status === 408 && request.method !== "INVITE") return;
+    const told = this.#unreached.has(exchange) && status !== 487 ? this.#restoration(server) : undefined;
+    if (told !== undefined) return server.respond(told);
     this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(status) });
     const headers = [...acceptable(status), ...warning(this.#ctx.config.homeNetwork, status, reason)];
     const refusal = createResponse(request, status, undefined, { toTag, headers });
@@ -172,6 +186,15 @@ export class LegTransactions {
     const pause = (): number => (this.#ctx.random.bytes(1)[0] ?? 0) % 11;
     const later = status === 503 ? retryAfter : status === 500 && reason === offerPending ? pause() : undefined;
     server.respond(later === undefined ? refusal : appendHeader(refusal, "Retry-After", String(later)));
+  }
+
+  /** TS 24.229 5.2.6.3.2A. */
+  #restoration(server: ServerTransaction): SipResponse | undefined {
+    const { request } = server;
+    const told = restoration(this.#ctx, server, this.#owner.binding());
+    if (told !== undefined)
+      this.#ctx.counters.count("requests_refused_total", { method: request.method, status: String(told.status) });
+    return told;
   }
 
   #outgoing(towards: Side, request: SipRequest, party: Party | undefined, point: ListeningPoint): Outgoing | undefined {

@@ -142,7 +142,7 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       onTimeout: failed,
       onTransportError: failed,
     };
-    sendRequest(ctx, request, to, handlers, () => branchFor(ctx, request));
+    sendRequest(ctx, { request, to, branch: () => branchFor(ctx, request) }, handlers);
   };
 
   /** Refreshes, or ends with 0, inside the dialog. */

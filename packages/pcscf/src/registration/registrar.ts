@@ -12,8 +12,9 @@ import { chargingFunctionsOf } from "../routing/charging.ts";
 import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
 import { branchFor } from "../routing/outgoing.ts";
-import { pointUri, type ListeningPoint } from "../routing/points.ts";
-import { sendRequest } from "../routing/sending.ts";
+import type { ListeningPoint } from "../routing/points.ts";
+import { pathUri } from "../routing/restoration.ts";
+import { inTimeMs, sendRequest } from "../routing/sending.ts";
 import { agree, type Agreement } from "./agreement.ts";
 import { readAsked, type Asked } from "./asked.ts";
 import {
@@ -49,8 +50,6 @@ interface Attempt {
 
 /** Places above the limit that only emergency registrations may take. */
 const emergencyReserve = (places: number): number => Math.ceil(places / 20);
-
-const withParameter = (uri: string, wanted: boolean): string => (wanted ? `${uri};ob` : uri);
 
 /** `onMoved`: a binding got a flow, new or the same; `onGone` comes from the table of bindings. */
 export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) => void): Registrar => {
@@ -187,19 +186,20 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
   const forward = (attempt: Attempt, counted: SipRequest): void => {
     const { transaction, point } = attempt;
     const { flow } = transaction;
-    const corePoint = ctx.points.all.find((each) => each.name === ctx.nextHop.listener);
-    if (corePoint === undefined) {
+    const path = pathUri(
+      ctx,
+      attempt.pathId,
+      // RFC 5626 5.1: only the first hop may promise that it keeps the flow.
+      attempt.asked.staying.some(({ regId }) => regId !== undefined) &&
+        headerList(transaction.request, "via").length === 1,
+    );
+    if (path === undefined) {
       attempt.turn.ends();
       return refuse(transaction, 500);
     }
     const onFlow = (): boolean => bindings.onFlow(flow.id).some((binding) => binding.aor === attempt.aor);
     const { request, removed } = towardsRegistrar(counted, {
-      path: withParameter(
-        pointUri(corePoint, ctx.tokens.seal("path", attempt.pathId)),
-        // RFC 5626 5.1: only the first hop may promise that it keeps the flow.
-        attempt.asked.staying.some(({ regId }) => regId !== undefined) &&
-          headerList(transaction.request, "via").length === 1,
-      ),
+      path,
       requirePath: config.registration.requirePath,
       home: config.homeNetwork,
       accessNetworkInfo: point.accessNetworkInfo,
@@ -213,10 +213,15 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     });
     for (const kind of removed) counters.count("indications_removed_total", { kind, from: "access" });
     log.debug("registration forwarded", { aor: attempt.aor, point: point.name });
+    /** TS 24.229 5.2.2: it could not be given to any entry point. */
+    const unreached = (why: string): void => {
+      attempt.turn.ends();
+      log.info("registration not answered", { aor: attempt.aor, why });
+      refuse(transaction, 504);
+    };
     sendRequest(
       ctx,
-      request,
-      ctx.nextHop,
+      { request, to: ctx.nextHop, branch: () => branchFor(ctx, transaction.request), withinMs: inTimeMs },
       {
         onResponse: (response) => {
           // RFC 4320 4.1: no provisional answer but the 100 of the transaction's own.
@@ -226,17 +231,9 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
             refuse(transaction, 500);
           });
         },
-        // RFC 4320 4.2: the UE has given up by itself.
-        onTimeout: () => {
-          attempt.turn.ends();
-          log.info("registration not answered", { aor: attempt.aor });
-        },
-        onTransportError: () => {
-          attempt.turn.ends();
-          refuse(transaction, 503);
-        },
+        onTimeout: () => unreached("nobody answered in time"),
+        onTransportError: (error) => unreached(error.message),
       },
-      () => branchFor(ctx, transaction.request),
     );
   };
 

@@ -18,7 +18,8 @@ import type { Binding } from "../registration/binding.ts";
 import { acceptable, answerTowards } from "./answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
 import type { ListeningPoint } from "./points.ts";
-import { sendRequest } from "./sending.ts";
+import { restoration } from "./restoration.ts";
+import { inTimeMs, sendRequest } from "./sending.ts";
 import { noteFlow } from "./ue-flow.ts";
 
 export interface Forwarding {
@@ -41,6 +42,7 @@ const leadsAside = (value: string): boolean =>
 
 /** Sends a request on and its responses back. */
 export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, binding }: Forwarding): void => {
+  const initial = tagOf(request, "to") === undefined;
   const answer = (status: number, reason?: string): void => {
     const headers = acceptable(status);
     transaction.respond(createResponse(transaction.request, status, reason, { toTag: transaction.toTag, headers }));
@@ -62,10 +64,19 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
   const facts = { request: idle.message, binding, cameIn: point, hop, token };
   const out = fromUe ? towardsCore(ctx, facts) : towardsUe(ctx, facts);
   if (out === undefined) return answer(refusalOfLostFlow(binding));
+  /** TS 24.229 5.2.6.3.2A. */
+  const unreached = (status: number): void => {
+    const told = fromUe ? restoration(ctx, transaction, binding) : undefined;
+    if (told === undefined) answer(status);
+    else transaction.respond(told);
+  };
   sendRequest(
     ctx,
-    out.request,
-    out.to,
+    {
+      ...out,
+      branch: () => branchFor(ctx, transaction.request),
+      ...(fromUe && initial ? { withinMs: inTimeMs } : {}),
+    },
     {
       onResponse: (response, flow) => {
         if (!fromUe) noteFlow(ctx, binding, flow);
@@ -77,10 +88,9 @@ export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, 
         const message = clean.ok ? clean.message : withoutBody(response);
         transaction.respond(answerTowards(ctx, message, { asked: transaction.request, towards: point.side, binding }));
       },
-      // RFC 4320 4.2: whoever sent it has given up by itself.
-      onTimeout: () => (request.method === "INVITE" ? answer(408) : undefined),
-      onTransportError: () => answer(fromUe ? 503 : refusalOfLostFlow(binding)),
+      // RFC 4320 4.2: whoever sent anything else has given up by itself.
+      onTimeout: () => (fromUe && initial ? unreached(504) : request.method === "INVITE" ? answer(408) : undefined),
+      onTransportError: () => unreached(fromUe ? 503 : refusalOfLostFlow(binding)),
     },
-    () => branchFor(ctx, transaction.request),
   );
 };

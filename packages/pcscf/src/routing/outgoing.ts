@@ -68,7 +68,7 @@ const placeOfUri = (value: string): string | undefined => {
 /** Whether a URI leads to an element of the core this UE was given by its registration: host, port and transport alike. */
 const isCoreUri = (ctx: EdgeContext, binding: Binding, value: string): boolean => {
   const place = placeOfUri(value);
-  const known = [...binding.serviceRoute, ctx.config.core.nextHop].map(placeOfUri);
+  const known = [...binding.serviceRoute, ctx.config.core.nextHop, ...ctx.config.core.alternatives].map(placeOfUri);
   return place !== undefined && (place === placeOf(ctx.nextHop) || known.includes(place));
 };
 

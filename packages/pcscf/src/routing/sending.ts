@@ -1,145 +1,187 @@
-// Sends a request by the best way there is, and by the next when that one fails: servers of the next hop (RFC 3263 4.3),
-// and TCP in the place of UDP for what is too long for a datagram (RFC 3261 18.1.1). Knows no method but by its length.
+// Sends a request by the best way there is, and by the next when that one fails: servers of the entry points (RFC 3263 4.3,
+// TS 24.229 5.2.2), and TCP in the place of UDP (RFC 3261 18.1.1). Owns the tries of one request until they end.
 import { SallyportError } from "@sallyport/kit";
+import type { Timer } from "@sallyport/kit";
 import {
+  defaultTimers,
   headerValue,
   isFlow,
   type ClientHandlers,
   type ClientTransaction,
   type Flow,
   type SipRequest,
+  type SipResponse,
   type SipTarget,
 } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
+import { waysTo, type Way } from "./ways.ts";
 
-/** RFC 3261 18.1.1: longer ones go by a transport with congestion control, as the path's MTU is not known. */
-const maxDatagram = 1300;
-/** Our own Via, which is not in the request yet. */
-const viaLength = 160;
+/**
+ * RFC 4320 4.2: after 64*T1 whoever sent a request other than INVITE has given up by itself, so that nothing may be answered
+ * any more. One of its copies, T2 apart, brings the answer again if it gets lost.
+ */
+export const inTimeMs = 64 * defaultTimers.T1 - defaultTimers.T2;
 
-/** One way to a server; TCP and UDP to the same one are two. */
-interface Way {
+export interface Sending {
+  readonly request: SipRequest;
   readonly to: Flow | SipTarget;
-  readonly server: number;
+  /** Makes a fresh one for each try: a try is a transaction of its own. */
+  readonly branch: () => string;
+  /** When nobody has answered by then it is over: `onTimeout`. Left to the transaction when left out. */
+  readonly withinMs?: number;
 }
-
-const lengthOf = (request: SipRequest): number => {
-  let length = request.startLine.length + 4 + request.body.length + viaLength;
-  for (const { raw } of request.headers) length += raw.length + 2;
-  return length;
-};
-
-/** The servers of the next hop as the DNS has them, each from a listening point of its transport. */
-const serversOf = ({ config, locator, points }: EdgeContext): readonly SipTarget[] =>
-  (locator?.known(config.core.nextHop) ?? []).flatMap((target) => {
-    const point = points.ofProtocol("core", target.protocol);
-    const serverName = config.core.nextHopName ?? target.serverName;
-    return point === undefined
-      ? []
-      : [{ ...target, listener: point.name, ...(serverName === undefined ? {} : { serverName }) }];
-  });
-
-const waysTo = (ctx: EdgeContext, request: SipRequest, to: Flow | SipTarget): readonly Way[] => {
-  // A UE's flow is the only way to it: what is too long for one datagram goes in fragments.
-  if (isFlow(to)) return [{ to, server: 0 }];
-  const located = to === ctx.nextHop && ctx.locator !== undefined ? serversOf(ctx) : [];
-  const servers = located.length > 0 ? located : [to];
-  return servers.flatMap((target, server): readonly Way[] => {
-    const long = target.protocol === "udp" && lengthOf(request) > maxDatagram;
-    const point = long ? ctx.points.ofProtocol("core", "tcp") : undefined;
-    if (point === undefined) return [{ to: target, server }];
-    return [
-      { to: { ...target, protocol: "tcp", listener: point.name }, server },
-      { to: target, server },
-    ];
-  });
-};
 
 const retryAfterMs = (value: string | undefined): number | undefined => {
   const digits = /^\s*(\d{1,6})/.exec(value ?? "")?.[1];
   return digits === undefined ? undefined : Number(digits) * 1000;
 };
 
-/**
- * As `transactions.request`, by each way in turn until one is heard of. `branch` makes a fresh one for each try: a try is a
- * transaction of its own.
- */
-export const sendRequest = (
-  ctx: EdgeContext,
-  request: SipRequest,
-  to: Flow | SipTarget,
-  handlers: ClientHandlers,
-  branch: () => string,
-): ClientTransaction => {
+/** Whether another server is to be asked instead. */
+const turnsAway = ({ request: { method }, withinMs }: Sending, { status }: SipResponse): boolean =>
+  status === 503 ||
+  // RFC 4320 4.2: 408 is no answer to such a request.
+  (withinMs !== undefined && status === 408) ||
+  // TS 24.229 5.2.2: an entry point that sends a REGISTER elsewhere, or is not there for it.
+  (method === "REGISTER" && ((status >= 300 && status < 400) || status === 480));
+
+interface Try {
+  readonly way: Way;
+  client: ClientTransaction | undefined;
+  /** It answered at all. */
+  heard: boolean;
+  /** Another is being asked in its place. */
+  left: boolean;
+}
+
+/** As `transactions.request`, by each way in turn until one is heard of. */
+export const sendRequest = (ctx: EdgeContext, sending: Sending, handlers: ClientHandlers): ClientTransaction => {
+  const { request, to, branch, withinMs } = sending;
   const ways = waysTo(ctx, request, to);
   const [only] = ways;
-  if (only === undefined || (ways.length === 1 && only.to === to))
+  if (only === undefined || (ways.length === 1 && only.to === to && withinMs === undefined))
     return ctx.transactions.request(request, to, handlers, { branch: branch() });
-  let at = -1;
-  let heard = false;
-  let cancelled = false;
-  let forgotten = false;
-  let current: ClientTransaction | undefined;
+  const isInvite = request.method === "INVITE";
+  const tries: Try[] = [];
+  let open = 0;
+  /** Somebody is at work on it, or it is cancelled: nobody else is asked. */
+  let settled = false;
+  /** Its owner has been told how it ended, or is gone. */
+  let over = false;
+  let refusal: { readonly response: SipResponse; readonly flow: Flow } | undefined;
+  let silence: Timer | undefined;
+  let deadline: Timer | undefined;
 
   const failed = ({ to: target }: Way, ms?: number): void => {
-    if (!isFlow(target)) ctx.locator?.failed(target, ms);
+    if (!isFlow(target)) ctx.entries.failed(target, ms);
   };
-  /** Goes on with the next way; false when there is none, or nobody wants it any more. */
-  const next = (from: number): boolean => {
-    const way = ways[from];
-    if (way === undefined || heard || cancelled || forgotten) return false;
-    current = open(way, from);
-    return true;
+  const finish = (): void => {
+    over = true;
+    silence?.cancel();
+    deadline?.cancel();
   };
-  const open = (way: Way, from: number): ClientTransaction => {
-    at = from;
-    return ctx.transactions.request(request, way.to, of(way, from), { branch: branch() });
+  const end = (tell: () => void): void => {
+    finish();
+    // RFC 3261 16.7 step 6: what somebody said goes before what nobody did.
+    if (refusal === undefined) tell();
+    else handlers.onResponse(refusal.response, refusal.flow);
   };
-  const of = (way: Way, index: number): ClientHandlers => ({
+  /** Where to go on after a way; `anew`: not to the same server by another transport. */
+  const after = (way: Way, anew: boolean): Way | undefined =>
+    settled || over
+      ? undefined
+      : ways.slice(ways.indexOf(way) + 1).find(({ server }) => !anew || server !== way.server);
+  const leave = (from: Try, next: Way): void => {
+    from.left = true;
+    start(next);
+  };
+  const start = (way: Way): Try => {
+    const made: Try = { way, client: undefined, heard: false, left: false };
+    tries.push(made);
+    open += 1;
+    silence?.cancel();
+    if (after(way, true) !== undefined) silence = ctx.clock.after(ctx.config.core.tryMs, () => quiet(made));
+    made.client = ctx.transactions.request(request, way.to, handlersOf(made), { branch: branch() });
+    return made;
+  };
+  /** TS 24.229 5.2.2: it "does not respond". What it may still answer counts; an INVITE is taken back (RFC 3261 16.7). */
+  const quiet = (from: Try): void => {
+    const next = after(from.way, true);
+    if (over || from.heard || from.left || next === undefined) return;
+    failed(from.way);
+    if (isInvite) from.client?.cancel();
+    leave(from, next);
+  };
+  const refused = (from: Try, response: SipResponse, flow: Flow): void => {
+    if (response.status === 503) failed(from.way, retryAfterMs(headerValue(response, "retry-after")));
+    if (from.left) return;
+    if (response.status !== 408) refusal = { response, flow };
+    const next = after(from.way, true);
+    if (next === undefined) end(() => handlers.onTimeout());
+    else leave(from, next);
+  };
+  const handlersOf = (own: Try): ClientHandlers => ({
     onResponse: (response, flow) => {
-      if (response.status === 503 && !heard) {
-        failed(way, retryAfterMs(headerValue(response, "retry-after")));
-        // RFC 3263 4.3: another server, not another transport to this one.
-        const other = ways.findIndex(({ server }, place) => place > index && server !== way.server);
-        if (other >= 0 && next(other)) return;
+      const { status } = response;
+      own.heard = true;
+      // RFC 3261 16.7 step 5: every 2xx to an INVITE passes, also of one that was taken back.
+      if (isInvite && status >= 200 && status < 300) {
+        settled = true;
+        finish();
+        return handlers.onResponse(response, flow);
       }
-      if (response.status > 100) heard = true;
-      handlers.onResponse(response, flow);
+      if (over || (isInvite && own.left)) return undefined;
+      if (!settled && turnsAway(sending, response)) return refused(own, response, flow);
+      if (status > 100) settled = true;
+      if (status >= 200) finish();
+      return handlers.onResponse(response, flow);
     },
     onTimeout: () => {
-      if (at !== index) return;
-      if (!heard) failed(way);
-      handlers.onTimeout();
+      if (over || own.left) return;
+      if (!settled) failed(own.way);
+      end(() => handlers.onTimeout());
     },
     onTransportError: (error) => {
-      if (at !== index) return;
+      if (over || own.left) return;
       // RFC 3261 18.1.1: by another transport where no connection could be made. One that broke may have brought the request:
       // to that server it is not sent a second time.
       const broke = error instanceof SallyportError && error.code === "SALLY_SIP_FLOW_GONE";
-      const other = ways.findIndex(({ server }, place) => place > index && (!broke || server !== way.server));
-      if (other < 0 || ways[other]?.server !== way.server) failed(way);
-      if (other < 0 || !next(other)) handlers.onTransportError(error);
+      const next = after(own.way, broke);
+      if (next?.server !== own.way.server) failed(own.way);
+      if (next === undefined) end(() => handlers.onTransportError(error));
+      else leave(own, next);
     },
     onEnd: () => {
-      if (at === index) handlers.onEnd?.();
+      open -= 1;
+      if (open === 0) handlers.onEnd?.();
     },
   });
-  const first = open(only, 0);
+  const forget = (): void => {
+    finish();
+    for (const { client } of tries) client?.forget();
+  };
+
+  if (withinMs !== undefined)
+    deadline = ctx.clock.after(withinMs, () => {
+      for (const { way, heard, left } of tries) if (!heard && !left) failed(way);
+      forget();
+      end(() => handlers.onTimeout());
+      handlers.onEnd?.();
+    });
+  const first = start(only);
+  const current = (): ClientTransaction | undefined => (tries.at(-1) ?? first).client;
   return {
-    id: first.id,
+    id: first.client?.id ?? "",
     get request() {
-      return (current ?? first).request;
+      return current()?.request ?? request;
     },
     get state() {
-      return (current ?? first).state;
+      return current()?.state ?? "terminated";
     },
     cancel: (headers) => {
-      cancelled = true;
-      (current ?? first).cancel(headers);
+      settled = true;
+      silence?.cancel();
+      for (const { client } of tries) client?.cancel(headers);
     },
-    forget: () => {
-      forgotten = true;
-      (current ?? first).forget();
-    },
+    forget,
   };
 };

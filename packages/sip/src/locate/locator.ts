@@ -22,6 +22,8 @@ export interface Locator {
   find(uri: string): Promise<readonly SipTarget[]>;
   /** The same of what is known now, and asks anew where that has run out; undefined before the first answer. */
   known(uri: string): readonly SipTarget[] | undefined;
+  /** Those of them that failed lately last. */
+  inOrder(targets: readonly SipTarget[]): readonly SipTarget[];
   /** A target did not take a request: transport error, timeout or 503. `ms`: its own Retry-After. */
   failed(target: SipTarget, ms?: number): void;
 }
@@ -90,6 +92,7 @@ export const createLocator = (options: LocatorOptions): Locator => {
       if (entry === undefined || entry.until <= clock.now()) void ask(uri);
       return entry === undefined ? undefined : inOrder(entry.targets);
     },
+    inOrder,
     failed: (target, ms = failedMs) =>
       putBounded(down, keyOf(target), clock.now() + Math.min(ms, maxFailedMs), maxFailed),
   };
