@@ -110,7 +110,10 @@ export const elementKinds = {
       const ue = await createUe(config, depsOf(log));
       return {
         ready: `ue ${config.impu}: started`,
-        ended: runScript(ue, config.script ?? []).then(() => 0),
+        ended: runScript(ue, config.script ?? []).then(() => {
+          log.info("script done", { ue: config.impu, steps: config.script?.length ?? 0 });
+          return 0;
+        }),
         close: () => ue.close(),
       };
     },

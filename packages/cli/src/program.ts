@@ -7,7 +7,7 @@ import { loadConfiguration } from "./config/load.ts";
 import { keysOf } from "./config/reference.ts";
 import { elementKinds, type ElementName } from "./elements.ts";
 import { exitCodeOf } from "./errors.ts";
-import { elementLog, logLevels } from "./log.ts";
+import { elementLog, logFormats, logLevels } from "./log.ts";
 import { addPolicyCommands } from "./policy/command.ts";
 import { paperOf, type Paper } from "./screen/paper.ts";
 import { version } from "./version.ts";
@@ -29,11 +29,22 @@ export const explain = (error: unknown): string =>
       ? (error.stack ?? error.message)
       : String(error);
 
-/** Settles with the signal that asks this process to end. */
-const askedToEnd = (): Promise<number> =>
+/** Settles when this process is asked to end, a closed terminal included. */
+export const askedToEnd = (): Promise<void> =>
   new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(0));
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
+
+export const logFormatOption = (): Option =>
+  new Option("--log-format <format>", "how to log: text on a terminal and json elsewhere when left out").choices([
+    ...logFormats,
+  ]);
+
+interface ElementOptions {
+  readonly config: string;
+  readonly logLevel: (typeof logLevels)[number];
+  readonly logFormat?: (typeof logFormats)[number];
+}
 
 const addElement = (program: Command, name: ElementName, streams: Streams, setCode: (code: number) => void): void => {
   const kind = elementKinds[name];
@@ -44,13 +55,15 @@ const addElement = (program: Command, name: ElementName, streams: Streams, setCo
     .addOption(
       new Option("-l, --log-level <level>", "what to log on standard error").choices([...logLevels]).default("info"),
     )
-    .action(async (options: { readonly config: string; readonly logLevel: (typeof logLevels)[number] }) => {
-      const running = await kind.start(options.config, elementLog(name, options.logLevel));
+    .addOption(logFormatOption())
+    .action(async ({ config, logFormat, logLevel }: ElementOptions) => {
+      const asked = askedToEnd();
+      const running = await kind.start(config, elementLog(name, { level: logLevel, format: logFormat }));
       // Timers of ours do not keep a process alive; this one says that it is meant to stay.
       const stay = setInterval(() => undefined, 60_000);
       try {
         streams.out(`${running.ready}\n`);
-        setCode(await Promise.race([running.ended, askedToEnd()]));
+        setCode(await Promise.race([running.ended, asked.then(() => 0)]));
       } finally {
         clearInterval(stay);
         await running.close();

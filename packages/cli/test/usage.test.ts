@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -170,6 +170,41 @@ describe("the process", () => {
     const code = await new Promise((resolve) => child.once("close", resolve));
     expect({ code, said }).toEqual({ code: 0, said: "" });
   });
+
+  it.skipIf(!built || !existsSync("/dev/full"))(
+    "a full disk under the output is said in a sentence, without a stack [needs npm run build]",
+    async () => {
+      const full = openSync("/dev/full", "w");
+      const child = spawn(process.execPath, [command, "config", "keys", "edge"], { stdio: ["ignore", full, "pipe"] });
+      let said = "";
+      child.stderr?.on("data", (octets: Buffer) => (said += octets.toString()));
+      const code = await new Promise((resolve) => child.once("close", resolve));
+      closeSync(full);
+      expect({ code, said }).toEqual({
+        code: 1,
+        said: "The answer could not be written to standard output: ENOSPC.\n",
+      });
+    },
+  );
+
+  it.skipIf(!built).each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "%s ends an element in order, with exit code 0 [needs npm run build]",
+    async (signal) => {
+      const config = file(
+        "core.yaml",
+        "domain: lab.example\nlisten: [{ protocol: udp, address: 127.0.0.1, port: 0 }]\nusers: [{ impu: sip:a@lab.example, impi: a@lab.example, password: secret }]\n",
+      );
+      const child = spawn(process.execPath, [command, "core", "--config", config], {
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      await new Promise((resolve) => child.stdout.once("data", resolve));
+      child.kill(signal);
+      expect(await new Promise((resolve) => child.once("close", (code, by) => resolve({ code, by })))).toEqual({
+        code: 0,
+        by: null,
+      });
+    },
+  );
 
   it("every code of this package has a test that triggers it", () => {
     const tests = ["ask", "usage", "policy", "configuration", "gateway"]

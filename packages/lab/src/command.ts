@@ -1,5 +1,5 @@
 // The lab's command: `sallyport lab [--once]`. Runs the demonstration and stays up until Ctrl-C.
-import { elementLog, logLevels, type Streams } from "@sallyport/cli";
+import { askedToEnd, elementLog, logFormatOption, logLevels, type LogWay, type Streams } from "@sallyport/cli";
 import { Option, type Command } from "commander";
 import { allPassed, storyText } from "./demo/screen.ts";
 import { tellStory } from "./demo/scenario.ts";
@@ -9,19 +9,9 @@ import { startLab } from "./topology/lab.ts";
 interface LabCommandOptions {
   readonly once: boolean;
   readonly open: boolean;
-  readonly logLevel: (typeof logLevels)[number];
+  readonly logLevel: LogWay["level"];
+  readonly logFormat?: LogWay["format"];
 }
-
-const stopped = (): Promise<void> =>
-  new Promise((resolve) => {
-    const stay = setInterval(() => undefined, 60_000);
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
-        clearInterval(stay);
-        resolve();
-      });
-    }
-  });
 
 const runLab = async (options: LabCommandOptions, streams: Streams): Promise<number> => {
   const say = (line: string): void => streams.out(`${line}\n`);
@@ -32,7 +22,7 @@ const runLab = async (options: LabCommandOptions, streams: Streams): Promise<num
   const certificates = labCertificates();
   const lab = await startLab({
     certificates,
-    logOf: (element) => elementLog(element, options.logLevel),
+    logOf: (element) => elementLog(element, { level: options.logLevel, format: options.logFormat }),
     transport: options.open ? "open" : "protected",
   });
   try {
@@ -49,7 +39,7 @@ const runLab = async (options: LabCommandOptions, streams: Streams): Promise<num
         );
       }
       say("The lab stays up until Ctrl-C.");
-      await stopped();
+      await askedToEnd();
     }
     return passed ? 0 : 1;
   } finally {
@@ -68,5 +58,6 @@ export const addLabCommand = (program: Command, streams: Streams, setCode: (code
     .addOption(
       new Option("-l, --log-level <level>", "what to log on standard error").choices([...logLevels]).default("error"),
     )
+    .addOption(logFormatOption())
     .action(async (options: LabCommandOptions) => setCode(await runLab(options, streams)));
 };

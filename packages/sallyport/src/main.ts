@@ -7,15 +7,17 @@ const streams: Streams = {
   err: (text) => void process.stderr.write(text),
 };
 
-// A reader that has seen enough (`| head`) is no error of ours.
-const onPipe = (error: NodeJS.ErrnoException): void => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+/** A reader that has seen enough (`| head`) is no error of ours; a full disk is none of the program's. */
+const onOutput = (error: NodeJS.ErrnoException): void => {
+  if (error.code === "EPIPE") process.exit(0);
+  streams.err(`The answer could not be written to standard output: ${error.code ?? error.message}.\n`);
+  process.exit(1);
 };
 
 /** Runs the command in `argv` (as process.argv) and settles with the exit code: 0 ok, 1 failed, 2 usage. */
 export const main = (argv: readonly string[]): Promise<number> => {
-  process.stdout.on("error", onPipe);
+  process.stdout.on("error", onOutput);
+  process.stderr.on("error", () => undefined);
   let code = 0;
   const setCode = (value: number): void => {
     code = value;

@@ -47,7 +47,7 @@ export const ueErrors = defineErrors({
   },
   SALLY_UE_STEP: {
     summary: "A step of the script failed.",
-    action: "The step and its reason are named above.",
+    action: "Change the step, or mend what it met.",
   },
   SALLY_UE_CLOSED: {
     summary: "The UE is closed.",

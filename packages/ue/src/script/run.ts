@@ -36,13 +36,18 @@ export const runScript = async (ue: Ue, steps: readonly StepInput[], options: Sc
       try {
         latest = (await runStep(ue, step, latest, incoming)) ?? latest;
       } catch (cause) {
-        const why = cause instanceof SallyportError ? cause.message : String(cause);
-        throw ueErrors("SALLY_UE_STEP", why, { where: `step ${index + 1} (${describeStep(step)})`, cause });
+        throw ueErrors("SALLY_UE_STEP", reasonOf(cause), { where: `step ${index + 1} (${describeStep(step)})`, cause });
       }
     }
   } finally {
     incoming.close();
   }
+};
+
+/** Of an expectation that did not hold what was found; of any other error all it says. */
+const reasonOf = (cause: unknown): string => {
+  if (!(cause instanceof SallyportError)) return String(cause);
+  return cause.code === "SALLY_UE_STEP" ? cause.detail : cause.message;
 };
 
 interface Answering {
