@@ -39,7 +39,7 @@ const onTerminal: DestinationStream = { write: (line) => void process.stderr.wri
 
 /** A log of one element. Secrets print as fingerprints by themselves; raw SDP must pass `redactKeys` before it gets here. */
 export const elementLog = (element: string, { level, format }: LogWay): Log => {
-  const wanted = format ?? (process.stderr.isTTY === true ? "text" : "json");
+  const wanted = format ?? (process.stderr.isTTY ? "text" : "json");
   return bind(
     pino(
       {

@@ -29,6 +29,7 @@ describe("a log line as text", () => {
         aor: "a\u001b[2J\u009bx\u202e\nb",
       }),
     );
+    // oxlint-disable-next-line no-control-regex
     expect(line.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
   });
 });
