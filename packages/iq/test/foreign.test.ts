@@ -196,6 +196,80 @@ describe("a gateway of another make", () => {
     await expect(controller.add("gw-a", reservation)).rejects.toMatchObject({ code: "SALLY_IQ_NO_GATEWAY" });
   });
 
+  it("H.248.1 7.2.8: an interface forced out of service is every call on it, in whatever form it is said", async () => {
+    const notifications: IqNotification[] = [];
+    const controller = await controllerFor(notifications);
+    let last = 6;
+    const { association, transport } = foreigner("<gw-a.example>", (actions) => {
+      const [command] = must(actions[0]).commands;
+      if (command?.command !== "Add") return [];
+      last += 1;
+      return repliesOf(added.replace("Context = 7", `Context = ${last}`).replaceAll(/core\/2/g, `core/${last}`));
+    });
+    const peer = await connectTo(transport, controller);
+    await association.request(restart, { peer }, { version: 1 });
+    for (let calls = 0; calls < 2; calls++) await controller.add("gw-a", reservation);
+    const forced = (context: string, termination: string): Promise<number | undefined> =>
+      code(
+        association.request(
+          request(
+            `Context = ${context} { ServiceChange = ${termination} { Services { Method = Forced, Reason = 905 } } }`,
+          ),
+          { peer },
+        ),
+      );
+    const lost = (): readonly number[] =>
+      notifications.splice(0).flatMap((one) => (one.kind === "context-lost" ? [one.context.context] : []));
+    expect(await forced("*", "ip/1/access/*")).toBeUndefined();
+    expect(lost()).toEqual([7, 8]);
+    expect(await forced("*", "*")).toBeUndefined();
+    expect(lost()).toEqual([7, 8]);
+    expect(await forced("*", "ip/1/core/8")).toBeUndefined();
+    expect(lost()).toEqual([8]);
+    expect(await forced("*", "ip/2/*/*")).toBeUndefined();
+    expect(lost()).toEqual([]);
+  });
+
+  it.each([
+    ["answers error 501", 'Context = * { AuditValue = ROOT { Error = 501 { "Not implemented" } } }'],
+    ["answers with its ROOT", "Context = * { AuditValue = ROOT }"],
+  ])(
+    "invariant 10, H.248.1 7.2.5: one that lists no contexts (it %s) is asked for those we know, and loses none it has",
+    async (_, listed) => {
+      const notifications: IqNotification[] = [];
+      const controller = await controllerFor(notifications);
+      let last = 6;
+      const { association, transport } = foreigner("<gw-a.example>", (actions) => {
+        const [command] = must(actions[0]).commands;
+        if (command?.command === "Add") {
+          last += 1;
+          return repliesOf(added.replace("Context = 7", `Context = ${last}`));
+        }
+        if (command?.termination === "ROOT" && actions[0]?.context === "*") return repliesOf(listed);
+        // It has lost context 8.
+        if (command?.command === "AuditValue" && actions.length > 0)
+          return actions.flatMap(({ context }) =>
+            repliesOf(
+              context === 8
+                ? 'Context = 8 { AuditValue = * { Error = 411 { "" } } }'
+                : `Context = ${context} { AuditValue = ip/1/access/1 }`,
+            ),
+          );
+        return [];
+      });
+      const peer = await connectTo(transport, controller);
+      await association.request(restart, { peer }, { version: 1 });
+      for (let calls = 0; calls < 2; calls++) await controller.add("gw-a", reservation);
+      const back = request(
+        "Context = - { ServiceChange = ROOT { Services { Method = Disconnected, Reason = 900, Version = 2, Profile = ETSI_BGF/2 } } }",
+      );
+      await association.request(back, { peer }, { version: 1 });
+      await until("one is lost", () => notifications.length > 0);
+      expect(notifications).toMatchObject([{ kind: "context-lost", context: { context: 8 } }]);
+      expect(controller.contexts().map(({ context }) => context)).toEqual([7]);
+    },
+  );
+
   it("TS 33.328 6.2.1.3: a plan for one side only is refused before anything is sent", async () => {
     const controller = await controllerFor();
     let adds = 0;

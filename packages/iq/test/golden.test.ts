@@ -220,6 +220,9 @@ describe("what the controller reads", () => {
       value: [],
     });
     expect(readContexts([{ context: "*", commands: [], error: { code: 500, text: "" } }]).ok).toBe(false);
+    // No list, and not the word that there is nothing to list: calls must not be given up for it.
+    expect(readContexts([{ context: "*", commands: [] }]).ok).toBe(false);
+    expect(readContexts([]).ok).toBe(false);
   });
 
   it("H.248.1 8.2.2: an error is found in a command, in an action and as a descriptor", () => {

@@ -122,7 +122,7 @@ export class Agreement {
     const ask: BothEnds["ask"] = (actions) => this.#ends.ask(actions);
     const known = new Map(held);
     const listed = await contextsThere(ask, [...known.keys()]);
-    if (listed === undefined || !this.#ends.ready()) return false;
+    if (!this.#ends.ready()) return false;
     const { complete, there } = listed;
     if (!complete) log.warn("contexts can not be listed", { gateway, known: known.size });
     this.#ends.lose([...known].flatMap(([id, one]) => (!there.has(id) && held.get(id) === one ? [one] : [])));

@@ -1,5 +1,5 @@
 // Owns the question which contexts a gateway holds: all in one list, or, where the list is more than its messages can hold
-// (533 before version 3), those we know of one by one; and the subtracting of what is left there. H.248.1 7.2.5, 11.5.
+// (533 before version 3) or its gateway lists none, those we know of one by one; and the subtracting of what is left there. H.248.1 7.2.5, 11.5.
 // Knows no link.
 import type { ActionReply, ActionRequest, CommandRequest, H248Error } from "@sallyport/h248";
 import { SallyportError } from "@sallyport/kit";
@@ -45,16 +45,21 @@ const askEach = async (ask: Ask, known: readonly number[]): Promise<ReadonlySet<
   return there;
 };
 
-/** Undefined when its answer can not be used. Rejects as `ask` where the gateway is not to be had. */
-export const contextsThere = async (ask: Ask, known: readonly number[]): Promise<Listed | undefined> => {
+const listOf = async (ask: Ask): Promise<readonly number[] | undefined> => {
   try {
     const listed = readContexts(await ask(auditContextsRequest));
-    if (listed.ok) return { there: new Set(listed.value), complete: true };
-    return undefined;
+    return listed.ok ? listed.value : undefined;
   } catch (error) {
     if (!(error instanceof SallyportError) || error.code !== "SALLY_IQ_REFUSED") throw error;
-    return { there: await askEach(ask, known), complete: false };
+    return undefined;
   }
+};
+
+/** Rejects as `ask` where the gateway is not to be had. */
+export const contextsThere = async (ask: Ask, known: readonly number[]): Promise<Listed> => {
+  const listed = await listOf(ask);
+  if (listed !== undefined) return { there: new Set(listed), complete: true };
+  return { there: await askEach(ask, known), complete: false };
 };
 
 /** Resolves to whether all are gone. Rejects as `ask`. */

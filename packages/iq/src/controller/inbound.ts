@@ -1,11 +1,14 @@
 // Owns what a gateway may ask of the controller: ServiceChange and Notify; everything else is refused (TS 29.334 5.8).
 // Who may speak at all is decided here: mid, certificate, transport, registration.
 import type { ActionReply, ActionRequest, CommandReply, CommandRequest, H248Peer } from "@sallyport/h248";
+import { terminationsOf } from "@sallyport/h248";
 import { iqErrors } from "../errors.ts";
 import { h248Error } from "../profile/error-text.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
-import { root } from "../profile/names.ts";
+import { matchesName, root } from "../profile/names.ts";
 import { readServiceChange, writeAgreement } from "../profile/services.ts";
+import type { IqContext } from "../types.ts";
+import { sides } from "./held.ts";
 import type { GatewayLink } from "./link.ts";
 import { eventsOf, readNotify } from "./notify.ts";
 import type { IqGatewayEntry, IqNotification } from "./types.ts";
@@ -37,6 +40,14 @@ const serviceChange = (inbound: Inbound, command: CommandRequest): CommandReply 
   return answer.ok ? writeAgreement(command.termination, answer) : { ...plain, error: answer.error };
 };
 
+/** Those with a termination that is named: an interface or a realm goes as a whole (`ip/1/access/*`). */
+const contextsOn = ({ contexts }: GatewayLink, names: string): readonly IqContext[] =>
+  [...contexts.values()].flatMap(({ context }) => {
+    const named = (termination: string): boolean =>
+      terminationsOf(names).some((pattern) => matchesName(pattern, termination));
+    return sides.some((side) => named(context[side])) ? [context] : [];
+  });
+
 const runCommand = (inbound: Inbound, action: ActionRequest, command: CommandRequest): CommandReply => {
   const plain = { command: command.command, termination: command.termination, descriptors: [] };
   const onRoot = command.termination.toUpperCase() === root;
@@ -60,10 +71,12 @@ const runCommand = (inbound: Inbound, action: ActionRequest, command: CommandReq
     case "ServiceChange": {
       const said = readServiceChange(command);
       if (!said.ok) return { ...plain, error: said.error };
-      if (context === undefined) return { ...plain, error: h248Error(411, String(action.context)) };
+      const hit = action.context === "*" ? contextsOn(inbound.link, command.termination) : context;
+      if (hit === undefined) return { ...plain, error: h248Error(411, String(action.context)) };
       if (said.value.method === "Forced") {
         const gateway = inbound.link.entry.id;
-        inbound.notify({ kind: "context-lost", gateway, context, reason: "forced" });
+        for (const lost of [hit].flat())
+          inbound.notify({ kind: "context-lost", gateway, context: lost, reason: "forced" });
       }
       return plain;
     }

@@ -196,5 +196,8 @@ export const readContexts = (replies: readonly ActionReply[]): Result<readonly n
   const error = firstError(replies);
   // 431 and 411: nothing matched, there are no contexts.
   if (error !== undefined) return error.code === 431 || error.code === 411 ? ok([]) : refused(error);
-  return ok(replies.flatMap((reply) => (typeof reply.context === "number" ? [reply.context] : [])));
+  const listed = replies.flatMap(({ context }) => (typeof context === "number" ? [context] : []));
+  // The null context stands for none; what is neither is no list.
+  if (listed.length === 0 && !replies.some(({ context }) => context === "-")) return unusable("no list of contexts");
+  return ok(listed);
 };
