@@ -2,6 +2,7 @@
 import type { Edge } from "@sallyport/pcscf";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
+import { certificateMetric } from "./certificates.ts";
 import { explain } from "./explain.ts";
 import { findCalls, findRegistrations, minPrefix, type Found } from "./find.ts";
 import { addGatewayCommands, isCommand } from "./gateway-commands.ts";
@@ -147,9 +148,10 @@ export const createApp = (edge: AskedEdge, asked: Asked): Hono => {
     } satisfies Counters),
   );
   app.get("/metrics", (c) => {
-    const { version, startedAt, cpuSeconds, memory } = facts();
+    const { version, startedAt, certificates, cpuSeconds, memory } = facts();
     c.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-    return c.body(prometheusText(metricsOf(edge, { version, startedAt, cpuSeconds, residentOctets: memory })));
+    const process = { version, startedAt, cpuSeconds, residentOctets: memory };
+    return c.body(prometheusText([...metricsOf(edge, process), certificateMetric(certificates)]));
   });
 
   const atGateways = Object.keys(gatewaySchemas);

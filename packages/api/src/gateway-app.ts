@@ -2,6 +2,7 @@
 // opens no socket, and is shown no key.
 import type { Hono } from "hono";
 import { answerTheRest, createGuarded, type Asked } from "./http.ts";
+import { certificateMetric } from "./certificates.ts";
 import { gauge, one, processMetrics, prometheusText, type Metric } from "./metrics.ts";
 import { apiSchemas, apiVersion, described, gatewaySchemas, type MediaLoad } from "./schema.ts";
 import { name, prose } from "./text.ts";
@@ -127,10 +128,10 @@ export const createGatewayApp = (gateway: AskedGateway, asked: Asked): Hono => {
   app.get("/v1/schemas", (c) => c.json(described(gatewaySchemas)));
   app.get("/v1/media", (c) => c.json(mediaOf(gateway, facts().now)));
   app.get("/metrics", (c) => {
-    const { cpuSeconds, memory, startedAt, version } = facts();
+    const { certificates, cpuSeconds, memory, startedAt, version } = facts();
     c.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     const process = processMetrics({ version, startedAt, cpuSeconds, residentOctets: memory });
-    return c.body(prometheusText([...gatewayMetrics(gateway), ...process]));
+    return c.body(prometheusText([...gatewayMetrics(gateway), ...process, certificateMetric(certificates)]));
   });
   const atEdges = new Set(Object.keys(apiSchemas).map((path) => path.split("/")[2]));
   answerTheRest(app, log, (path) =>

@@ -6,6 +6,8 @@ export { createApi, createGatewayApi } from "./server.ts";
 export type { Api, ApiDeps } from "./server.ts";
 export type { AskedEdge } from "./app.ts";
 export type { AskedGateway } from "./gateway-app.ts";
+export { certificateWarnings } from "./certificates.ts";
+export type { CertificateFacts } from "./certificates.ts";
 export { meaningOf, reasonMeanings } from "./reasons.ts";
 export type { ReasonMeaning } from "./reasons.ts";
 export {

@@ -4,6 +4,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { faultOf, isLoopback, type Clock, type Log } from "@sallyport/kit";
 import type { Hono } from "hono";
 import { createApp, type AskedEdge } from "./app.ts";
+import type { CertificateFacts } from "./certificates.ts";
 import type { ApiConfig } from "./config.ts";
 import { apiErrors } from "./errors.ts";
 import { createGatewayApp, type AskedGateway } from "./gateway-app.ts";
@@ -26,6 +27,8 @@ export interface ApiDeps {
   readonly log: Log;
   /** Version of the program, for `status`. */
   readonly version: string;
+  /** Those of this process, for warnings and their metric. */
+  readonly certificates?: readonly CertificateFacts[];
 }
 
 const limits = {
@@ -64,6 +67,7 @@ const serve = async (config: ApiConfig, deps: ApiDeps, appOf: (asked: Asked) => 
         now: deps.clock.now(),
         startedAt,
         version: deps.version,
+        certificates: deps.certificates ?? [],
         node: process.versions.node,
         pid: process.pid,
         memory: process.memoryUsage.rss(),

@@ -1,7 +1,8 @@
 // One screen about an edge, with what an operator should look at. Pure.
 import type { Edge } from "@sallyport/pcscf";
+import { certificateWarnings, type CertificateFacts } from "./certificates.ts";
 import { apiVersion, type Status } from "./schema.ts";
-import { prose } from "./text.ts";
+import { name, prose } from "./text.ts";
 import { gatewayAnswer } from "./views.ts";
 
 export interface StatusFacts {
@@ -11,6 +12,7 @@ export interface StatusFacts {
   readonly node: string;
   readonly pid: number;
   readonly memory: number;
+  readonly certificates: readonly CertificateFacts[];
 }
 
 export type DescribedEdge = Pick<Edge, "name" | "access" | "core" | "iq" | "counts" | "gateways">;
@@ -67,6 +69,9 @@ export const statusOf = (edge: DescribedEdge, facts: StatusFacts): Status => {
     ...(iq === undefined ? {} : { iq: { protocol: iq.protocol, address: iq.address, port: iq.port } }),
     counts: { ...edge.counts() },
     gateways: edge.gateways().map(gatewayAnswer),
-    warnings: warningsOf(edge).map(prose),
+    warnings: [
+      ...warningsOf(edge).map(prose),
+      ...certificateWarnings(facts.certificates, facts.now).map((warning) => name(warning)),
+    ],
   };
 };

@@ -1,12 +1,19 @@
 // What the command line knows of each element: its schema, how it starts, what it says when it is up.
 import { dirname, resolve } from "node:path";
-import { apiConfigSchema, createApi, createGatewayApi } from "@sallyport/api";
+import {
+  apiConfigSchema,
+  certificateWarnings,
+  createApi,
+  createGatewayApi,
+  type CertificateFacts,
+} from "@sallyport/api";
 import { createGateway, gatewayConfigSchema } from "@sallyport/access-gateway";
 import { coreConfigSchema, createCore } from "@sallyport/ims-core";
 import { systemClock, systemDatagrams, systemRandom, type Log } from "@sallyport/kit";
 import { createEdge, defaultStore, edgeConfigSchema } from "@sallyport/pcscf";
 import { createUe, runScript, ueConfigSchema } from "@sallyport/ue";
 import type * as z from "zod";
+import { certificatesOf } from "./config/certificates.ts";
 import { loadConfiguration } from "./config/load.ts";
 import { version } from "./version.ts";
 
@@ -40,12 +47,20 @@ const listening = (
 /** The file of an edge: the P-CSCF's keys, and beside them the interface that answers questions about it. */
 export const edgeFileSchema = edgeConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
 
+/** Says at the start which certificates peers refuse, or soon will. */
+const certificatesTold = (config: unknown, log: Log): readonly CertificateFacts[] => {
+  const certificates = certificatesOf(config);
+  for (const warning of certificateWarnings(certificates, systemClock.now())) log.warn("certificate", { warning });
+  return certificates;
+};
+
 const startEdge = async (file: string, log: Log): Promise<Running> => {
   const { api: apiConfig, ...config } = loadConfiguration(file, edgeFileSchema);
+  const certificates = certificatesTold(config, log);
   const beside = resolve(dirname(file), ".sallyport", "state", encodeURIComponent(config.name));
   const edge = await createEdge({ ...config, store: config.store ?? defaultStore(beside) }, depsOf(log));
   try {
-    const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version }));
+    const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version, certificates }));
     const iq = edge.iq === undefined ? "" : `; iq ${listening([edge.iq])}`;
     return {
       ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}${iq}${api === undefined ? "" : `; api ${api.url}`}`,
@@ -66,9 +81,11 @@ const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.
 
 const startGateway = async (file: string, log: Log): Promise<Running> => {
   const { api: apiConfig, ...config } = loadConfiguration(file, gatewayFileSchema);
+  const certificates = certificatesTold(config, log);
   const gateway = await createGateway(config, depsOf(log));
   try {
-    const api = apiConfig && (await createGatewayApi(apiConfig, gateway, { clock: systemClock, log, version }));
+    const api =
+      apiConfig && (await createGatewayApi(apiConfig, gateway, { clock: systemClock, log, version, certificates }));
     return {
       ready: `gateway ${gateway.id}: started${api === undefined ? "" : `; api ${api.url}`}`,
       ended: never,
@@ -98,7 +115,9 @@ export const elementKinds = {
     summary: "a small registrar and S-CSCF for the lab",
     schema: coreConfigSchema,
     start: async (file, log) => {
-      const core = await createCore(loadConfiguration(file, coreConfigSchema), depsOf(log));
+      const config = loadConfiguration(file, coreConfigSchema);
+      certificatesTold(config, log);
+      const core = await createCore(config, depsOf(log));
       return { ready: `core: ${listening(core.listening)}`, ended: never, close: () => core.close() };
     },
   },
