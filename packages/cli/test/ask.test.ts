@@ -12,8 +12,10 @@ import {
   statusSchema,
   type Api,
 } from "@sallyport/api";
+import { silentLog } from "@sallyport/kit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { emptyEdge, sampleEdge, startNode } from "./support/node.ts";
+import { openLoopbackApi } from "../src/index.ts";
 import { sallyport } from "./support/run.ts";
 
 let node: Api;
@@ -228,6 +230,16 @@ describe("tokens and addresses", () => {
   it("SALLY_CLI_FILE: a token file that is not there", async () => {
     const { code, err } = await ask("status", "--token-file", join(folder, "nowhere"));
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringMatching(/nowhere: .*ENOENT.*SALLY_CLI_FILE/) });
+  });
+
+  it("an edge of the lab, which has no file, answers on a loopback port of its own", async () => {
+    const api = await openLoopbackApi(sampleEdge, silentLog);
+    try {
+      expect(api.url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]/);
+      expect(await sallyport(["call", "explain", "--api", api.url])).toMatchObject({ code: 0, err: "" });
+    } finally {
+      await api.close();
+    }
   });
 
   it("the address may leave out http:// and end in a slash, and comes from SALLYPORT_API too", async () => {

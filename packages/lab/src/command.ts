@@ -1,10 +1,19 @@
 // The lab's command: `sallyport lab [--once]`. Runs the demonstration and stays up until Ctrl-C.
-import { askedToEnd, elementLog, logFormatOption, logLevels, type LogWay, type Streams } from "@sallyport/cli";
+import {
+  askedToEnd,
+  elementLog,
+  logFormatOption,
+  logLevels,
+  openLoopbackApi,
+  type LogWay,
+  type Streams,
+} from "@sallyport/cli";
+import type { Log } from "@sallyport/kit";
 import { Option, type Command } from "commander";
 import { allPassed, storyText } from "./demo/screen.ts";
 import { tellStory } from "./demo/scenario.ts";
 import { labCertificates } from "./topology/certificates.ts";
-import { startLab } from "./topology/lab.ts";
+import { startLab, type Lab } from "./topology/lab.ts";
 
 interface LabCommandOptions {
   readonly once: boolean;
@@ -12,6 +21,22 @@ interface LabCommandOptions {
   readonly logLevel: LogWay["level"];
   readonly logFormat?: LogWay["format"];
 }
+
+/** Keeps the lab up until this process is asked to end, and lets it be asked why each call was, or was not, protected. */
+const stayUp = async (lab: Lab, say: (line: string) => void, log: Log): Promise<void> => {
+  const interfaces: { close(): Promise<void> }[] = [];
+  try {
+    say("The lab stays up until Ctrl-C. In another terminal, of alice's edge and of the one of bob and carol:");
+    for (const side of Object.values(lab.sides)) {
+      const api = await openLoopbackApi(side.edge, log);
+      interfaces.push(api);
+      say(`  npx sallyport call explain --api ${api.url}`);
+    }
+    await askedToEnd();
+  } finally {
+    for (const each of interfaces) await each.close();
+  }
+};
 
 const runLab = async (options: LabCommandOptions, streams: Streams): Promise<number> => {
   const say = (line: string): void => streams.out(`${line}\n`);
@@ -33,13 +58,7 @@ const runLab = async (options: LabCommandOptions, streams: Streams): Promise<num
       `\n${passed ? "every row passed" : "NOT every row passed"}, ${((performance.now() - started) / 1000).toFixed(1)} s after the start`,
     );
     if (!options.once) {
-      for (const [name, side] of Object.entries(lab.sides)) {
-        say(
-          `edge ${name}: UEs may register at ${side.edge.access.map(({ protocol, address, port }) => `${protocol} ${address}:${port}`).join(", ")}`,
-        );
-      }
-      say("The lab stays up until Ctrl-C.");
-      await askedToEnd();
+      await stayUp(lab, say, elementLog("lab", { level: options.logLevel, format: options.logFormat }));
     }
     return passed ? 0 : 1;
   } finally {
