@@ -2,11 +2,11 @@
 // TS 33.328 6.2.1.1 (terminates SRTP towards the UE, plain RTP towards the core). Knows no SIP.
 import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
-import { readPemFiles, sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
+import { sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
+import { certificatesOf } from "./certificates.ts";
 import type { GatewayConfig } from "./config.ts";
 import { createContexts } from "./contexts.ts";
-import { accessGatewayErrors } from "./errors.ts";
 import type { Cryptos } from "./protection.ts";
 import { lookAt, nothingTold } from "./load.ts";
 import { openMedia, type MediaView } from "./media.ts";
@@ -66,14 +66,10 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-const readTls = async ({ certificate, key, ca }: { certificate: string; key: string; ca: string }) => {
-  const read = await readPemFiles({ certificate, key, ca }, ({ path, what, cause }) =>
-    accessGatewayErrors("SALLY_GW_FILE", what, { where: path, cause }),
-  );
-  return { cert: read.certificate, key: read.key, ca: read.ca };
-};
-
-const controllerAddress = async (controller: GatewayConfig["controllers"][number]): Promise<IqControllerAddress> => {
+const controllerAddress = async (
+  controller: GatewayConfig["controllers"][number],
+  log: Log,
+): Promise<IqControllerAddress> => {
   const { address, port, protocol, tls, certificateName, protectedBelow } = controller;
   return {
     address,
@@ -81,7 +77,7 @@ const controllerAddress = async (controller: GatewayConfig["controllers"][number
     protocol,
     protectedBelow,
     ...(certificateName === undefined ? {} : { certificateName }),
-    ...(tls === undefined || protocol !== "tls" ? {} : { tls: await readTls(tls) }),
+    ...(tls === undefined || protocol !== "tls" ? {} : { tls: await certificatesOf(tls, log) }),
   };
 };
 
@@ -123,11 +119,11 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
   const datagrams = deps.openDatagram === undefined ? {} : { openDatagram: deps.openDatagram };
   const first: Face = {
     mid: config.mid ?? `<${config.id}>`,
-    controllers: await Promise.all(config.controllers.map(controllerAddress)),
+    controllers: await Promise.all(config.controllers.map((one) => controllerAddress(one, log))),
   };
   const more: Face[] = [];
   for (const { mid, controllers } of config.virtual)
-    more.push({ mid, controllers: await Promise.all(controllers.map(controllerAddress)) });
+    more.push({ mid, controllers: await Promise.all(controllers.map((one) => controllerAddress(one, log))) });
   const media = openMedia(config, deps);
   const { plane } = media;
   const facesOf = (side: IqSide): readonly Interface[] => [

@@ -183,7 +183,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     const controller = config.controllers[index];
     if (controller === undefined) return;
     try {
-      const opened = await transport.connect(connectSpec(controller));
+      const opened = await transport.connect(await connectSpec(controller));
       if (registration.state !== "connecting") return transport.disconnect(opened);
       [peer, spokenTo] = [opened, controller];
       feed({ kind: "connected" });
@@ -201,7 +201,7 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     const place = controller === undefined ? undefined : elsewhere(controller, said);
     if (place === undefined || before === undefined) return false;
     try {
-      const there = await transport.connect(connectSpec(place, before));
+      const there = await transport.connect(await connectSpec(place, before));
       if (peer?.id !== before.id) {
         transport.disconnect(there);
         return false;

@@ -186,7 +186,8 @@ export interface IqControllerAddress {
   readonly protocol: "tls" | "tcp" | "udp";
   readonly address: string;
   readonly port: number;
-  readonly tls?: IqTlsMaterial;
+  /** A function is asked before each connection: certificates are renewed while a gateway runs. */
+  readonly tls?: IqTlsMaterial | (() => Promise<IqTlsMaterial>);
   /** The DNS name its certificate must carry; needed for `tls`. */
   readonly certificateName?: string;
   /** The operator vouches that this path is protected below (IPsec). */
