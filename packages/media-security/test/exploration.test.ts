@@ -17,6 +17,7 @@ import {
   moving,
   named,
   phoneCalls,
+  places,
   ueCalls,
   type Move,
 } from "./support/moves.ts";
@@ -105,6 +106,13 @@ describe("all orders of events", () => {
     expect(found.states).toBeGreaterThan(100);
   });
 
+  it(`${invariants} when several places make an offer each, and the UE answers them in any order`, () => {
+    const depth = Number(process.env["EXPLORE_DEPTH"] ?? 8);
+    const found = explore(places, depth, { ueRole: "terminating" });
+    report("places that offer", depth, found);
+    expect(found.states).toBeGreaterThan(500);
+  });
+
   it(`${invariants} when secured, plain and e2e offers follow each other in one call`, () => {
     const depth = Number(process.env["EXPLORE_DEPTH"] ?? 7);
     const found = explore(mixed, depth);
@@ -147,6 +155,7 @@ describe("all orders of events", () => {
   it.each([
     ["of the UE", ueCalls, 5],
     ["from the core", coreCalls, 5],
+    ["of several places", places, 5],
     ["of every kind", mixed, 6],
   ] as const)(
     "a negotiation %s that was stored and thawed before every event decides as one that was not",
@@ -162,7 +171,8 @@ describe("all orders of events", () => {
   it.each([
     ["of the UE", ueCalls],
     ["from the core", coreCalls],
-    ["of every kind", [...ueCalls, ...coreCalls, ...mixed]],
+    ["of several places", places],
+    ["of every kind", [...ueCalls, ...coreCalls, ...mixed, ...places]],
   ] as const)(`${invariants} on long random walks through calls %s`, (_, moves) => {
     fc.assert(
       fc.property(

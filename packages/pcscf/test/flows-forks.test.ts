@@ -1,9 +1,9 @@
 // Several early dialogs, several answers, redirections and refusals, both ways through one edge.
 // RFC 3261 13.2.2.4 and 16.7, RFC 6228 (199), RFC 3960, RFC 5359 2.11.
-import { createResponse, headerList, headerValue, tagOf } from "@sallyport/sip";
+import { createResponse, headerList, headerValue, tagOf, type SipResponse } from "@sallyport/sip";
 import { describe, expect } from "vitest";
 import { flows, reliable } from "./support/flow.ts";
-import type { Flow, Passed } from "./support/flow-types.ts";
+import type { Dialog, Flow, Passed } from "./support/flow-types.ts";
 import { bodyOf } from "./support/flow-checks.ts";
 import { settled } from "./support/scenario.ts";
 
@@ -172,6 +172,102 @@ describe("RFC 3261 13.2.2.4: two places answer", () => {
     const dialog = flow.dialog(passed, ok);
     await dialog.ack("caller", 1);
     await dialog.bye("called");
+  });
+});
+
+describe("RFC 6337 2.1 pattern 4: an INVITE without an offer, and two places that make theirs in a reliable 18x", () => {
+  const ports = { one: 6100, two: 6200 } as const;
+  const offers = (flow: Flow, tag: "one" | "two") => ({
+    tag,
+    headers: reliable(1),
+    body: flow.called.offer({ port: ports[tag] }),
+  });
+  const begin = async (flow: Flow): Promise<Passed> =>
+    await flow.invite({ body: "", headers: [["Supported", "100rel"]] });
+  /** The caller's answer to the offer in `early`. */
+  const takes = async (flow: Flow, passed: Passed, early: SipResponse): Promise<Dialog> => {
+    const dialog = flow.dialog(passed, early);
+    const prack = await dialog.pass("caller", "PRACK", { ...rack("1 1 INVITE"), body: flow.caller.answer() });
+    await flow.reply(prack, 200);
+    return dialog;
+  };
+  const wins = async (flow: Flow, passed: Passed, tag: "one" | "two", body = ""): Promise<void> => {
+    const ok = await flow.reply(passed, 200, { tag, ...(body === "" ? {} : { body }) });
+    const dialog = flow.dialog(passed, ok);
+    await dialog.ack("caller", 1);
+    if (flow.kind.mode === "e2ae") expect(farPort(flow)).toBe(ports[tag]);
+    await dialog.bye("caller");
+  };
+
+  for (const winner of ["one", "two"] as const) {
+    flows(`one after the other, each with a key of its own, and "${winner}" answers`, async (flow) => {
+      const passed = await begin(flow);
+      const keys = new Set<string>();
+      for (const tag of ["one", "two"] as const) {
+        const early = await flow.reply(passed, 183, offers(flow, tag));
+        for (const [key] of bodyOf(early).matchAll(/inline:\S+/g)) keys.add(key);
+        await takes(flow, passed, early);
+      }
+      if (flow.kind.mode === "e2ae" && flow.caller.side === "UE") expect(keys.size).toBeGreaterThanOrEqual(2);
+      await wins(flow, passed, winner);
+    });
+
+    flows(`the second before the first has its answer, and "${winner}" answers`, async (flow) => {
+      const passed = await begin(flow);
+      const one = await flow.reply(passed, 183, offers(flow, "one"));
+      flow.say(passed, 183, offers(flow, "two"));
+      await settled();
+      await takes(flow, passed, one);
+      await takes(flow, passed, await passed.sent.responses.next((response) => tagOf(response, "to") === "two"));
+      await wins(flow, passed, winner);
+    });
+  }
+
+  flows("the first says its offer again when it answers", async (flow) => {
+    const passed = await begin(flow);
+    for (const tag of ["one", "two"] as const)
+      await takes(flow, passed, await flow.reply(passed, 183, offers(flow, tag)));
+    await wins(flow, passed, "one", flow.called.offer({ port: ports.one }));
+  });
+
+  flows("the first answers while the offer of the second is open, whose answer then means nothing", async (flow) => {
+    const passed = await begin(flow);
+    await takes(flow, passed, await flow.reply(passed, 183, offers(flow, "one")));
+    const two = flow.dialog(passed, await flow.reply(passed, 183, offers(flow, "two")));
+    const ok = await flow.reply(passed, 200, { tag: "one" });
+    const dialog = flow.dialog(passed, ok);
+    await dialog.ack("caller", 1);
+    two.send("caller", "PRACK", { ...rack("1 1 INVITE"), body: flow.caller.answer() });
+    await settled();
+    if (flow.kind.mode === "e2ae") expect(farPort(flow)).toBe(ports.one);
+    await dialog.bye("called");
+  });
+
+  flows("the second answers with its offer in the 200, while that of the first is open", async (flow) => {
+    const passed = await begin(flow);
+    await flow.reply(passed, 183, offers(flow, "one"));
+    const ok = await flow.reply(passed, 200, { tag: "two", body: flow.called.offer({ port: ports.two }) });
+    const dialog = flow.dialog(passed, ok);
+    await dialog.ack("caller", 1, { body: flow.caller.answer() });
+    if (flow.kind.mode === "e2ae") expect(farPort(flow)).toBe(ports.two);
+    await dialog.bye("called");
+  });
+
+  flows("RFC 3311 5.1: an UPDATE of the first beside the second changes the first alone", async (flow) => {
+    const passed = await begin(flow);
+    const one = await takes(flow, passed, await flow.reply(passed, 183, offers(flow, "one")));
+    await takes(flow, passed, await flow.reply(passed, 183, offers(flow, "two")));
+    const update = await one.pass("called", "UPDATE", { body: flow.called.offer({ port: 6110, version: 2 }) });
+    await flow.reply(update, 200, { body: flow.caller.answer({ version: 2 }) });
+    if (flow.kind.mode === "e2ae") expect(farPort(flow)).toBe(6110);
+    await wins(flow, passed, "two");
+  });
+
+  flows("both come to nothing", async (flow) => {
+    const passed = await begin(flow);
+    for (const tag of ["one", "two"] as const)
+      await takes(flow, passed, await flow.reply(passed, 183, offers(flow, tag)));
+    expect((await flow.reply(passed, 486)).status).toBe(486);
   });
 });
 

@@ -3,18 +3,15 @@
 import { decideAnswer } from "./answer.ts";
 import { close } from "./ending.ts";
 import type { NegotiationEvent } from "./model.ts";
-import { answeredOn, baseOf, dropBranch, refuse, type Outcome } from "./outcome.ts";
+import { agreedEarly, answeredOn, baseOf, dropBranch, refuse, type Outcome } from "./outcome.ts";
 import { onOwnAnswer } from "./reoffer.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
-import { install, settle } from "./progress.ts";
+import { install, maxBranches, settle } from "./progress.ts";
 import { changed, hold, type Exchange, type Negotiation } from "./state.ts";
 import type { Step } from "./step.ts";
 import { writeAnswer } from "./write.ts";
 
 type Answer = NegotiationEvent & { readonly kind: "answer" };
-
-/** Early dialogs of one INVITE that are kept apart, the oldest making room; a stranger could make any number. */
-const maxBranches = 16;
 
 const withRoom = (exchange: Exchange): Exchange =>
   exchange.answers.length < maxBranches ? exchange : { ...exchange, answers: exchange.answers.slice(1 - maxBranches) };
@@ -79,9 +76,19 @@ const lateAnswer = (state: Negotiation, event: Answer, step: Step): Outcome => {
   return dropBranch(state, event.branch, agreed?.answerer === event.from ? "branch-lost" : "no-offer");
 };
 
+/** The same for an INVITE without an offer: what its dialog made of the offer in its own 18x. An offer of another one is void. */
+const confirmEarly = (state: Negotiation, branch: string, step: Step): Outcome => {
+  const session = agreedEarly(state, branch);
+  if (session === undefined) return { state, effects: [] };
+  if (session === state.agreed && (state.exchange === undefined || state.exchange.branch === branch))
+    return { state: changed(state, { early: undefined }), effects: [] };
+  return settle(state, { kind: "settle", session }, step);
+};
+
 /** A 2xx to the INVITE without SDP: the early answer of its dialog is the one in force. */
 export const onConfirmed = (state: Negotiation, branch: string | undefined, step: Step): Outcome => {
   if (state.pending !== undefined) return { state, effects: [{ kind: "defer" }] };
+  if (state.early !== undefined) return confirmEarly(state, branch ?? "", step);
   const invite = state.exchange?.outer ?? state.exchange;
   if (invite === undefined) return { state, effects: [] };
   const session = branch === undefined ? invite.answers.at(-1) : answeredOn(invite, branch);

@@ -16,6 +16,7 @@ export const close = (state: Negotiation, effect?: Effect): Outcome => {
       facts,
       phase: "ended",
       agreed: undefined,
+      early: undefined,
       exchange: undefined,
       pending: undefined,
       installed: [],
@@ -49,7 +50,7 @@ export const onExchangeFailed = (state: Negotiation, outermost = false): Outcome
   if (exchange.own === "lost") {
     return close(state, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
   }
-  const base = baseOf(state, exchange);
+  const base = baseOf(state, exchange) ?? state.agreed;
   const { outer } = exchange;
   const back = changed(state, { exchange: outer, bodies: exchange.former ?? state.bodies });
   const wanted = base === undefined ? [] : sessionStreams(base);

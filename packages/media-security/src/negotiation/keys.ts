@@ -61,6 +61,7 @@ const addContinuation = (keys: Keys, next: Continuation): void => {
 export const liveKeys = (state: Negotiation): ReadonlySet<Secret> => {
   const keys: Keys = new Set();
   addSession(keys, state.agreed);
+  for (const session of state.early ?? []) addSession(keys, session);
   addExchange(keys, state.exchange);
   for (const { wish } of state.installed) addWish(keys, wish);
   if (state.pending !== undefined) {

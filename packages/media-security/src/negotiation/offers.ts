@@ -3,7 +3,7 @@
 import type { NegotiationEvent } from "./model.ts";
 import { decideCoreOffer } from "./offer-from-core.ts";
 import { decideUeOffer } from "./offer-from-ue.ts";
-import { answeredOn, dropBranch, refuse, request, type Outcome } from "./outcome.ts";
+import { agreedOn, answeredOn, refuse, request, type Outcome } from "./outcome.ts";
 import { reservations } from "./plan.ts";
 import { changed, hold, type Exchange, type Negotiation } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -32,7 +32,8 @@ const placeOffer = (
         ...(exchange.outer === undefined ? {} : { outer: exchange.outer }),
       };
     }
-    if (event.carrier === "18x") return dropBranch(state, named, "offer-pending");
+    // Its own offer is looked at when this one has its answer, or will get none.
+    if (event.carrier === "18x") return { state, effects: [{ kind: "defer" }] };
   }
   if (unanswered || exchange.outer !== undefined || event.carrier === "INVITE") return glare();
   // RFC 3311 5.1: after a (reliable) provisional answer an UPDATE may renew the session of its early dialog.
@@ -51,7 +52,7 @@ export const onOffer = (state: Negotiation, event: Offer, step: Step): Outcome =
   const place = placeOffer(state, event);
   if ("effects" in place) return place;
   const { outer, branch, repeats } = place;
-  const session = outer === undefined ? state.agreed : answeredOn(outer, branch);
+  const session = outer === undefined ? agreedOn(state, branch, event.carrier) : answeredOn(outer, branch);
   const lines =
     event.from === "access"
       ? decideUeOffer(event.sdp, state.facts, session, step)

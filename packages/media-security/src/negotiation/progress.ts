@@ -3,10 +3,30 @@
 import { request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import type { SdpDocument } from "@sallyport/sdp";
-import { changed, draftOf, type Continuation, type HeldDocument, type Negotiation, type Session } from "./state.ts";
+import {
+  changed,
+  draftOf,
+  type Continuation,
+  type Exchange,
+  type HeldDocument,
+  type Negotiation,
+  type Session,
+} from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
 import { agree, ask, bodiesOf } from "./reoffer.ts";
 import { writeAnswer, writeOffer } from "./write.ts";
+
+/** Early dialogs of one INVITE that are kept apart, the oldest making room; a stranger could make any number. */
+export const maxBranches = 16;
+
+/** What the early dialogs of an INVITE without an offer agreed on, now that one more has; none when it is over. */
+const besideOthers = (state: Negotiation, { carrier }: Exchange, session: Session): Negotiation["early"] => {
+  const { agreed, early } = state;
+  const opens = carrier === "18x" && agreed === undefined;
+  const stays = early !== undefined && (carrier === "18x" || carrier === "UPDATE" || carrier === "PRACK");
+  if (!opens && !stays) return undefined;
+  return [...(early ?? []).filter(({ branch }) => branch !== session.branch).slice(1 - maxBranches), session];
+};
 
 /** The state once an answer stands: early beside others, final instead of everything before. */
 export const accept = (state: Negotiation, session: Session, final: boolean): Negotiation => {
@@ -22,6 +42,7 @@ export const accept = (state: Negotiation, session: Session, final: boolean): Ne
   if (outer === undefined) {
     draft.exchange = undefined;
     draft.agreed = session;
+    draft.early = besideOthers(state, exchange, session);
     return draft;
   }
   // An UPDATE renewed the session of its early dialog; the INVITE below is still open.
@@ -133,19 +154,21 @@ export const noteMedia = (session: Session, final: boolean, step: Step): void =>
   }
 };
 
-/** The INVITE's 2xx made `session` the one in force; an UPDATE still open goes on above it. */
+/** An UPDATE, or an offer in PRACK, of the dialog that won. That of one which lost is of no interest any more. */
+const openAbove = ({ exchange }: Negotiation, { branch }: Session): Exchange | undefined =>
+  exchange?.branch === branch && (exchange.carrier === "UPDATE" || exchange.carrier === "PRACK") ? exchange : undefined;
+
+/** The INVITE's 2xx made `session` the one in force. */
 const confirm = (state: Negotiation, session: Session): Negotiation => {
-  const { exchange } = state;
-  // The UPDATE of a dialog that lost is of no interest any more.
-  if (exchange?.outer === undefined || exchange.branch !== session.branch)
-    return changed(state, { agreed: session, exchange: undefined });
-  return changed(state, { agreed: session, exchange: { ...exchange, outer: undefined } });
+  const above = openAbove(state, session);
+  const exchange = above === undefined ? undefined : { ...above, outer: undefined };
+  return changed(state, { agreed: session, early: undefined, exchange });
 };
 
 /** Makes `session`, an early answer of the INVITE, the one in force; forwards `held` where its 2xx carries SDP. */
 export const settle = (state: Negotiation, next: Continuation & { readonly kind: "settle" }, step: Step): Outcome => {
-  const open = state.exchange?.outer !== undefined && state.exchange.branch === next.session.branch;
+  const removeOthers = openAbove(state, next.session) === undefined;
   const wanted = sessionStreams(next.session);
-  const plan = wanted.length === 0 ? undefined : planTowards(state.installed, wanted, { removeOthers: !open });
+  const plan = wanted.length === 0 ? undefined : planTowards(state.installed, wanted, { removeOthers });
   return plan === undefined ? proceed(state, next, step) : request(state, plan, next);
 };

@@ -184,6 +184,8 @@ export interface Negotiation {
   readonly phase: "open" | "ended";
   /** In force by a final answer. */
   readonly agreed?: Session | undefined;
+  /** While an INVITE without an offer is open: what each early dialog agreed on, one each. `agreed` is the last of them. */
+  readonly early?: readonly Session[] | undefined;
   readonly exchange?: Exchange | undefined;
   readonly pending?: PendingRequest | undefined;
   /** Streams the gateway holds; a context exists while there is one. */
@@ -209,6 +211,7 @@ export const openNegotiation = (facts: NegotiationFacts): Negotiation => ({
   facts,
   phase: "open",
   agreed: undefined,
+  early: undefined,
   exchange: undefined,
   pending: undefined,
   installed: [],
@@ -224,6 +227,7 @@ export const draftOf = (state: Negotiation): NegotiationDraft => ({
   facts: state.facts,
   phase: state.phase,
   agreed: state.agreed,
+  early: state.early,
   exchange: state.exchange,
   pending: state.pending,
   installed: state.installed,

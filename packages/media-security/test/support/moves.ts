@@ -100,6 +100,25 @@ export const coreCalls: readonly Move[] = [
   ...ends,
 ];
 
+const second = ["v=0", "o=- 8 1 IN IP4 192.0.2.99", ...plain(1).slice(2)];
+
+/** An INVITE without an offer whose places make theirs, each in an early dialog of its own. */
+export const places: readonly Move[] = [
+  offer("b1 offers in 18x", "core", plain(1), { carrier: "18x", branch: "b1" }),
+  offer("b2 offers in 18x", "core", second, { carrier: "18x", branch: "b2" }),
+  offer("b2 offers in 2xx", "core", second, { carrier: "2xx", branch: "b2" }),
+  offer("b1 offers in UPDATE", "core", plain(3), { carrier: "UPDATE", branch: "b1" }),
+  offer("UE offers to b2 in UPDATE", "access", ueOffer(4, 0x31), { carrier: "UPDATE", branch: "b2" }),
+  answer("UE answers b1", "access", ueAnswer(0x41), { carrier: "PRACK" }),
+  answer("UE answers b2 with the same key", "access", ueAnswer(0x41), { carrier: "PRACK", branch: "b2" }),
+  answer("UE answers b2 with another key", "access", ueAnswer(0x43), { carrier: "PRACK", branch: "b2" }),
+  answer("b2 answers the UE's UPDATE", "core", plain(5), { carrier: "UPDATE", branch: "b2", request: "UPDATE" }),
+  simple({ kind: "confirmed", branch: "b1" }),
+  simple({ kind: "confirmed", branch: "b2" }),
+  ...gateway,
+  ...ends,
+];
+
 export const mixed: readonly Move[] = [
   offer("UE offers", "access", ueOffer(1, 0x11)),
   offer("UE offers e2e", "access", e2e),

@@ -3,13 +3,16 @@ import { headerList, headerValue, tagOf, type SipRequest, type SipResponse } fro
 import { otherSide, type Carrier, type ReasonCode } from "@sallyport/media-security";
 import type { CallState, Exchange, Side } from "./types.ts";
 
-export type SdpRole =
+export type RequestRole =
   | { readonly kind: "offer"; readonly carrier: Carrier; readonly branch?: string }
   | { readonly kind: "answer"; readonly carrier: Carrier; readonly branch?: string }
   /** RFC 3261 14.2, RFC 3311 5.2: an offer while another waits for its answer. */
   | { readonly kind: "glare"; readonly status: 491 | 500 }
   /** Neither: what it says about keys means nothing, and is taken out. */
   | { readonly kind: "neither" };
+
+/** `later`: an offer while another waits for its answer; nobody can refuse a response. */
+export type ResponseRole = Exclude<RequestRole, { readonly kind: "glare" }> | { readonly kind: "later" };
 
 /** Why an offer is refused while another waits for its answer; the word of media-security too. */
 export const offerPending: ReasonCode = "offer-pending";
@@ -31,7 +34,7 @@ export const requestRole = (
   call: CallState,
   exchange: Pick<Exchange, "from" | "method">,
   request: SipRequest,
-): SdpRole => {
+): RequestRole => {
   const { from, method } = exchange;
   const open = call.offer;
   if (method === "ACK" || method === "PRACK") {
@@ -45,7 +48,7 @@ export const requestRole = (
   return { kind: "offer", carrier, ...(tagOf(request, "to") === undefined ? {} : branchOf(call, request, from)) };
 };
 
-export const responseRole = (call: CallState, exchange: Exchange, response: SipResponse): SdpRole => {
+export const responseRole = (call: CallState, exchange: Exchange, response: SipResponse): ResponseRole => {
   if (response.status <= 100 || response.status >= 300) return { kind: "neither" };
   const tag = tagOf(response, "to");
   const up = (call.direction === "originating") === (exchange.from === "access");
@@ -60,7 +63,9 @@ export const responseRole = (call: CallState, exchange: Exchange, response: SipR
   // RFC 6337 3.1: only a reliable response can carry the offer, and only once in a dialog.
   const done = call.decided.has(answeredMark(exchange.id, named));
   if (!isReliable(response) || done) return { kind: "neither" };
-  return call.offer === undefined ? { kind: "offer", carrier, ...branch } : { kind: "glare", status: 491 };
+  // The 2xx of a place takes the call, whatever another one has offered in its 18x.
+  const taken = carrier === "2xx" && call.offer?.exchange === exchange.id && call.offer.within === "response";
+  return call.offer === undefined || taken ? { kind: "offer", carrier, ...branch } : { kind: "later" };
 };
 
 /** Key under which a leg of an earlier run remembers that it has heard of a 2xx to INVITE, or of its ACK. */

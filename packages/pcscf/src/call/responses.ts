@@ -1,7 +1,7 @@
 // What a response of the other side does to a leg. Pure. RFC 3261 13.2.2, 16.7, RFC 3262, RFC 6337.
 import { otherSide } from "@sallyport/media-security";
 import { headerValue, parseCSeq, tagOf, type SipResponse } from "@sallyport/sip";
-import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings } from "../body/sdp-body.ts";
+import { readSdp, sdpBodyOf, withoutBody, withoutSurroundings, withSdpBody } from "../body/sdp-body.ts";
 import { decideNext, passAgain, putOff } from "./decide.ts";
 import {
   ackNumbered,
@@ -21,7 +21,7 @@ import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answe
 import { finishIfIdle, passResponse } from "./pass.ts";
 import { isMoving } from "./reoffer.ts";
 import { hasOfferWithin, offerFailed } from "./requests.ts";
-import type { CallDialog, Carried, Exchange, Side } from "./types.ts";
+import type { CallDialog, Carried, Exchange, Side, DecidedBody } from "./types.ts";
 import { dropEarly, isCopy, noteUnusable, putDialog, putMark, refuse, type Work } from "./work.ts";
 
 /** Early dialogs a called side may fork into at once: the oldest makes room, as places are tried one after the other. */
@@ -72,16 +72,25 @@ const onStraggler = (work: Work, exchange: Exchange, response: SipResponse): voi
   else if (dialog !== undefined) dropDialog(work, dialog, "ended");
 };
 
+/** Whether its dialog has agreed already: it answered the INVITE's offer early, or was answered its own. */
+const hasAgreed = ({ call }: Work, exchange: Exchange, branch: string): boolean => {
+  if (exchange.offered)
+    return exchange.method === "INVITE" && call.decided.has(`response/${exchange.id}/${branch}/18x`);
+  return exchange.initial && call.negotiation.early?.some((session) => session.branch === branch) === true;
+};
+
 /** A success without SDP: whether it may go on at once. */
 const settle = (work: Work, exchange: Exchange, response: SipResponse, branch: string): boolean => {
-  if (!exchange.offered) return true;
-  if (exchange.method === "INVITE" && work.call.decided.has(`response/${exchange.id}/${branch}/18x`)) {
+  if (hasAgreed(work, exchange, branch)) {
+    // What another place has offered in its 18x comes to nothing.
+    if (work.call.offer?.exchange === exchange.id && work.call.offer.within === "response") work.call.offer = undefined;
     const carried: Carried = { kind: "response", key: "", exchange: exchange.id, response, plain: true };
     decideNext(work, { kind: "confirmed", branch }, carried);
     if (work.call.waiting.length > 0 || work.call.phase === "ending") return false;
     work.call.carried = undefined;
     return true;
   }
+  if (!exchange.offered) return true;
   if (!exchange.initial) {
     offerFailed(work, exchange);
     return true;
@@ -102,6 +111,20 @@ const noteReliable = (work: Work, exchange: Exchange, response: SipResponse, bra
 const requestWord = (method: string): "INVITE" | "UPDATE" | "PRACK" =>
   method === "UPDATE" || method === "PRACK" ? method : "INVITE";
 
+/**
+ * A response whose SDP the negotiation needs nothing of: with what was sent before where it says that again; without, where it
+ * would tell one end of the other past the gateway.
+ */
+const withoutMeaning = ({ call }: Work, response: SipResponse, before: DecidedBody | undefined): SipResponse => {
+  const body = sdpBodyOf(response);
+  if (body.kind === "sdp" && isCopy(before, body.octets) && before.sent !== undefined)
+    return withSdpBody(response, body, Buffer.from(before.sent, "latin1"));
+  const idle = withoutKeying(response);
+  return idle.ok && (response.status < 200 || call.negotiation.installed.length === 0)
+    ? idle.message
+    : withoutBody(response);
+};
+
 const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
   const response = withoutSurroundings(arrived);
   const body = sdpBodyOf(response);
@@ -119,18 +142,19 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
     return passResponse(work, exchange.id, response, undefined);
   }
   const role = responseRole(work.call, exchange, response);
+  if (role.kind === "later") return putOff(work, { kind: "response", exchange: exchange.id, response });
   if (role.kind === "answer" || role.kind === "offer") noteReliable(work, exchange, response, branch);
   const key = `response/${exchange.id}/${branch}/${response.status < 200 ? "18x" : "2xx"}`;
   const carried: Carried = { kind: "response", key, exchange: exchange.id, response };
   const known = work.call.decided.get(key);
   if (body.kind === "sdp" && isCopy(known, body.octets)) return passAgain(work, carried, known);
   if (role.kind === "neither") {
-    const idle = withoutKeying(response);
-    // The negotiation needs nothing of it: the answer itself goes on.
-    return passResponse(work, exchange.id, idle.ok ? idle.message : withoutBody(response), undefined);
+    const rest = withoutMeaning(work, response, work.call.decided.get(`response/${exchange.id}/${branch}/18x`));
+    if (isSuccess(response) && !settle(work, exchange, rest, branch)) return;
+    return passResponse(work, exchange.id, rest, undefined);
   }
   const parsed = body.kind === "sdp" ? readSdp(body.octets) : undefined;
-  if (parsed?.ok !== true || role.kind === "glare") return endCall(work, "media-security", 488, "unusable SDP");
+  if (parsed?.ok !== true) return endCall(work, "media-security", 488, "unusable SDP");
   const from = otherSide(exchange.from);
   if (role.kind === "answer") {
     if (work.call.offer?.exchange === exchange.id) work.call.offer = undefined;
