@@ -29,7 +29,9 @@ export const onAnswer = (state: Negotiation, event: Answer, step: Step): Outcome
 };
 
 const answerTo = (state: Negotiation, exchange: Exchange, event: Answer, step: Step): Outcome => {
-  if (event.from === exchange.offerer) return refuse(state, 500, "no-offer");
+  // RFC 3261 12: what was offered within a dialog is answered there; only an INVITE that opens them is answered by many.
+  const elsewhere = exchange.carrier !== "INVITE" && event.branch !== undefined && event.branch !== exchange.branch;
+  if (event.from === exchange.offerer || elsewhere) return refuse(state, 500, "no-offer");
   const final = event.carrier !== "18x";
   const branch = event.branch ?? "";
   const held = hold(event.sdp);

@@ -42,7 +42,9 @@ export const onExchangeFailed = (state: Negotiation, outermost = false): Outcome
   const { pending } = state;
   const exchange = outermost ? (state.exchange?.outer ?? state.exchange) : state.exchange;
   if (pending !== undefined) {
-    if (pending.after !== undefined || pending.next.kind === "restored") return { state, effects: [] };
+    // A dialog that agreed early is made the one in force: nothing is open that could fail.
+    const settles = pending.next.kind === "settle" && exchange === undefined;
+    if (pending.after !== undefined || pending.next.kind === "restored" || settles) return { state, effects: [] };
     return { state: changed(state, { pending: { ...pending, after: "failed" } }), effects: [] };
   }
   if (exchange === undefined) return { state, effects: [] };
@@ -50,8 +52,9 @@ export const onExchangeFailed = (state: Negotiation, outermost = false): Outcome
   if (exchange.own === "lost") {
     return close(state, { kind: "end-call", reason: "gateway-refused", coreStatus: 503 });
   }
-  const base = baseOf(state, exchange) ?? state.agreed;
   const { outer } = exchange;
+  // Of several early dialogs the gateway follows the last: see `agreed`.
+  const base = outer === undefined ? state.agreed : baseOf(state, exchange);
   const back = changed(state, { exchange: outer, bodies: exchange.former ?? state.bodies });
   const wanted = base === undefined ? [] : sessionStreams(base);
   // What other early dialogs reserved stays theirs: only what nobody below this exchange needs is taken away.

@@ -39,8 +39,12 @@ export const requestRole = (
   const open = call.offer;
   if (method === "ACK" || method === "PRACK") {
     // RFC 6337 2.1: the answer to an offer in a 2xx comes in the ACK, to one in a reliable 18x in the PRACK.
-    if (open?.within === "response" && open.from === otherSide(from))
-      return { kind: "answer", carrier: method, ...branchOf(call, request, from) };
+    if (open?.within === "response" && open.from === otherSide(from)) {
+      const branch = branchOf(call, request, from);
+      return (branch.branch ?? "") === open.branch
+        ? { kind: "answer", carrier: method, ...branch }
+        : { kind: "neither" };
+    }
     if (method === "ACK") return { kind: "neither" };
   } else if (method !== "INVITE" && method !== "UPDATE") return { kind: "neither" };
   if (open !== undefined) return { kind: "glare", status: open.from === from ? 500 : 491 };

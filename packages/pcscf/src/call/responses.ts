@@ -163,7 +163,7 @@ const carry = (work: Work, exchange: Exchange, arrived: SipResponse): void => {
     return decideNext(work, event, carried);
   }
   putMark(work, answeredMark(exchange.id, branch));
-  work.call.offer = { from, exchange: exchange.id, within: "response" };
+  work.call.offer = { from, exchange: exchange.id, within: "response", branch };
   return decideNext(work, { kind: "offer", from, sdp: parsed.document, carrier: role.carrier, branch }, carried);
 };
 

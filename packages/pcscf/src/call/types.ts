@@ -111,6 +111,8 @@ interface OpenOffer {
   /** The exchange whose request (`request`) or response (`response`) carried it. */
   readonly exchange: number;
   readonly within: "request" | "response";
+  /** Of an offer in a response: the dialog it was made in, and is answered in. */
+  readonly branch?: string;
 }
 
 /** The message that carries the SDP being decided. */
