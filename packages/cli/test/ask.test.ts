@@ -97,6 +97,22 @@ describe("the screens", () => {
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining("(SALLY_API_NOT_FOUND)\n") });
   });
 
+  it("of a call that has ended both screens still name the gateway its media went through", async () => {
+    const ended = sampleEdge.calls().map((call) => {
+      const { gateway, ...rest } = call;
+      return gateway === undefined ? call : rest;
+    });
+    const later = await startNode({ ...sampleEdge, calls: () => ended });
+    try {
+      const { out } = await sallyport(["call", "show", "--api", later.url]);
+      expect(out).toContain("  gateway   gw-a, context 17\n");
+      for (const verb of ["show", "explain"])
+        expect((await sallyport(["call", verb, "--api", later.url])).out).toContain("_80== gw-a --RTP-- core\n");
+    } finally {
+      await later.close();
+    }
+  });
+
   it("a list that is not whole says what is missing", async () => {
     expect((await ask("call", "list", "--limit", "1")).out).toContain("1 to 1 of 2; --limit and --offset");
     expect((await ask("reg", "list", "--offset", "5")).out).toBe("no more than 2 registrations\n");

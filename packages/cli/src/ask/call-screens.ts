@@ -59,9 +59,14 @@ const mediaLines = (media: readonly MediaAnswer[], paper: Paper): Lines =>
     );
   });
 
+/** Where its media is, or was until it ended. */
+const contextOf = ({ gateway, media: [leg] }: CallAnswer): { gateway: string; context: number } | undefined =>
+  gateway ?? leg;
+
 const callBlock = (call: CallAnswer, now: number, paper: Paper): Lines => {
   const row = (label: string, text: string): Lines => hang(`  ${label.padEnd(10)}`, clean(text), paper.columns);
   const meaning = meaningOf(call.reason);
+  const at = contextOf(call);
   return [
     ...hang("", clean(title(call, now)), paper.columns),
     ...row("Call-ID", call.callId),
@@ -69,8 +74,8 @@ const callBlock = (call: CallAnswer, now: number, paper: Paper): Lines => {
     ...row("started", moment(call.startedAt)),
     ...row("security", `${call.security} (${call.reason})`),
     ...(meaning === undefined || call.security === "e2ae" ? [] : row("", meaning.means)),
-    ...(call.gateway === undefined ? [] : row("gateway", `${call.gateway.gateway}, context ${call.gateway.context}`)),
-    ...call.streams.flatMap((stream) => streamLines(stream, call.gateway?.gateway, paper)),
+    ...(at === undefined ? [] : row("gateway", `${at.gateway}, context ${at.context}`)),
+    ...call.streams.flatMap((stream) => streamLines(stream, at?.gateway, paper)),
     ...mediaLines(call.media, paper),
     ...call.removed.flatMap((entry, index) => row(index === 0 ? "removed" : "", removal(entry))),
     ...(call.ended === undefined ? [] : row("ended", ending(call.ended))),
@@ -108,7 +113,7 @@ const explanationBlock = (call: Explanation, now: number, paper: Paper): Lines =
   ...(call.advice === undefined ? [] : hang("advice   ", clean(call.advice), paper.columns)),
   ...(call.ended === undefined ? [] : hang("ended    ", clean(ending(call.ended)), paper.columns)),
   ...(call.streams.length === 0 ? [] : ["", "media"]),
-  ...call.streams.flatMap((stream) => streamLines(stream, call.gateway?.gateway, paper)),
+  ...call.streams.flatMap((stream) => streamLines(stream, contextOf(call)?.gateway, paper)),
   ...mediaLines(call.media, paper),
   "",
   call.decisions.length === 0 ? "no decisions: no SDP was seen" : plural(call.decisions.length, "decision"),
