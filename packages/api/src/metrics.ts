@@ -39,10 +39,16 @@ export const prometheusText = (metrics: readonly Metric[]): string => {
 const help: Readonly<Record<string, string>> = {
   calls_total: "Call legs that ended, by direction, security and reason code.",
   indications_removed_total: "What was taken out of messages, by kind and by the side it came from.",
-  registrations_total: "REGISTER transactions, by outcome.",
+  registrations_total: "Contacts registered or refreshed, by whether e2ae was agreed.",
+  registrations_refused_total: "REGISTER requests the core refused, by status; challenges are none.",
   requests_refused_total: "Requests this edge refused.",
   strangers_refused_total: "Requests from the core side by nobody we trust.",
   gateway_failures_total: "Gateway commands that failed.",
+  quirks_total: "Ways of their own in which devices speak, by kind.",
+  malformed_total: "Messages and bodies that could not be read.",
+  admission_refused_total: "Messages turned away because of load or rate, by reason.",
+  store_failures_total: "Changes the state store did not take.",
+  faults_total: "Errors of this edge, each with a line in its log.",
 };
 
 /** More entries than this are counted, not looked at one by one: a scrape must not hold the event loop. */

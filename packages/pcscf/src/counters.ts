@@ -9,6 +9,7 @@ export type CounterName =
   | "calls_total"
   | "indications_removed_total"
   | "registrations_total"
+  | "registrations_refused_total"
   | "requests_refused_total"
   | "strangers_refused_total"
   | "gateway_failures_total"

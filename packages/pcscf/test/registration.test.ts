@@ -360,4 +360,26 @@ describe("bindings", () => {
     for (let seq = 1; seq <= 5; seq += 1) statuses.push((await alice.send(shortRegister(alice)).final()).status);
     expect(statuses).toEqual([423, 423, 423, 503, 503]);
   });
+
+  it("CWE-778: who was turned away, by whom and why stands in the log once a minute and in the counters each time", async () => {
+    scenario = await openScenario({ change: (config) => ({ ...config, limits: { maxRegistersPerMinute: 6 } }) });
+    const alice = await scenario.ue("alice");
+    for (let seq = 1; seq <= 3; seq += 1) {
+      const sent = alice.send(registerOf(alice, [], seq));
+      scenario.core.respond(await scenario.core.expect("REGISTER"), 403);
+      expect((await sent.final()).status).toBe(403);
+    }
+    for (let seq = 1; seq <= 5; seq += 1) await alice.send(shortRegister(alice)).final();
+    const told = scenario.logs.filter(({ event }) => event === "registration refused");
+    expect(
+      told.map(({ level, fields }) => [level, fields["by"], fields["status"], fields["aor"], fields["from"]]),
+    ).toEqual([
+      ["info", "core", 403, alice.aor, "127.0.0.1"],
+      ["info", "edge", 423, alice.aor, "127.0.0.1"],
+      ["info", "edge", 503, alice.aor, "127.0.0.1"],
+    ]);
+    const counted = scenario.edge.counters().filter(({ name }) => name === "registrations_refused_total");
+    expect(counted).toEqual([{ name: "registrations_refused_total", labels: { status: "403" }, value: 3 }]);
+    expect(JSON.stringify(scenario.logs)).not.toContain("0123456789abcdef");
+  });
 });

@@ -1,6 +1,6 @@
 // Takes REGISTER requests of UEs through: agreement, forwarding to the home network, and the binding that a 200 makes.
 // TS 33.328 7.1 (announce and store), TS 24.229 5.2.2, RFC 3327, RFC 3608, RFC 3329. Must not know calls.
-import { token } from "@sallyport/kit";
+import { sparing, token } from "@sallyport/kit";
 import { headerList, tagOf, type ServerTransaction, type SipRequest, type SipResponse } from "@sallyport/sip";
 import type { EdgeContext } from "../context.ts";
 import { withoutBody } from "../body/sdp-body.ts";
@@ -48,6 +48,9 @@ interface Attempt {
   readonly turn: Turn;
 }
 
+/** Refusals that are told apart within a minute. */
+const refusalsApart = 64;
+
 /** Places above the limit that only emergency registrations may take. */
 const emergencyReserve = (places: number): number => Math.ceil(places / 20);
 
@@ -59,6 +62,20 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
   const crossing = createCrossing();
   const rate = createRate(clock, config.limits.maxRegistersPerMinute);
 
+  const mayTell = sparing(clock, { names: refusalsApart });
+  /** One line for who was turned away, by whom and why; anybody may make it happen, so not for each time. */
+  const tell = (
+    { flow: { remote }, request }: ServerTransaction,
+    status: number,
+    reason: string | undefined,
+    by: "core" | "edge",
+  ): void => {
+    const aor = addressOfRecord(request);
+    const untold = mayTell(`${by} ${status} ${remote.address} ${aor}`);
+    if (untold !== undefined)
+      log.info("registration refused", { aor, from: remote.address, by, status, ...(reason && { reason }), untold });
+  };
+
   const refuse = (
     transaction: ServerTransaction,
     status: number,
@@ -66,6 +83,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     headers: readonly (readonly [string, string])[] = [],
   ): void => {
     counters.count("requests_refused_total", { method: "REGISTER", status: String(status) });
+    tell(transaction, status, reason, "edge");
     transaction.refuse(status, reason, headers);
   };
 
@@ -131,7 +149,7 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       binding.offersSdes = true;
     if (registration.reason !== undefined) binding.reason = registration.reason;
     counters.count("registrations_total", {
-      e2ae: String(binding.indications.ueE2ae && binding.indications.networkE2ae),
+      e2ae: binding.indications.ueE2ae && binding.indications.networkE2ae ? "yes" : "no",
     });
     log.info("registration stored", { aor, flow: flow.id, expires, ...binding.indications });
     const stored = bindings.put(binding);
@@ -175,6 +193,10 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
       await settleBindings(attempt, response);
     }
     if (response.status >= 300) turn.ends();
+    if (response.status >= 300 && response.status !== 401 && response.status !== 407) {
+      counters.count("registrations_refused_total", { status: String(response.status) });
+      tell(transaction, response.status, response.reason, "core");
+    }
     // Nothing of media security stands in bodies here: neither way (invariants 1 and 2).
     const idle = withoutKeying(response);
     const bodied = idle.ok ? idle.message : withoutBody(response);
@@ -216,7 +238,8 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     /** TS 24.229 5.2.2: it could not be given to any entry point. */
     const unreached = (why: string): void => {
       attempt.turn.ends();
-      log.info("registration not answered", { aor: attempt.aor, why });
+      const untold = mayTell(`unreached ${why}`);
+      if (untold !== undefined) log.warn("registration not answered", { aor: attempt.aor, why, untold });
       refuse(transaction, 504);
     };
     sendRequest(
