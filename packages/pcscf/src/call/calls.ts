@@ -9,6 +9,7 @@ import type { GatewayPort } from "../iq/gateway-port.ts";
 import type { Binding } from "../registration/binding.ts";
 import { ruleTowards } from "../registration/learned.ts";
 import { isEmergencyUri, unregisteredId } from "../routing/emergency.ts";
+import { hasFlow } from "../routing/ue-flow.ts";
 import { contextPriority } from "../routing/priority.ts";
 import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import type { Leg } from "./leg-port.ts";
@@ -200,11 +201,17 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
     },
     isOnFlow: (flow) => speaking().has(flow.id),
     flowClosed: (flow) => {
-      const here = [...ctx.bindings.onFlow(flow.id).map(({ id }) => id), unregisteredId(flow.id)];
-      for (const id of here) for (const leg of ofBinding(id)) leg.feed({ kind: "flow-lost" });
+      for (const leg of ofBinding(unregisteredId(flow.id))) leg.feed({ kind: "flow-lost" });
+      for (const binding of ctx.bindings.onFlow(flow.id)) {
+        // RFC 5626 3.2: a device that has another flow is not lost.
+        if (hasFlow(ctx, binding)) continue;
+        for (const { id } of ctx.bindings.ofDevice(binding))
+          for (const leg of ofBinding(id)) leg.feed({ kind: "flow-lost" });
+      }
     },
     flowBack: (binding) => {
-      for (const leg of ofBinding(binding.id)) leg.feed({ kind: "flow-back" });
+      for (const { id } of ctx.bindings.ofDevice(binding))
+        for (const leg of ofBinding(id)) leg.feed({ kind: "flow-back" });
     },
     views: () => [
       ...Array.from(legs.values(), (leg) => leg.view()),

@@ -7,7 +7,7 @@ import type { Binding } from "../registration/binding.ts";
 import { coreTarget, countRemoved } from "../routing/outgoing.ts";
 import { assertIdentity } from "../routing/identity.ts";
 import { scrub } from "../routing/scrub.ts";
-import { flowTo } from "../routing/ue-flow.ts";
+import { flowInDialog } from "../routing/ue-flow.ts";
 import type { CallEffect } from "./types.ts";
 
 /** Never to an address a UE wrote into it: towards the core to the next element of the dialog, towards the UE by its flow. */
@@ -19,7 +19,7 @@ export const passOn = (
   const scrubbed = scrub(removeTopListElement(response, "via"), towards);
   if (headerValue(scrubbed.message, "via") === undefined) return;
   countRemoved(ctx, scrubbed.removed, otherSide(towards));
-  const to = towards === "core" ? coreTarget(ctx, party.routes[0] ?? party.target) : flowTo(ctx, binding);
+  const to = towards === "core" ? coreTarget(ctx, party.routes[0] ?? party.target) : flowInDialog(ctx, binding);
   if (to === undefined) return;
   ctx.transport
     .send(towards === "core" ? assertIdentity(scrubbed.message, []) : scrubbed.message, to)

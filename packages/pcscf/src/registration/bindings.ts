@@ -9,6 +9,10 @@ import { bindingFrom, bindingKey, keyOf, sameContactUri, type Binding, type Cont
 /** Most have one member, which needs no set. */
 type Members = string | Set<string>;
 
+/** RFC 5626 4.2: all its flows name the same instance. */
+const deviceOf = ({ aor, instance, outbound }: Binding): string | undefined =>
+  outbound && instance !== undefined ? `${aor} ${instance}` : undefined;
+
 const bucket = "pcscf/bindings";
 const sweepMs = 10_000;
 
@@ -20,6 +24,8 @@ export interface Bindings {
   byContact(aor: string, contact: Omit<ContactFacts, "expires">): Binding | undefined;
   /** The binding a request along our Path is for: of those that share the Path the one whose Contact it names. */
   alongPath(path: string, requestUri: string): Binding | undefined;
+  /** The flows of outbound one device has with this edge (RFC 5626 3.2); only itself where it uses none. */
+  ofDevice(binding: Binding): readonly Binding[];
   /** Bindings registered over a flow, newest last. */
   onFlow(flowId: string): readonly Binding[];
   /** Whether anybody is registered over a flow. */
@@ -54,6 +60,7 @@ export const createBindings = async (options: {
   const byFlow = new Map<string, Members>();
   /** Only of bindings whose Path does not name them themselves. */
   const byPath = new Map<string, Members>();
+  const byDevice = new Map<string, Members>();
 
   const leave = (index: Map<string, Members>, key: string, id: string): void => {
     const members = index.get(key);
@@ -78,12 +85,16 @@ export const createBindings = async (options: {
     if (byKey.get(key) === binding.id) byKey.delete(key);
     leave(byFlow, binding.flow.id, binding.id);
     if (binding.path !== undefined) leave(byPath, binding.path, binding.id);
+    const device = deviceOf(binding);
+    if (device !== undefined) leave(byDevice, device, binding.id);
   };
   const link = (binding: Binding): void => {
     byId.set(binding.id, binding);
     byKey.set(keyOf(binding), binding.id);
     join(byFlow, binding.flow.id, binding.id);
     if (binding.path !== undefined) join(byPath, binding.path, binding.id);
+    const device = deviceOf(binding);
+    if (device !== undefined) join(byDevice, device, binding.id);
   };
   const drop = async (id: string): Promise<void> => {
     const binding = byId.get(id);
@@ -126,6 +137,10 @@ export const createBindings = async (options: {
       // A core that changed the Request-URI means whoever is there.
       return all.find(({ contact }) => sameContactUri(contact, requestUri)) ?? all[0];
     },
+    ofDevice: (binding) => {
+      const device = deviceOf(binding);
+      return device === undefined ? [binding] : [...membersOf(byDevice, device)].flatMap((id) => live(id) ?? []);
+    },
     onFlow: (flowId) => [...membersOf(byFlow, flowId)].flatMap((id) => live(id) ?? []),
     isOnFlow: (flowId) => {
       for (const id of membersOf(byFlow, flowId)) if (live(id) !== undefined) return true;
@@ -154,6 +169,8 @@ export const createBindings = async (options: {
       byId.clear();
       byKey.clear();
       byFlow.clear();
+      byPath.clear();
+      byDevice.clear();
     },
   };
 };

@@ -21,7 +21,7 @@ import { assertIdentity } from "./identity.ts";
 import type { ListeningPoint } from "./points.ts";
 import { alongRoutes, createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
-import { flowTo } from "./ue-flow.ts";
+import { flowInDialog, flowTo } from "./ue-flow.ts";
 
 export interface Outgoing {
   readonly request: SipRequest;
@@ -88,8 +88,12 @@ interface OutgoingFacts {
 }
 
 // RFC 6665 4.3: a NOTIFY makes the subscriber's dialog, before the 200 and for each fork; it has a To tag all the same.
+// RFC 3261 16.6 step 4: a re-INVITE makes none, but where others insert themselves and we do not, there are ends (Sofia-SIP)
+// whose ACK follows the Record-Route of its 2xx, past us.
 const staysInPath = (request: SipRequest): boolean =>
-  request.method === "NOTIFY" || (createsDialog(request.method) && tagOf(request, "to") === undefined);
+  request.method === "NOTIFY" ||
+  request.method === "INVITE" ||
+  (createsDialog(request.method) && tagOf(request, "to") === undefined);
 
 const withRecordRoute = (
   ctx: EdgeContext,
@@ -125,7 +129,7 @@ export const towardsCore = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing =>
 
 /** From the core to the UE; undefined when its flow is gone. */
 export const towardsUe = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing | undefined => {
-  const to = flowTo(ctx, facts.binding);
+  const to = facts.hop === undefined ? flowTo(ctx, facts.binding) : flowInDialog(ctx, facts.binding);
   if (to === undefined) return undefined;
   const scrubbed = scrub(facts.request, "access");
   countRemoved(ctx, scrubbed.removed, "core");

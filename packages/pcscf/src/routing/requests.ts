@@ -28,7 +28,7 @@ import type { ListeningPoint } from "./points.ts";
 import { refusalOfLostFlow } from "./outgoing.ts";
 import { arrive, type Arrived } from "./route.ts";
 import { refusedInterval } from "./session-interval.ts";
-import { flowTo, isFlowOf } from "./ue-flow.ts";
+import { flowInDialog, flowTo, isFlowOf } from "./ue-flow.ts";
 
 export interface Requests {
   onRequest(transaction: ServerTransaction): void;
@@ -161,7 +161,8 @@ export const createRequests = (
     // RFC 5626 5.3: a flow token that somebody else made is forbidden.
     if (token === undefined) return refuse(transaction, forged ? 403 : 404);
     if (binding === undefined) return refuse(transaction, token.kind === "path" ? 480 : 481);
-    if (flowTo(ctx, binding) === undefined) return refuse(transaction, refusalOfLostFlow(binding));
+    const way = token.kind === "path" ? flowTo(ctx, binding) : flowInDialog(ctx, binding);
+    if (way === undefined) return refuse(transaction, refusalOfLostFlow(binding));
     if (request.method === "INVITE" && tagOf(request, "to") === undefined) return startCall(admitted, binding);
     return forwardRequest(ctx, { transaction, request, point, binding });
   };

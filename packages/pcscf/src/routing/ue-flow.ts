@@ -26,8 +26,30 @@ const reconnection = (ctx: EdgeContext, { contact, flow, outbound }: Binding): S
 export const flowTo = (ctx: EdgeContext, binding: Binding): Flow | SipTarget | undefined =>
   liveFlow(ctx, binding) ?? reconnection(ctx, binding);
 
+/** RFC 5626 3.2: another flow that the same device keeps. */
+const spareFlow = (ctx: EdgeContext, binding: Binding): Flow | undefined => {
+  for (const each of ctx.bindings.ofDevice(binding)) {
+    const flow = liveFlow(ctx, each);
+    if (flow !== undefined) return flow;
+  }
+  return undefined;
+};
+
+/**
+ * The same within a dialog: over another flow of the same device when its own is gone. What is new gets 430 instead, and comes
+ * along the Path of the other (RFC 5626 5.3).
+ */
+export const flowInDialog = (ctx: EdgeContext, binding: Binding): Flow | SipTarget | undefined =>
+  liveFlow(ctx, binding) ?? spareFlow(ctx, binding) ?? reconnection(ctx, binding);
+
+/** Whether the UE can be reached over a flow it opened itself. */
+export const hasFlow = (ctx: EdgeContext, binding: Binding): boolean =>
+  (liveFlow(ctx, binding) ?? spareFlow(ctx, binding)) !== undefined;
+
 /** A connection to the UE was made anew: it is its flow from now on. */
 export const noteFlow = (ctx: EdgeContext, binding: Binding, flow: Flow): void => {
+  // A flow of outbound is never replaced; this is another of the same device.
+  if (binding.outbound) return;
   const { protocol, listener, address } = binding.flow;
   const fits = flow.protocol === protocol && flow.listener === listener && flow.remote.address === address;
   if (!fits || flow.id === binding.flow.id || liveFlow(ctx, binding) !== undefined) return;
