@@ -1,10 +1,17 @@
 // Owns the gateway's configuration: what may stand in its file. Contents of key files never stand in it, only paths.
-import { isIP } from "node:net";
-import { isUnspecified } from "@sallyport/kit";
+import { isIP, SocketAddress } from "node:net";
+import { isNotUnicast, isUnspecified } from "@sallyport/kit";
 import type { PortRange } from "@sallyport/media-plane";
 import { z } from "zod";
 
-const address = z.string().refine((text) => isIP(text) !== 0, "must be an IPv4 or IPv6 literal, without brackets");
+// It is also told to the far end (Local): there 0.0.0.0 is hold (RFC 3264 8.4).
+const address = z
+  .string()
+  .refine((text) => isIP(text) !== 0, { error: "must be an IPv4 or IPv6 literal, without brackets", abort: true })
+  .refine(
+    (text) => !isUnspecified(text) && !isNotUnicast(text),
+    "must be one address of this machine, which far ends send to",
+  );
 const port = z.number().int().min(0).max(65_535);
 const file = (what: string) => z.string().min(1).meta({ path: true }).describe(what);
 const milliseconds = (highest: number) => z.number().int().min(0).max(highest);
@@ -58,6 +65,12 @@ type Face = z.output<typeof face>;
 
 const extraFace = face.extend({ side: z.enum(["access", "core"]).describe("Which side it looks to.") });
 
+/** RFC 5952: as the system writes it, so that it can be compared. */
+export const asWritten = (literal: string): string =>
+  isIP(literal) === 6 && !literal.includes("%")
+    ? new SocketAddress({ address: literal, family: "ipv6" }).address
+    : literal;
+
 interface Placed {
   readonly path: (string | number)[];
   readonly address: string;
@@ -71,7 +84,7 @@ const overlaps = (
 ): readonly { readonly path: (string | number)[]; readonly message: string }[] => {
   const place = (path: (string | number)[], { address: at, ports: range = ports }: Face): Placed => ({
     path: ["interfaces", ...path],
-    address: at.toLowerCase(),
+    address: asWritten(at),
     range,
   });
   const all = [
@@ -79,14 +92,11 @@ const overlaps = (
     place(["core"], core),
     ...more.map((one, index) => place(["more", index], one)),
   ];
-  const meet = (a: Placed, b: Placed): boolean =>
-    a.address === b.address ||
-    (isIP(a.address) === isIP(b.address) && (isUnspecified(a.address) || isUnspecified(b.address)));
   return all.flatMap((one, index) => {
     const other = all.slice(0, index).find((before) => {
       const [a, b] = [before.range, one.range];
       const same = a.first === b.first && a.last === b.last && before.address === one.address;
-      return meet(before, one) && !same && a.first <= b.last && b.first <= a.last;
+      return before.address === one.address && !same && a.first <= b.last && b.first <= a.last;
     });
     if (other === undefined) return [];
     const { first, last } = other.range;

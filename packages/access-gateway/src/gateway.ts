@@ -5,7 +5,7 @@ import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@
 import { sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
 import { certificatesOf } from "./certificates.ts";
-import type { GatewayConfig } from "./config.ts";
+import { asWritten, type GatewayConfig } from "./config.ts";
 import { createContexts } from "./contexts.ts";
 import type { Cryptos } from "./protection.ts";
 import { lookAt, nothingTold } from "./load.ts";
@@ -102,7 +102,7 @@ const memoryGauge = (clock: Clock, budgetMb: number | undefined, read: () => num
 };
 
 const face = ({ address, ports, realm }: GatewayConfig["interfaces"]["access"]): Interface => ({
-  address,
+  address: asWritten(address),
   ...(realm === undefined ? {} : { realm }),
   ...(ports === undefined ? {} : { ports }),
 });

@@ -1,7 +1,6 @@
 // Owns what the gateway tells of itself: congestion (H.248.10 `chp`), realms that come and go
 // (H.248.41 Amd. 1 `ipra`). Pure: looked at once in a while, it tells what is new.
 import type { IqRootEvent } from "@sallyport/iq";
-import { isUnspecified } from "@sallyport/kit";
 import type { Interface } from "./stream.ts";
 
 export interface Looked {
@@ -32,7 +31,7 @@ const realmsDown = (faces: readonly Interface[], addresses: ReadonlySet<string>)
   const up = new Map<string, boolean>();
   for (const { address, realm } of faces) {
     if (realm === undefined) continue;
-    up.set(realm, up.get(realm) === true || isUnspecified(address) || addresses.has(address));
+    up.set(realm, up.get(realm) === true || addresses.has(address));
   }
   return [...up].flatMap(([realm, there]) => (there ? [] : [realm]));
 };

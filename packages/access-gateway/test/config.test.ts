@@ -42,6 +42,17 @@ describe("configuration", () => {
     expect(problems(value)).toEqual([path]);
   });
 
+  it.each(["0.0.0.0", "::", "239.1.1.1", "255.255.255.255", "ff02::1"])(
+    "RFC 3264 8.4, RFC 4566 5.7: media is not bound to %s: it would be told to the far end, for which that is hold or nobody",
+    (address) => {
+      expect(problems({ ...good, interfaces: { ...good.interfaces, access: { address } } })).toEqual([
+        "interfaces.access.address",
+      ]);
+      const more = [{ side: "core", address }];
+      expect(problems({ ...good, interfaces: { ...good.interfaces, more } })).toEqual(["interfaces.more.0.address"]);
+    },
+  );
+
   describe("H.248.41: ports of a realm's own", () => {
     const at = (access: object, core: object, ...more: readonly object[]) => ({
       ...good,
@@ -61,7 +72,7 @@ describe("configuration", () => {
       ],
       ["the same range again", at({ address: "192.0.2.20", ports: low }, { address: "192.0.2.20", ports: low })],
       ["overlapping, on other addresses", at({ address: "192.0.2.20", ports: low }, { address: "192.0.2.21" })],
-      ["overlapping, of other families", at({ address: "0.0.0.0", ports: low }, { address: "::1" })],
+      ["overlapping, of other families", at({ address: "192.0.2.20", ports: low }, { address: "2001:db8::20" })],
     ])("%s", (_, value) => {
       expect(problems(value)).toEqual([]);
     });
@@ -73,6 +84,11 @@ describe("configuration", () => {
         at({ address: "::1", ports: low }, { address: "::1" }),
       ],
       [
+        "interfaces.core.ports",
+        "interfaces.access",
+        at({ address: "2001:DB8:0::20", ports: low }, { address: "2001:db8::20" }),
+      ],
+      [
         "interfaces.more.0.ports",
         "interfaces.access",
         at({ address: "192.0.2.20" }, good.interfaces.core, { ...more, ports: low }),
@@ -82,7 +98,7 @@ describe("configuration", () => {
         "interfaces.core",
         at(
           { address: "192.0.2.20", ports: low },
-          { address: "0.0.0.0", ports: high },
+          { address: "192.0.2.20", ports: high },
           { ...more, ports: { first: 40_999, last: 41_001 } },
         ),
       ],

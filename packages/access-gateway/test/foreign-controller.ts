@@ -21,7 +21,13 @@ export interface ForeignController {
 const faces = {
   access: { address: "192.0.2.20", realm: "outside" },
   core: { address: "10.0.0.20", realm: "inside" },
-  more: [{ side: "access", address: "2001:db8::20", realm: "outside" }],
+  // As somebody may write them.
+  more: [
+    { side: "access", address: "2001:DB8:0:0::20", realm: "outside" },
+    { side: "core", address: "2001:0db8::0021", realm: "six" },
+    // Not among this machine's.
+    { side: "core", address: "192.0.2.99", realm: "gone" },
+  ],
 };
 
 const listening = (socket: Socket): Promise<number> =>
@@ -62,7 +68,7 @@ export const foreignController = async (version: 1 | 2 | 3 = 2): Promise<Foreign
       random: seededRandom("procedures"),
       log: silentLog,
       plane,
-      addresses: () => new Set(["192.0.2.20", "10.0.0.20", "2001:db8::20"]),
+      addresses: () => new Set(["192.0.2.20", "10.0.0.20", "2001:db8::20", "2001:db8::21"]),
     },
   );
   await until("registered", () => gateway.registration().registered);

@@ -65,6 +65,20 @@ describe("a controller of another make", () => {
     expect([controller.gateway.contexts(), controller.plane.legs]).toEqual([0, 0]);
   });
 
+  it("H.248.41 Amd. 1 ipra/ar, RFC 5952: a realm is there if its address is, however the configuration has it written", async () => {
+    const controller = await foreignController();
+    open = controller;
+    let last = 0;
+    const reachable = async (): Promise<string> => {
+      controller.send(`!/2 <mgc.example> T=${++last}{C=-{AV=ROOT{AT{M{TS{ipra/ar}}}}}}`);
+      return /ipra\/ar=\[(.*?)\]/.exec(await controller.next())?.[1] ?? "";
+    };
+    let realms = await reachable();
+    // Looked at once the gateway runs.
+    while (realms.includes("gone")) realms = await reachable();
+    expect(realms).toBe("outside,inside,six");
+  });
+
   it.skipIf(!haveDecoder)(
     "H.248.1 Annex B: Erlang/OTP megaco reads every message of both, but what no gateway could",
     () => {
