@@ -96,6 +96,18 @@ describe("session descriptions", () => {
     if (read.ok) expect(writeSessionText(read.value)).toContain("m=audio $ RTP/SAVP -");
   });
 
+  it("RFC 4566 5.13: a description may have as many attributes as a browser's video has", () => {
+    const feedback = Array.from({ length: 300 }, (_, at) => `a=rtcp-fb:${96 + (at % 32)} nack pli`).join("\r\n");
+    const read = readSessionText(`v=0\r\nc=IN IP4 $\r\nm=video $ RTP/SAVPF 96\r\n${feedback}\r\na=rtcp-mux\r\n`);
+    expect(read).toMatchObject({ ok: true, value: { rtcpMux: true } });
+    expect(readSessionText(`v=0\r\nc=IN IP4 $\r\nm=video $ RTP/SAVPF 96\r\n${"a=x\r\n".repeat(1000)}`).ok).toBe(false);
+  });
+
+  it("RFC 3605, H.248.1 7.1.8: port and address of RTCP are left to the gateway together", () => {
+    const read = readSessionText("v=0\nc=IN IP4 $\nm=audio $ RTP/SAVP 0\na=rtcp:$ IN IP4 $\n");
+    expect(read).toMatchObject({ ok: true, value: { rtcp: { port: { kind: "choose" } } } });
+  });
+
   it("invariant 7: an error text shows no piece of a key, wherever a damaged message has put it, and what is none as it is", () => {
     const key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
     const shown = [

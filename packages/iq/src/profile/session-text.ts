@@ -38,8 +38,8 @@ const chooseIpv6 = { kind: "choose", family: "IP6" } as const;
 export const none = { kind: "none" } as const;
 export const given = <T>(value: T): { readonly kind: "given"; readonly value: T } => ({ kind: "given", value });
 
-const maxText = 8192;
-const maxLines = 64;
+const maxText = 16_384;
+const maxLines = 512;
 
 const show = <T>(value: Chosen<T>): string =>
   value.kind === "choose" ? "$" : value.kind === "none" ? "-" : String(value.value);
@@ -92,6 +92,7 @@ const readRtcp = (value: string): SessionText["rtcp"] => {
   if (port === undefined) return undefined;
   if (blank === -1) return { port };
   const address = readAddress(value.slice(blank + 1));
+  if (address?.kind === "choose") return { port };
   return address?.kind === "given" ? { port, address: address.value } : undefined;
 };
 
