@@ -148,11 +148,12 @@ describe("H.248.1 D.1: UDP", () => {
   it("a peer that is let go takes its socket along, however often it was tried; a listening point stays", async () => {
     const opened: Endpoint[] = [];
     const open = new Set<Endpoint>();
+    const told: string[] = [];
     const transport = createH248Transport({
       clock: systemClock,
       log: silentLog,
       onMessage: () => undefined,
-      onPeerClosed: () => undefined,
+      onPeerClosed: ({ id }) => told.push(id),
       openDatagram: async ({ address }) => {
         const local = { address, port: 40_000 + opened.length };
         opened.push(local);
@@ -165,9 +166,13 @@ describe("H.248.1 D.1: UDP", () => {
     for (let attempt = 0; attempt < 3; attempt++) {
       const peer = await transport.connect({ protocol: "udp", address: "192.0.2.1", port: 2944 });
       transport.disconnect(peer);
+      transport.disconnect(peer);
       expect(transport.send(Buffer.from("late"), peer)).toBe(false);
+      // So that who waits for its answers does not wait on, and nothing is remembered of it.
+      expect(told.splice(0)).toEqual([peer.id]);
     }
     transport.disconnect(await transport.connect({ protocol: "udp", address: "192.0.2.1", port: 2944, from }));
+    expect(told).toEqual([]);
     expect(opened).toHaveLength(4);
     expect([...open]).toEqual([opened[0]]);
   });

@@ -24,7 +24,7 @@ export interface H248TransportOptions {
   readonly limits?: Partial<H248TransportLimits>;
   /** One whole message; its octets are only lent. */
   onMessage(octets: Buffer, peer: H248Peer): void;
-  /** A stream to this peer has ended, for whatever reason. Not called for datagrams. */
+  /** A stream to this peer has ended, for whatever reason. For datagrams: its own socket was closed by `disconnect`. */
   onPeerClosed(peer: H248Peer): void;
   observe?(event: H248WireEvent): void;
 }
@@ -117,11 +117,12 @@ export const createH248Transport = (options: H248TransportOptions): H248Transpor
     }
   };
 
-  const disconnectDatagram = ({ local }: H248Peer): void => {
-    const key = keyOf(local);
+  const disconnectDatagram = (peer: H248Peer): void => {
+    const key = keyOf(peer.local);
     if (!own.delete(key)) return;
     void sockets.get(key)?.close();
     sockets.delete(key);
+    options.onPeerClosed(peer);
   };
 
   const sendDatagram = (octets: Uint8Array, peer: H248Peer): boolean => {
