@@ -2,7 +2,7 @@
 // TS 33.328 6.2.1.1 (terminates SRTP towards the UE, plain RTP towards the core). Knows no SIP.
 import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
-import { sparing, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
+import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
 import { certificatesOf } from "./certificates.ts";
 import { asWritten, type GatewayConfig } from "./config.ts";
@@ -147,7 +147,7 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
   const tellAnew = (): void => {
     told = nothingTold;
   };
-  const mayTell = sparing(clock);
+  let wasRegistered = false;
   const shared = {
     config: {
       profile: config.profile,
@@ -171,10 +171,9 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
       if (registered) {
         log.info("iq registered", { controller, reason });
         tellAnew();
-      } else {
-        const untold = mayTell(`${controller} ${reason}`);
-        if (untold !== undefined) log.warn("iq not registered", { controller, reason, untold });
-      }
+      } else if (wasRegistered) log.warn("iq not registered", { controller, reason });
+      // Why it is not taken again is told by each attempt.
+      wasRegistered = registered;
       deps.onState?.(state);
     },
     onRootWatch: tellAnew,

@@ -61,6 +61,6 @@ export const peerError = (error: H248Error, where?: string): SallyportError =>
   new SallyportError(
     "SALLY_H248_ERROR",
     { ...h248Errors.catalogue.SALLY_H248_ERROR, h248Error: error.code },
-    `Error ${error.code}: ${safeErrorText(error.text)}.`,
+    `Error ${error.code}: ${safeErrorText(error.text).replace(/\.$/, "")}.`,
     where === undefined ? {} : { where },
   );

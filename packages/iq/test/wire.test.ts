@@ -272,9 +272,17 @@ describe("who may speak", () => {
 
   it("TS 33.328 6.2.1.3: a certificate of another authority does not come in at all", async () => {
     const at = await edge("tls");
-    const { iq } = await gateway(at, "tls", { tls: certificates.stranger });
+    const { iq, records } = await gateway(at, "tls", { tls: certificates.stranger });
     await until("failed attempts", () => /SALLY_H248|lost/.test(iq.state().reason));
     expect(at.reports).toEqual([]);
+    // The gateway can not know why; the edge says it, and both say so once.
+    await until("attempts", () => records.filter(({ event }) => event === "h248 connection open").length >= 4);
+    const told = (of: readonly LogRecord[], wanted: string, field: string) =>
+      of.filter(({ event }) => event === wanted).map(({ fields }) => fields[field]);
+    expect(told(records, "iq registration refused", "why")).toEqual(["connection lost before an answer"]);
+    expect(told(at.records, "h248 tls handshake failed", "reason")).toEqual([
+      expect.stringContaining("not of a CA that is trusted here"),
+    ]);
   });
 
   it("TS 33.328 6.2.1.3: a rogue that speaks with the mid of a registered gateway does not take its place", async () => {

@@ -176,8 +176,12 @@ export const createIqGateway = async (options: IqGatewayOptions): Promise<IqGate
     for (const effect of step.effects) run(effect);
   };
 
-  const lose = (why: string): void =>
-    registration.state === "leaving" ? feed({ kind: "left" }) : feed({ kind: "lost", why, jitter: jitter() });
+  const lose = (why: string): void => {
+    if (registration.state === "leaving") return feed({ kind: "left" });
+    // In TLS 1.3 a certificate that was not accepted shows as this; only the controller's log tells why.
+    if (registration.state === "registering") complain("iq registration refused", { why: `${why} before an answer` });
+    feed({ kind: "lost", why, jitter: jitter() });
+  };
 
   const connect = async (index: number): Promise<void> => {
     const controller = config.controllers[index];
