@@ -1,9 +1,10 @@
 // Offers and answers wherever SIP lets them stand: RFC 6337, RFC 4317, RFC 3311, RFC 3262.
-import { headerValue } from "@sallyport/sip";
+import { headerValue, type SipResponse } from "@sallyport/sip";
 import { describe, expect } from "vitest";
 import { flows, reliable } from "./support/flow.ts";
 import type { Dialog, Flow, Party, Passed } from "./support/flow-types.ts";
 import { audio, bodyOf, video, type Line } from "./support/flow-checks.ts";
+import { until } from "./support/scenario.ts";
 
 const rack = (text: string) => ({ headers: [["RAck", text]] as const });
 const rel = [["Supported", "100rel"]] as const;
@@ -169,6 +170,28 @@ describe("RFC 6337 3: what is not allowed", () => {
       await dialog.bye("caller");
     },
   );
+
+  flows("RFC 3261 13.2.2.4: a 2xx that comes again, and its ACK with the same answer", async (flow) => {
+    const passed = await flow.invite({ body: "" });
+    const ok = await flow.reply(passed, 200, { body: flow.called.offer(), tag: "one" });
+    const dialog = flow.dialog(passed, ok);
+    const first = await dialog.ack("caller", 1, { body: flow.caller.answer() });
+    flow.say(passed, 200, { body: flow.called.offer(), tag: "one" });
+    await until(() => passed.sent.responses.all.filter(({ status }) => status === 200).length === 2, "the 200 again");
+    expect(bodyOf(passed.sent.responses.all.at(-1) as SipResponse)).toBe(bodyOf(ok));
+    const again = await dialog.ack("caller", 1, { body: flow.caller.answer() });
+    expect(bodyOf(again)).toBe(bodyOf(first));
+    await dialog.bye("caller");
+  });
+
+  flows("RFC 3261 13.2.2.4: an answer in the ACK that cannot be read ends the call on both sides", async (flow) => {
+    const passed = await flow.invite({ body: "" });
+    const ok = await flow.reply(passed, 200, { body: flow.called.offer() });
+    await flow.dialog(passed, ok).sendAck("caller", 1, { body: "v=0\r\nthis is no description\r\n" });
+    expect(bodyOf(await flow.called.peer.acks.next())).toBe("");
+    for (const { peer } of [flow.caller, flow.called]) peer.respond(await peer.expect("BYE"), 200);
+    await until(() => flow.scenario.edge.counts().calls === 0, "the end of the call");
+  });
 
   flows("RFC 3261 13.2.1: a 200 that says another address than the 183 before: the last word counts", async (flow) => {
     const passed = await flow.invite();

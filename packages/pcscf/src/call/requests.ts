@@ -192,7 +192,8 @@ export const onAck = (work: Work, from: Side, arrived: SipRequest): void => {
   const carried: Carried = { kind: "ack", key, from, request };
   const body = sdpBodyOf(request);
   if (body.kind === "unusable") noteUnusable(work, from, body, "body taken out");
-  const asked = work.call.offer?.within === "response" && work.call.offer.from === otherSide(from);
+  const { offer } = work.call;
+  const asked = offer?.within === "response" && offer.from === otherSide(from) && offer.branch === dialog.tag;
   if (body.kind === "none") {
     passAck(work, from, request, undefined);
     if (asked) endCall(work, "media-security", 488, "no answer in ACK");
