@@ -281,3 +281,17 @@ describe("RFC 5359 2.9 to 2.18: subscriptions and requests around calls", () => 
     },
   );
 });
+
+describe("RFC 3578 3: overlap signalling", () => {
+  flows("a second INVITE with more digits while the first is open, which gets 484", async (flow) => {
+    const first = await flow.invite({ callId: "overlap-1" });
+    await flow.reply(first, 183);
+    const second = await flow.invite({ callId: "overlap-1", from: headerValue(first.asked, "from") ?? "", seq: 2 });
+    await flow.reply(first, 484);
+    await flow.reply(second, 180, { tag: "answered" });
+    const ok = await flow.reply(second, 200, { body: flow.called.answer(), tag: "answered" });
+    const dialog = flow.dialog(second, ok);
+    await dialog.ack("caller", 2);
+    await dialog.bye("caller");
+  });
+});

@@ -59,7 +59,7 @@ export const placeCall = ({ clock, script, callId, caller, uri, route }: CallFac
     ],
     ...(body === undefined ? {} : { body }),
   });
-  const early = new Map<string, Dialog>();
+  const { early } = half;
   const acknowledged = new Set<string>();
   let winner: string | undefined;
 
@@ -70,6 +70,7 @@ export const placeCall = ({ clock, script, callId, caller, uri, route }: CallFac
     const answer = body === undefined && response.body.length > 0 ? half.body(script.answer, true) : {};
     const made = dialogRequest(dialog, "PRACK", { headers: [["RAck", `${rseq} 1 INVITE`]], ...answer });
     early.set(dialog.remoteTag, made.dialog);
+    half.opened(dialog.remoteTag);
     caller.transactions.request(made.request, caller.target, {
       onResponse: () => undefined,
       onTimeout: () => undefined,
@@ -141,8 +142,16 @@ export const awaitCall = ({ clock, script, callId, called }: CallFacts): void =>
       : [];
     const response = respond(server, early, extra);
     server.respond(response);
+    if (reliable) opens(server, early.fork);
     // RFC 3262 3: again until PRACK; one copy stands for all.
     if (reliable) clock.after(700, () => (answered ? undefined : server.respond(response)));
+  };
+
+  const opens = (server: ServerTransaction, fork: number): void => {
+    const tag = tagged(server, fork);
+    const dialog = dialogFromRequest(server.request, tag, "early");
+    if (dialog !== undefined && !half.early.has(tag)) half.early.set(tag, dialog);
+    half.opened(tag);
   };
 
   const finish = (server: ServerTransaction, final: Final): void => {

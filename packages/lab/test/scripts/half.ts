@@ -33,7 +33,11 @@ export interface HalfOptions {
 export interface Half {
   over: boolean;
   dialog: Dialog | undefined;
+  /** Early dialogs by the tag of the called side, with what this end has counted. */
+  readonly early: Map<string, Dialog>;
   body(kind: BodyKind, answering: boolean): { readonly body?: Buffer; readonly contentType?: string };
+  /** An early dialog in which requests may be sent (RFC 3262 and RFC 3311). */
+  opened(tag: string): void;
   /** The dialog is confirmed for this end: the script goes on. */
   confirmed(dialog: Dialog): void;
   /** ACKs a 2xx to an INVITE of this end, and every copy of it. */
@@ -50,6 +54,9 @@ export const openHalf = ({ clock, end, who, script, callId }: HalfOptions): Half
   let version = 0;
   const unacknowledged = new Map<number, () => void>();
   const answered: InDialog[] = [];
+  const opened = new Set<string>();
+  /** Forks are told apart by the tag of the called side. */
+  const keyOf = ({ localTag, remoteTag }: Dialog): string => (who === "caller" ? remoteTag : localTag);
 
   const contact = ["Contact", `<${end.contact}>`] as const;
   const send = (request: SipRequest, onResponse: (response: SipResponse) => void = () => undefined): void => {
@@ -60,14 +67,28 @@ export const openHalf = ({ clock, end, who, script, callId }: HalfOptions): Half
     });
   };
 
-  const say = (step: InDialog): void => {
-    if (half.over || half.dialog === undefined) return;
+  const headersOf = ({ method, last }: InDialog): readonly (readonly [string, string])[] => {
+    if (method === "REFER") return [contact, ["Refer-To", "<sip:dave@far.example>"]];
+    if (method !== "NOTIFY") return [contact];
+    return [
+      contact,
+      ["Event", "refer"],
+      ["Subscription-State", last ? "terminated;reason=noresource" : "active;expires=60"],
+    ];
+  };
+
+  const say = (step: InDialog, tag?: string): void => {
     const { method } = step;
+    // RFC 5057 4: a subscription outlives the call.
+    if (half.over && method !== "NOTIFY") return;
+    const dialog = half.dialog ?? half.early.get(tag ?? "");
+    if (dialog === undefined || (tag !== undefined && tag !== keyOf(dialog))) return;
     const carries = method === "INVITE" || method === "UPDATE";
     // An UPDATE without an offer refreshes, an INVITE without one asks for one.
     const content = carries ? half.body(step.body, false) : {};
-    const made = dialogRequest(half.dialog, method, { headers: [contact], ...content });
-    half.dialog = made.dialog;
+    const made = dialogRequest(dialog, method, { headers: headersOf(step), ...content });
+    if (half.dialog === undefined) half.early.set(keyOf(dialog), made.dialog);
+    else half.dialog = made.dialog;
     const seq = made.dialog.localSeq;
     send(made.request, (response) => {
       if (method !== "INVITE" || response.status < 200 || response.status >= 300 || half.dialog === undefined) return;
@@ -78,15 +99,23 @@ export const openHalf = ({ clock, end, who, script, callId }: HalfOptions): Half
   const half: Half = {
     over: false,
     dialog: undefined,
+    early: new Map(),
     body: (kind, answering) => {
       version += 1;
       const text = bodyOf(kind, end.side, version, answering);
       return text === undefined ? {} : { body: Buffer.from(text, "latin1"), contentType: "application/sdp" };
     },
+    opened: (tag) => {
+      if (opened.has(tag)) return;
+      opened.add(tag);
+      for (const step of script.during)
+        if (step.by === who && step.early && step.method !== "INVITE") clock.after(step.afterMs, () => say(step, tag));
+    },
     confirmed: (dialog) => {
       if (half.dialog?.state === "confirmed") return;
-      half.dialog = { ...dialog, localSeq: Math.max(dialog.localSeq, half.dialog?.localSeq ?? 0), state: "confirmed" };
-      for (const step of script.during) if (step.by === who) clock.after(step.afterMs, () => say(step));
+      const counted = half.early.get(keyOf(dialog))?.localSeq ?? 0;
+      half.dialog = { ...dialog, localSeq: Math.max(dialog.localSeq, counted), state: "confirmed" };
+      for (const step of script.during) if (step.by === who && !step.early) clock.after(step.afterMs, () => say(step));
       if (script.byeBy.includes(who)) clock.after(script.byeAfterMs, () => half.bye());
       clock.after(tiredMs, () => half.bye());
     },
@@ -130,7 +159,7 @@ export const openHalf = ({ clock, end, who, script, callId }: HalfOptions): Half
           half.over = true;
         return reply(server, 200);
       }
-      if (half.over) return reply(server, 481);
+      if (half.over && request.method !== "NOTIFY") return reply(server, 481);
       const step = script.during.find(
         (each) => each.by !== who && each.method === request.method && !answered.includes(each),
       );

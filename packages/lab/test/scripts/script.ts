@@ -25,7 +25,11 @@ export interface Final {
 export interface InDialog {
   readonly afterMs: number;
   readonly by: Who;
-  readonly method: "INVITE" | "UPDATE" | "INFO" | "OPTIONS";
+  readonly method: "INVITE" | "UPDATE" | "INFO" | "OPTIONS" | "REFER" | "NOTIFY";
+  /** From the first reliable provisional response of a fork on, in its early dialog; else when the call is answered. */
+  readonly early: boolean;
+  /** Of a NOTIFY: the last of its subscription. */
+  readonly last: boolean;
   readonly body: BodyKind;
   readonly answer: { readonly status: number; readonly afterMs: number; readonly body: BodyKind };
 }
@@ -100,7 +104,9 @@ const final = (statuses: readonly number[]): fc.Arbitrary<Final> =>
 const inDialog: fc.Arbitrary<InDialog> = fc.record({
   afterMs: ms(20_000),
   by: who,
-  method: fc.constantFrom("INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS"),
+  method: fc.constantFrom("INVITE", "INVITE", "INVITE", "UPDATE", "UPDATE", "INFO", "OPTIONS", "REFER", "NOTIFY"),
+  early: mostly([false], [true]),
+  last: fc.boolean(),
   body: later,
   answer: fc.record({
     status: mostly([200, 200, 200], [488, 491, 500, 481, 0]),
