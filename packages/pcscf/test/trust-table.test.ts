@@ -103,6 +103,14 @@ const none: readonly never[] = [];
 const forged = "forged";
 
 const rows: readonly Row[] = [
+  // RFC 3959: what this edge cannot key is nobody's to use.
+  ...(["UE asks", "UE answers", "core asks", "core answers"] as const).map((way): Row => ({
+    way,
+    header: "Supported",
+    says: [["Supported", "timer, Early-Session, 100rel"]],
+    gives: ["timer, 100rel"],
+    why: "early sessions have no keys of their own",
+  })),
   // RFC 3325: identities.
   { way: "UE asks", header: "P-Asserted-Identity", says: [], gives: [mine], why: "the default identity is asserted" },
   {

@@ -5,7 +5,9 @@ import type { Side } from "@sallyport/media-security";
 
 const security = ["security-client", "security-verify", "security-server"] as const;
 const optionTagHeaders = ["require", "proxy-require", "supported", "unsupported"] as const;
-const hopOptionTags = new Set(["mediasec", "sec-agree"]);
+const hopOptionTags: ReadonlySet<string> = new Set(["mediasec", "sec-agree"]);
+// RFC 3959: a second session within the dialog, in a body beside the first. Its keys could not be told from the others'.
+const notSupported: ReadonlySet<string> = new Set([...hopOptionTags, "early-session"]);
 const charging = ["p-charging-vector", "p-charging-function-addresses"] as const;
 // Only elements of the trust domain may speak these.
 const fromUe = [
@@ -55,16 +57,17 @@ const agreement: readonly (readonly [string, Sieve<Removed>])[] = [
   // The hop-by-hop option tags; a header that loses its last tag goes too.
   ...optionTagHeaders.map((name): readonly [string, Sieve<Removed>] => [
     name,
-    (value, removed) => filterList(value, (tag) => staysOnNextHop(tag, removed)),
+    (value, removed) =>
+      filterList(value, (tag) => staysOnNextHop(tag, name === "supported" ? notSupported : hopOptionTags, removed)),
   ]),
 ];
 
-const staysOnNextHop = (tag: string, removed: Removed): boolean => {
+const staysOnNextHop = (tag: string, ends: ReadonlySet<string>, removed: Removed): boolean => {
   // A tag takes no parameters, but a peer that writes some must not get past us by that.
   const hop = tag
     .split(";")
     .map((word) => word.trim().toLowerCase())
-    .find((word) => hopOptionTags.has(word));
+    .find((word) => ends.has(word));
   if (hop !== undefined) removed.push(hop);
   return hop === undefined;
 };
