@@ -196,6 +196,25 @@ describe("contexts", () => {
     },
   );
 
+  it.each([
+    ["::ffff:198.51.100.7", 449],
+    ["0:0:0:0:0:FFFF:c633:6407", 449],
+    ["fe80::1%eth0", 449],
+    ["2001:db8::7", undefined],
+  ])(
+    "RFC 4291 2.5.5.2, RFC 4007 11: what no IPv6 socket sends to is told at once, not by silence: %s: %s",
+    async (address, code_) => {
+      const on = make({ interfaces: { access: [{ address: "2001:db8::20" }], core: [{ address: "2001:db8::21" }] } });
+      const text = { ...remote("RTP/AVP"), address: { kind: "given", value: address } } as const;
+      const local = {
+        kind: "describe",
+        text: { ...remote("RTP/AVP"), address: { kind: "choose" }, port: { kind: "choose" } },
+      } as const;
+      const order: StreamOrder = { stream: 1, local, remote: { kind: "describe", text } };
+      expect(code(await on.contexts.handler.add(addTo("core", "new", [order])))).toBe(code_);
+    },
+  );
+
   it("invariant 10: contexts cleared while a port is being bound leave nothing", async () => {
     const on = make();
     const release = on.plane.hold();
