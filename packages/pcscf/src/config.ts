@@ -1,5 +1,6 @@
 // The configuration of a P-CSCF (IMS-ALG). Owns every key, its bounds and its one-line description; knows no socket.
 import { isIP } from "node:net";
+import { isUnspecified } from "@sallyport/kit";
 import { parseSipUri } from "@sallyport/sip";
 import * as z from "zod";
 import { overloadLimits, sourceLimits, transportLimits } from "./admission/config.ts";
@@ -38,12 +39,21 @@ const listeningPoint = {
     .min(1)
     .max(253)
     .optional()
-    .describe("Host name or address to write into Via, Path and Record-Route instead of the bound one."),
+    .describe(
+      "Host name or address to write into Via, Path and Record-Route instead of the bound one; needed where that is 0.0.0.0 or ::.",
+    ),
   tls: tls.optional(),
 };
 
 const needsTls = (point: { readonly protocol: string; readonly tls?: unknown }): boolean =>
   point.protocol !== "tls" || point.tls !== undefined;
+// RFC 3261 18.1.1, RFC 3327: whoever has to find us again needs one address, and all of them are none.
+const isNamed = (point: { readonly address: string; readonly advertised?: string | undefined }): boolean =>
+  !isUnspecified(point.address) || point.advertised !== undefined;
+const unnamed = {
+  message: "a listening point on all addresses needs advertised: what Via, Path and Record-Route shall name",
+  path: ["advertised"],
+};
 const tlsMissing = "a tls listening point needs its tls section";
 
 const accessListener = z
@@ -67,9 +77,10 @@ const accessListener = z
         "What the network knows of this access: written into P-Access-Network-Info as network-provided, and what policy goes by instead of the UE's own word.",
       ),
   })
-  .refine(needsTls, tlsMissing);
+  .refine(needsTls, tlsMissing)
+  .refine(isNamed, unnamed);
 
-const coreListener = z.strictObject(listeningPoint).refine(needsTls, tlsMissing);
+const coreListener = z.strictObject(listeningPoint).refine(needsTls, tlsMissing).refine(isNamed, unnamed);
 
 const core = z
   .strictObject({

@@ -101,6 +101,35 @@ describe("RFC 3263: where a URI leads", () => {
     expect(firsts.get("none") ?? 0).toBeLessThan(80);
   });
 
+  it("RFC 3263 4.3: a server whose address cannot be had leaves the others; none at all is a failure", async () => {
+    const resolver: Resolver = {
+      ...resolverOf(zone),
+      srv: async (name) =>
+        name === "_sip._udp.example.com"
+          ? [srv("a.example.com", 5070), srv("broken.example.com", 5060, 0)]
+          : Promise.reject(new Error("SERVFAIL")),
+      addresses: async (name) =>
+        name === "broken.example.com" ? Promise.reject(new Error("EAI_AGAIN")) : resolverOf(zone).addresses(name),
+    };
+    const find = (uri: string) =>
+      locate(must(parseSipUri(uri)), { resolver, random: seededRandom("broken"), protocols: ["udp", "tcp"] });
+    expect(shown(await find("sip:example.com;transport=udp"))).toEqual(["udp 192.0.2.1 5070", "udp 2001:db8::1 5070"]);
+    // One transport's records cannot be had: those of the other are as good.
+    expect(shown(await find("sip:example.com"))).toEqual(["udp 192.0.2.1 5070", "udp 2001:db8::1 5070"]);
+    await expect(find("sip:example.com;transport=tcp")).rejects.toThrow("SERVFAIL");
+  });
+
+  it("RFC 3263 4.1: where NAPTR records cannot be had, SRV records are asked for as if there were none", async () => {
+    const resolver: Resolver = { ...resolverOf(zone), naptr: () => Promise.reject(new Error("REFUSED")) };
+    const find = (uri: string) =>
+      locate(must(parseSipUri(uri)), { resolver, random: seededRandom("refused"), protocols: ["udp"] });
+    expect(shown(await find("sip:no-naptr.example"))).toEqual([
+      "udp 192.0.2.1 5071",
+      "udp 2001:db8::1 5071",
+      "udp 192.0.2.2 5081",
+    ]);
+  });
+
   it("what a zone answers is bounded", async () => {
     const many = Array.from({ length: 200 }, (_, at) => srv(`h${at}.example`, 5060, at));
     const resolver: Resolver = {

@@ -123,6 +123,20 @@ describe("UDP", () => {
     expect(await peer.inbox.next()).toMatch(/^SIP\/2.0 200 OK\r\n/);
   });
 
+  it("RFC 4291 2.5.5.2: a listening point on all addresses (::) answers over IPv4, and sends there too", async () => {
+    const a = start();
+    const { port } = await a.transport.listen({ ...spec("a", "udp"), address: "::" });
+    const b = await rawUdp();
+    b.socket.send(text("SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK1"), port, "127.0.0.1");
+    const { message, flow } = await a.messages.next();
+    expect(flow.remote).toEqual({ address: "127.0.0.1", port: b.port });
+    if (message.kind === "request") await a.transport.send(createResponse(message, 200), flow);
+    expect(await b.inbox.next()).toMatch(/^SIP\/2\.0 200 [^]*received=127\.0\.0\.1/);
+    const target = { protocol: "udp", address: "127.0.0.1", port: b.port, listener: "a" } as const;
+    await a.transport.send(request("SIP/2.0/UDP edge.example;branch=z9hG4bK2"), target);
+    expect(await b.inbox.next()).toMatch(/^MESSAGE /);
+  });
+
   it("RFC 3261 18.2.2: without rport the answer goes to the port the Via names", async () => {
     const { transport, messages } = start();
     const { port } = await transport.listen(spec("a", "udp"));

@@ -5,7 +5,7 @@ import type { Clock, Random } from "@sallyport/kit";
 import { createLocator, resolveTarget, systemResolver, type Resolver, type SipTarget } from "@sallyport/sip";
 import type { EdgeConfig } from "../config.ts";
 import { pcscfErrors } from "../errors.ts";
-import type { ListeningPoint } from "./points.ts";
+import { pointTowards, type ListeningPoint } from "./points.ts";
 
 /** The entry points, and which of their servers failed lately. */
 export interface EntryPoints {
@@ -41,7 +41,7 @@ const targetOf = (uri: string, core: readonly ListeningPoint[], name: string | u
   const has = core.some(({ protocol }) => protocol === bare?.protocol);
   const fallback = open && !has ? core[0]?.protocol : undefined;
   const target = fallback === undefined ? bare : resolveTarget(uri, { protocol: fallback });
-  const point = core.find(({ protocol }) => protocol === target?.protocol);
+  const point = target === undefined ? undefined : pointTowards(core, target);
   if (target === undefined || point === undefined) throw pcscfErrors("SALLY_EDGE_NEXT_HOP", "", { where: uri });
   return { ...target, listener: point.name, ...(name === undefined ? {} : { serverName: name }) };
 };
@@ -65,7 +65,7 @@ export const openEntryPoints = async (
   const serversOf = ({ uri, target }: Hop): readonly SipTarget[] => {
     const located = named.some((hop) => hop.uri === uri) ? (locator.known(uri) ?? []) : [];
     const usable = located.flatMap((each) => {
-      const point = core.find(({ protocol }) => protocol === each.protocol);
+      const point = pointTowards(core, each);
       const serverName = (target === nextHop ? nextHopName : undefined) ?? each.serverName;
       return point === undefined
         ? []

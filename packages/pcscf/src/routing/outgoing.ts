@@ -48,7 +48,7 @@ export const branchFor = (ctx: EdgeContext, arrived: SipRequest): string =>
 export const coreTarget = (ctx: EdgeContext, value: string | undefined): SipTarget => {
   const uri = value === undefined ? undefined : (parseNameAddr(value)?.uri ?? value);
   const target = uri === undefined ? undefined : resolveTarget(uri);
-  const point = target === undefined ? undefined : ctx.points.ofProtocol("core", target.protocol);
+  const point = target === undefined ? undefined : ctx.points.towardsCore(target);
   if (target === undefined || point === undefined) return ctx.nextHop;
   const next = ctx.nextHop;
   if (target.address === next.address && target.port === next.port && target.protocol === next.protocol) return next;

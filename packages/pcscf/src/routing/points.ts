@@ -1,5 +1,6 @@
 // Our own listening points: what we call ourselves on each, and which URIs mean us. Pure. RFC 3261 16.4, RFC 5658.
-import { formatHost, parseNameAddr, parseSipUri, type Flow, type SipProtocol } from "@sallyport/sip";
+import { isIP } from "node:net";
+import { formatHost, parseNameAddr, parseSipUri, type Flow, type SipProtocol, type SipTarget } from "@sallyport/sip";
 import type { Side } from "@sallyport/media-security";
 
 /** One bound listening point. */
@@ -20,7 +21,8 @@ export interface ListeningPoint {
 export interface Points {
   readonly all: readonly ListeningPoint[];
   ofFlow(flow: Flow): ListeningPoint | undefined;
-  ofProtocol(side: Side, protocol: SipProtocol): ListeningPoint | undefined;
+  /** The point of the core side that reaches a place: by its protocol, from an address of the same family. */
+  towardsCore(place: Pick<SipTarget, "protocol" | "address">): ListeningPoint | undefined;
   /** Whether host and port are one of ours; without a port, the protocol's default is meant. */
   readonly isOurs: (host: string, port: number | undefined) => boolean;
   /** The same for a Route value or a URI. */
@@ -31,6 +33,17 @@ export interface Points {
 export const pointUri = (point: ListeningPoint, user: string | undefined): string =>
   `sip:${user === undefined ? "" : `${user}@`}${formatHost(point.host)}:${point.port};transport=${point.protocol};lr`;
 
+/** The first of those listening points that reaches a place. A socket of all IPv6 addresses reaches IPv4 as well. */
+export const pointTowards = <P extends Pick<ListeningPoint, "protocol" | "address">>(
+  points: readonly P[],
+  { protocol, address }: Pick<SipTarget, "protocol" | "address">,
+): P | undefined =>
+  points.find((point) => {
+    if (point.protocol !== protocol) return false;
+    const family = isIP(address);
+    return family === 0 || family === isIP(point.address) || point.address === "::";
+  });
+
 export const createPoints = (all: readonly ListeningPoint[]): Points => {
   const isOurs = (host: string, port: number | undefined): boolean =>
     all.some(
@@ -38,10 +51,11 @@ export const createPoints = (all: readonly ListeningPoint[]): Points => {
         (point.host.toLowerCase() === host.toLowerCase() || point.address === host) &&
         point.port === (port ?? (point.protocol === "tls" ? 5061 : 5060)),
     );
+  const core = all.filter(({ side }) => side === "core");
   return {
     all,
     ofFlow: (flow) => all.find((point) => point.name === flow.listener),
-    ofProtocol: (side, protocol) => all.find((point) => point.side === side && point.protocol === protocol),
+    towardsCore: (place) => pointTowards(core, place),
     isOurs,
     ownUri: (value) => {
       const uri = parseSipUri(parseNameAddr(value)?.uri ?? value);

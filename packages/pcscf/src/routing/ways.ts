@@ -27,7 +27,7 @@ export const waysTo = (ctx: EdgeContext, request: SipRequest, to: Flow | SipTarg
   const servers = to === ctx.nextHop ? ctx.entries.servers(headerValue(request, "route") !== undefined) : [to];
   return servers.flatMap((target, server): readonly Way[] => {
     const long = target.protocol === "udp" && lengthOf(request) > maxDatagram;
-    const point = long ? ctx.points.ofProtocol("core", "tcp") : undefined;
+    const point = long ? ctx.points.towardsCore({ protocol: "tcp", address: target.address }) : undefined;
     if (point === undefined) return [{ to: target, server }];
     return [
       { to: { ...target, protocol: "tcp", listener: point.name }, server },

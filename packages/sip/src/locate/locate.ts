@@ -42,16 +42,33 @@ const named = (uri: SipUri): SipProtocol | false | undefined => {
   return transport === "udp" || transport === "tcp" || transport === "tls" ? transport : false;
 };
 
+/** Collects answers of the DNS: one that fails leaves the others, and counts only where nothing was found. */
+const leaving = () => {
+  let failure: { readonly error: unknown } | undefined;
+  return {
+    of: <R>(answer: Promise<readonly R[]>): Promise<readonly R[]> =>
+      answer.catch((error: unknown) => {
+        failure ??= { error };
+        return [];
+      }),
+    check: (found: number): void => {
+      if (found === 0 && failure !== undefined) throw failure.error;
+    },
+  };
+};
+
 const bySrv = async (
   names: readonly { readonly protocol: SipProtocol; readonly name: string }[],
   { resolver, random }: LocateFacts,
 ): Promise<readonly Place[]> => {
   const places: Place[] = [];
+  const gather = leaving();
   for (const { protocol, name } of names) {
-    for (const { name: host, port } of orderSrv(await resolver.srv(name), random))
-      places.push({ protocol, host, port });
+    const records = await gather.of(resolver.srv(name));
+    for (const { name: host, port } of orderSrv(records, random)) places.push({ protocol, host, port });
     if (places.length >= maxTargets) break;
   }
+  gather.check(places.length);
   return places;
 };
 
@@ -66,7 +83,9 @@ const placesOf = async (uri: SipUri, host: string, facts: LocateFacts): Promise<
     return [{ protocol: plain, host, port: uri.port ?? defaultPort(plain) }];
   const can = (protocol: SipProtocol): boolean =>
     protocols.includes(protocol) && (transport === undefined || transport === protocol);
-  const naptr = transport === undefined || uri.scheme === "sips" ? orderNaptr(await resolver.naptr(host), can) : [];
+  // Servers that know no NAPTR records refuse to be asked for them.
+  const naptr =
+    transport === undefined || uri.scheme === "sips" ? orderNaptr(await resolver.naptr(host).catch(() => []), can) : [];
   const found =
     naptr.length > 0
       ? await bySrv(naptr, facts)
@@ -85,14 +104,16 @@ export const locate = async (uri: SipUri, facts: LocateFacts): Promise<readonly 
   const maddr = param(uri.params, "maddr");
   const host = (typeof maddr === "string" ? maddr : uri.host).replace(/^\[|\]$/g, "");
   const targets = new Map<string, SipTarget>();
+  const gather = leaving();
   for (const { protocol, host: name, port } of await placesOf(uri, host, facts)) {
     const literal = name.replace(/^\[|\]$/g, "");
     const addresses =
-      isIP(literal) === 0 ? (await facts.resolver.addresses(literal)).slice(0, maxAddresses) : [literal];
+      isIP(literal) === 0 ? (await gather.of(facts.resolver.addresses(literal))).slice(0, maxAddresses) : [literal];
     for (const address of addresses) {
       const target = { protocol, address, port, ...(protocol === "tls" ? { serverName: uri.host } : {}) };
       if (targets.size < maxTargets) targets.set(`${protocol} ${address} ${port}`, target);
     }
   }
+  gather.check(targets.size);
   return [...targets.values()];
 };

@@ -1,7 +1,7 @@
 // Owns the UDP listening points and their flows (RFC 3261 18.1.1, 18.2). A UDP flow is only a pair of addresses:
 // nothing is kept per peer. Must not know what a message says.
 import { lookup } from "node:dns/promises";
-import { isIP, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import type { Datagram, Endpoint, OpenDatagram } from "@sallyport/kit";
 import { sipErrors } from "../errors.ts";
 import { hostPort, plainAddress } from "./flow.ts";
@@ -61,6 +61,7 @@ export const openDatagramPoint = async (
     },
   );
   local = socket.local;
+  const six = isIPv6(local.address);
   return {
     name: spec.name,
     local,
@@ -69,7 +70,8 @@ export const openDatagramPoint = async (
       if (octets.length > maxDatagram) {
         throw sipErrors("SALLY_SIP_TOO_LARGE", `${octets.length} octets over UDP to ${hostPort(to.address, to.port)}.`);
       }
-      socket.send(octets, to);
+      // RFC 4291 2.5.5.2: from an IPv6 socket IPv4 is reached in this form alone.
+      socket.send(octets, six && isIPv4(to.address) ? { address: `::ffff:${to.address}`, port: to.port } : to);
     },
     close: () => socket.close(),
   };
@@ -86,7 +88,8 @@ export const resolveDatagram = async (
   const found = await find(address).catch((cause: unknown) => {
     throw sipErrors("SALLY_SIP_RESOLVE", address, { cause });
   });
-  const fitting = found.find((candidate) => isIPv6(candidate) === isIPv6(from.address));
+  const own = found.find((candidate) => isIPv6(candidate) === isIPv6(from.address));
+  const fitting = own ?? (from.address === "::" ? found[0] : undefined);
   if (fitting === undefined) throw sipErrors("SALLY_SIP_RESOLVE", `${address} has no address of the right family.`);
   return { address: fitting, port };
 };
@@ -97,7 +100,11 @@ export const pointFor = (points: ReadonlyMap<string, DatagramPoint>, target: Sip
   if (named !== undefined) return named;
   const family = isIP(target.address);
   for (const point of points.values()) {
-    if (target.listener === undefined && (family === 0 || isIP(point.local.address) === family)) return point;
+    if (
+      target.listener === undefined &&
+      (family === 0 || isIP(point.local.address) === family || point.local.address === "::")
+    )
+      return point;
   }
   throw sipErrors("SALLY_SIP_NO_LISTENER", `UDP to ${hostPort(target.address, target.port)}.`);
 };
