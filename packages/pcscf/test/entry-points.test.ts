@@ -1,5 +1,6 @@
 // The entry points of the home network: which is asked when one keeps silent or turns a request away, and what the UE is told
 // when none is left. TS 24.229 5.2.2 and 5.2.6.3.2A, RFC 3263 4.3, RFC 4320 4.2, TS 23.380 4.4.3.
+import { createSocket } from "node:dgram";
 import { afterEach, describe, expect, it } from "vitest";
 import { VirtualClock } from "@sallyport/kit";
 import { headerValue, type ServerTransaction } from "@sallyport/sip";
@@ -295,23 +296,54 @@ describe("TS 24.229 5.2.6.3.2A: the S-CSCF does not answer a registered UE", () 
     expect(await told(sent)).toEqual(restoration(path));
   });
 
-  it("TS 24.229 5.2.6.3.2A: not for what was answered at all, within a dialog, or of who did not register", async () => {
-    scenario = await openScenario({
-      // Timer C of the transaction alone bounds a call that rings.
-      change: (config) => ({ ...config, emergency: { unregistered: true }, limits: { setupMs: 0 } }),
-    });
+  it("TS 24.229 5.2.6.3.2A: not for an emergency call of who did not register", async () => {
+    scenario = await openScenario({ change: (config) => ({ ...config, emergency: { unregistered: true } }) });
     alice = await scenario.ue("alice");
     const sos = await originate(scenario, alice, { to: "urn:service:sos", body: sdp(), callId: "sos" });
     await pass(33_000);
     expect((await told(sos.sent)).slice(0, 2)).toEqual([408, undefined]);
-    await alice.register();
-    const rings = await originate(scenario, alice, { body: sdp(), callId: "rings" });
-    scenario.core.respond(rings.arrived, 180);
-    await rings.sent.responses.next(({ status }) => status === 180);
+  });
+
+  it("TS 24.229 5.2.6.3.2A: not for what was answered at all: it rang until Timer C", async () => {
+    // Timer C of the transaction alone bounds it, and the caller has no timers of its own.
+    scenario = await openScenario({ change: (config) => ({ ...config, limits: { setupMs: 0 } }) });
+    const socket = createSocket("udp4");
+    const heard: string[] = [];
+    socket.on("message", (octets) => heard.push(octets.toString("latin1")));
+    await new Promise<void>((resolve) => socket.bind(0, address, () => resolve()));
+    const { port } = socket.address();
+    const ask = (method: string, uri: string, more: readonly string[]): void =>
+      socket.send(
+        [
+          `${method} ${uri} SIP/2.0`,
+          `Via: SIP/2.0/UDP ${address}:${port};branch=z9hG4bK${method}`,
+          "Max-Forwards: 70",
+          "From: <sip:raw@home.example>;tag=1",
+          "To: <sip:raw@home.example>",
+          `Call-ID: ${method}`,
+          `CSeq: 1 ${method}`,
+          `Contact: <sip:raw@${address}:${port}>`,
+          ...more,
+          "",
+          "",
+        ].join("\r\n"),
+        scenario.edge.access.find(({ protocol }) => protocol === "udp")?.port ?? 0,
+        address,
+      );
+    const last = (): string => heard.at(-1) ?? "";
+    ask("REGISTER", "sip:home.example", ["Expires: 600"]);
+    const registering = await scenario.core.expect("REGISTER");
+    scenario.core.respond(registering, 200, { headers: [["Contact", `<sip:raw@${address}:${port}>;expires=600`]] });
+    await until(() => last().startsWith("SIP/2.0 200"), "registered");
+    ask("INVITE", "sip:carol@far.example", []);
+    scenario.core.respond(await scenario.core.expect("INVITE"), 180);
+    await until(() => last().startsWith("SIP/2.0 180"), "it rings");
     scenario.clock.advance(186_000);
     await settled();
     scenario.clock.advance(33_000);
-    expect((await told(rings.sent)).slice(0, 2)).toEqual([408, undefined]);
+    await until(() => !last().startsWith("SIP/2.0 180"), "it is over");
+    socket.close();
+    expect(last()).toMatch(/^SIP\/2\.0 408 /);
   });
 });
 
