@@ -1,5 +1,6 @@
 // Owns the gateway's configuration: what may stand in its file. Contents of key files never stand in it, only paths.
 import { isIP, SocketAddress } from "node:net";
+import { isMid } from "@sallyport/iq";
 import { isNotUnicast, isUnspecified } from "@sallyport/kit";
 import type { PortRange } from "@sallyport/media-plane";
 import { z } from "zod";
@@ -105,21 +106,20 @@ const overlaps = (
   });
 };
 
+const mid = z.string().refine(isMid, "must be a message identifier of H.248, such as <gw-a.example>");
+
 export const gatewayConfigSchema = z
   .strictObject({
     id: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/, "must be a host name")
       .describe("Name of the gateway; its message identifier on Iq is <id>."),
-    mid: z.string().min(1).optional().describe("Message identifier on Iq, when it shall not be <id>."),
+    mid: mid.optional().describe("Message identifier on Iq, when it shall not be <id>."),
     controllers: z.array(controller).min(1).max(16).describe("P-CSCFs to register with, tried in turn."),
     virtual: z
       .array(
         z.strictObject({
-          mid: z
-            .string()
-            .min(1)
-            .describe("Message identifier on Iq of this virtual gateway, such as <gw-a-2.example>."),
+          mid: mid.describe("Message identifier on Iq of this virtual gateway, such as <gw-a-2.example>."),
           controllers: z.array(controller).min(1).max(16).describe("P-CSCFs it registers with, tried in turn."),
         }),
       )

@@ -94,6 +94,28 @@ describe("config", () => {
     });
   });
 
+  it("config check refuses what the element would refuse: a gateway listed twice, a message identifier that is none", async () => {
+    const edge = readFileSync(sample("edge"), "utf8");
+    const twice = edge.replace(
+      "    - id: gw-a\n",
+      "    - id: gw-a\n      mid: <gw-b.lab.example>\n      certificateName: gw-b.lab.example\n    - id: gw-a\n",
+    );
+    expect(await sallyport(["config", "check", "edge", file("twice.yaml", twice)])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/twice\.yaml:\d+:11: .*iq\.gateways\[1\]\.id: another gateway has this id/),
+    });
+    const named = edge.replace("mid: <edge-a.lab.example>", "mid: edge a");
+    expect(await sallyport(["config", "check", "edge", file("named.yaml", named)])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/iq\.mid: must be a message identifier of H\.248/),
+    });
+    const gateway = `${readFileSync(sample("gateway"), "utf8")}mid: gw a\n`;
+    expect(await sallyport(["config", "check", "gateway", file("gateway.yaml", gateway)])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("mid: must be a message identifier"),
+    });
+  });
+
   it("an api section off loopback without token is refused at its place", async () => {
     const text = readFileSync(sample("edge"), "utf8").replace(
       /address: 127\.0\.0\.1 # anything but loopback/,

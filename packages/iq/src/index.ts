@@ -1,5 +1,6 @@
 // The Iq profile (TS 29.334): procedures of TS 23.334 as typed commands on H.248, for the IMS-ALG and for the gateway.
 export { iqErrors } from "./errors.ts";
+export { isMid } from "./profile/mid.ts";
 export type {
   CallEndPlan,
   ContextMarks,

@@ -1,14 +1,21 @@
 // The iq section of an edge's configuration: its gateways, what each may serve, and how soon a lost one is noticed.
+import { isMid } from "@sallyport/iq";
 import * as z from "zod";
 
 const ms = (what: string, fallback: number, least: number, most: number) =>
   z.int().min(least).max(most).default(fallback).describe(`${what}, ms.`);
 
+const mid = z
+  .string()
+  .min(1)
+  .max(128)
+  .refine(isMid, "must be a message identifier of H.248, such as <gw-a.example> or [192.0.2.1]:2944");
+
 const realm = z.string().min(1).max(64);
 
 const gateway = z.strictObject({
   id: z.string().min(1).max(64).describe("Name of the gateway in logs and views."),
-  mid: z.string().min(1).max(128).describe("Its H.248 message identifier, such as <gw-a.example> or [192.0.2.1]:2944."),
+  mid: mid.describe("Its H.248 message identifier, such as <gw-a.example> or [192.0.2.1]:2944."),
   certificateName: z
     .string()
     .min(1)
@@ -64,12 +71,22 @@ const heartbeat = z
 export const iqSchema = <L extends z.ZodType>(listen: L) =>
   z
     .strictObject({
-      mid: z.string().min(1).max(128).describe("Our H.248 message identifier, such as <edge-a.example>."),
+      mid: mid.describe("Our H.248 message identifier, such as <edge-a.example>."),
       listen,
       gateways: z
         .array(gateway)
         .min(1)
         .max(64)
+        .superRefine((gateways, ctx) => {
+          for (const key of ["id", "mid"] as const) {
+            const seen = new Set<string>();
+            for (const [at, each] of gateways.entries()) {
+              if (seen.has(each[key]))
+                ctx.addIssue({ code: "custom", path: [at, key], message: `another gateway has this ${key}` });
+              seen.add(each[key]);
+            }
+          }
+        })
         .describe("Gateways that may serve this edge; nobody else may register."),
       style: z
         .enum(["pretty", "compact"])
