@@ -306,7 +306,7 @@ describe("TS 24.229 5.2.6.3.2A: the S-CSCF does not answer a registered UE", () 
 
   it("TS 24.229 5.2.6.3.2A: not for what was answered at all: it rang until Timer C", async () => {
     // Timer C of the transaction alone bounds it, and the caller has no timers of its own.
-    scenario = await openScenario({ change: (config) => ({ ...config, limits: { setupMs: 0 } }) });
+    scenario = await openScenario({ change: (config) => ({ ...config, limits: { setupMs: 86_400_000 } }) });
     const socket = createSocket("udp4");
     const heard: string[] = [];
     socket.on("message", (octets) => heard.push(octets.toString("latin1")));
