@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "@sallyport/test-authority";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { pemFault, readPemFiles, validityOf } from "../src/index.ts";
+import { pemFault, readPemFiles, validityOf } from "@sallyport/kit";
 
 const folder = mkdtempSync(join(tmpdir(), "sallyport-pem-"));
 let certificate: string;
