@@ -6,10 +6,10 @@ import { createServer as createTlsServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { faultOf, sparing, type Clock, type Log } from "@sallyport/kit";
 import { sipErrors } from "../errors.ts";
-import type { Flow, ListenSpec, TransportLimits } from "./flow.ts";
+import type { Flow, ListenSpec, TlsMaterial, TransportLimits } from "./flow.ts";
 import { hostPort, plainAddress } from "./flow.ts";
 import { sourceOf } from "./source.ts";
-import { serverTls } from "./tls.ts";
+import { renewedTls, serverTls } from "./tls.ts";
 
 /** Who a place is for: peers of a listening point, those of a reserved one, or those we connect to. */
 export type Share = "open" | "reserved" | "ours";
@@ -107,6 +107,8 @@ export const createAdmission = (
 export interface StreamPoint {
   readonly address: string;
   readonly port: number;
+  /** What connections are shown that begin from now on. @throws SALLY_SIP_TLS_MATERIAL */
+  renew(tls: TlsMaterial): void;
   close(): Promise<void>;
 }
 
@@ -137,6 +139,9 @@ export const openStreamPoint = async (
     place?.become(flow);
   };
   let server: Server;
+  let renew: StreamPoint["renew"] = () => {
+    throw sipErrors("SALLY_SIP_TLS_MATERIAL", `Listening point "${spec.name}" speaks no TLS.`);
+  };
   if (spec.protocol === "tls") {
     if (spec.tls === undefined) throw sipErrors("SALLY_SIP_TLS_MATERIAL", `Listening point "${spec.name}".`);
     const tls = createTlsServer(serverTls(spec.tls, limits.connectMs), onOpen);
@@ -150,6 +155,7 @@ export const openStreamPoint = async (
       socket.destroy();
     });
     server = tls;
+    renew = (material) => tls.setSecureContext(renewedTls(material));
   } else {
     server = createServer(onOpen);
   }
@@ -191,6 +197,7 @@ export const openStreamPoint = async (
   return {
     address: bound.address,
     port: bound.port,
+    renew,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,5 +1,6 @@
 // Owns what TLS means for SIP: versions, certificates in both directions, and the names a verified certificate gives
 // (RFC 3261 26.3.1, RFC 5922 7.1 and 7.2). Must not know SIP messages.
+import { constants } from "node:crypto";
 import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
 import type {
@@ -15,12 +16,16 @@ import type { TlsMaterial } from "./flow.ts";
 
 const contexts = new WeakMap<Partial<TlsMaterial>, SecureContext>();
 
-/** RFC 9325 3.1.1: nothing below TLS 1.2. */
+/**
+ * RFC 9325 3.1.1: nothing below TLS 1.2. 3.5: no renegotiation, in which a peer could become another than the one whose names
+ * were learned.
+ */
 const texts = (material: Partial<TlsMaterial>): SecureContextOptions => ({
   ...(material.key === undefined ? {} : { key: material.key }),
   ...(material.cert === undefined ? {} : { cert: material.cert }),
   ...(material.ca === undefined ? {} : { ca: material.ca }),
   minVersion: "TLSv1.2",
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 });
 
 /** @throws SALLY_SIP_TLS_MATERIAL when the PEM texts can not be used. */
@@ -84,15 +89,20 @@ export const peerNames = (socket: TLSSocket): readonly string[] => {
   return certificate.subject === undefined ? [] : certificateNames(certificate);
 };
 
+/** What a server that runs shows from now on. @throws SALLY_SIP_TLS_MATERIAL */
+export const renewedTls = (material: TlsMaterial): SecureContextOptions => {
+  // A server takes the texts, not a context; this is only to refuse what it could not use.
+  secureContext(material);
+  return texts(material);
+};
+
 export const serverTls = (material: TlsMaterial, handshakeMs: number): TlsOptions => {
   // Without a CA of our own the system's roots would let every certificate on earth in.
   if (material.requireClientCertificate === true && material.ca === undefined) {
     throw sipErrors("SALLY_SIP_TLS_MATERIAL", "Client certificates are required, but no CA is given.");
   }
-  // A server takes the texts, not a context; this is only to refuse what it could not use.
-  secureContext(material);
   return {
-    ...texts(material),
+    ...renewedTls(material),
     requestCert: material.ca !== undefined,
     rejectUnauthorized: material.requireClientCertificate === true,
     handshakeTimeout: handshakeMs,
@@ -102,6 +112,7 @@ export const serverTls = (material: TlsMaterial, handshakeMs: number): TlsOption
 export const clientTls = (material: Partial<TlsMaterial> | undefined, wantedName: string): ConnectionOptions => ({
   ...(material === undefined ? {} : { secureContext: secureContext(material) }),
   minVersion: "TLSv1.2",
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   rejectUnauthorized: true,
   // RFC 6066 3: server_name holds no IP literals.
   ...(isIP(wantedName) === 0 ? { servername: wantedName } : {}),

@@ -19,6 +19,7 @@ import type {
   MalformedInput,
   SipProtocol,
   SipTarget,
+  TlsMaterial,
   TransportLimits,
   WireEvent,
 } from "./flow.ts";
@@ -60,6 +61,11 @@ export interface SipTransportOptions {
 export interface SipTransport {
   /** Rejects SALLY_SIP_LISTEN, SALLY_SIP_TLS_MATERIAL. */
   listen(spec: ListenSpec): Promise<Listening>;
+  /**
+   * Another certificate for a TLS listening point, and for what is sent from it: connections that are open keep theirs.
+   * @throws SALLY_SIP_TLS_MATERIAL, SALLY_SIP_NO_LISTENER; then what was before stays
+   */
+  renew(listener: string, tls: TlsMaterial): void;
   /**
    * Sends on a flow, or on a reused or new connection to a target. Resolves when the octets are with the kernel.
    * A response whose connection is gone goes where its top Via says (RFC 3261 18.2.2).
@@ -262,6 +268,12 @@ export const createSipTransport = (options: SipTransportOptions): SipTransport =
       }
       specs.set(spec.name, { ...spec, address: bound.address, port: bound.port });
       return { name: spec.name, protocol: spec.protocol, address: bound.address, port: bound.port };
+    },
+    renew: (name, tls) => {
+      const [spec, point] = [specs.get(name), streams.get(name)];
+      if (spec === undefined || point === undefined) throw sipErrors("SALLY_SIP_NO_LISTENER", `"${name}".`);
+      point.renew(tls);
+      specs.set(name, { ...spec, tls });
     },
     // Not async: each message would make three promises more.
     send: (message, to) => {
