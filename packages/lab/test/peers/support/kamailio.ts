@@ -1,8 +1,10 @@
 // Kamailio as the core: its configuration filled in, started and awaited.
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { labCertificates } from "../../../src/topology/certificates.ts";
 import { domain } from "./edges.ts";
 import { freePort, installed, ready, start, temporaryFolder } from "./program.ts";
 
@@ -12,16 +14,50 @@ const moduleFolders = ["x86_64-linux-gnu", "aarch64-linux-gnu", "."].map((part) 
 
 export const haveKamailio = installed("kamailio");
 
+/** What of `kamailio.cfg` is taken besides the usual. */
+export type KamailioPart = "TLS" | "TOPOH" | "TOPOS" | "OUTBOUND" | "FORWARD" | "RTPENGINE";
+
+const moduleOf: Readonly<Partial<Record<KamailioPart, string>>> = {
+  TLS: "tls.so",
+  TOPOS: "db_sqlite.so",
+  OUTBOUND: "outbound.so",
+};
+
 export interface Kamailio {
   readonly port: number;
+  readonly tlsPort: number;
   /** What it logged. */
   readonly output: string;
   stop(): Promise<void>;
 }
 
-export const startKamailio = async (algorithm: "MD5" | "SHA-256"): Promise<Kamailio> => {
+const tables = "/usr/share/kamailio/db_sqlite";
+
+/** Whether the module behind a part is installed, and what makes its tables. */
+export const haveKamailioPart = (part: KamailioPart): boolean => {
+  const file = moduleOf[part];
+  const there = file === undefined || moduleFolders.some((folder) => existsSync(join(folder, file)));
+  return there && (part !== "TOPOS" || installed("sqlite3"));
+};
+
+/** A database for topos, by the statements that come with the module. */
+const makeDatabase = (file: string): void => {
+  for (const each of ["standard", "topos"])
+    execFileSync("sqlite3", [file], { input: readFileSync(join(tables, `${each}-create.sql`)) });
+};
+
+export interface KamailioOptions {
+  readonly parts?: readonly KamailioPart[];
+  /** Control port of rtpengine. */
+  readonly relay?: number;
+}
+
+export const startKamailio = async (
+  algorithm: "MD5" | "SHA-256",
+  { parts = [], relay = 0 }: KamailioOptions = {},
+): Promise<Kamailio> => {
   const folder = await temporaryFolder("kamailio");
-  const port = await freePort();
+  const [port, tlsPort] = [await freePort(), await freePort()];
   const template = await readFile(fileURLToPath(new URL("../kamailio.cfg", import.meta.url)), "utf8");
   const modules = moduleFolders.find((each) => existsSync(each)) ?? "";
   const values: Readonly<Record<string, string>> = {
@@ -29,7 +65,12 @@ export const startKamailio = async (algorithm: "MD5" | "SHA-256"): Promise<Kamai
     DOMAIN: domain,
     ALGORITHM: algorithm,
     MODULES: modules,
+    FOLDER: folder.path,
+    CERTIFICATES: labCertificates().folder,
+    TLSPORT: String(tlsPort),
+    RELAY: String(relay),
   };
+  if (parts.includes("TOPOS")) makeDatabase(join(folder.path, "topos.db"));
   const file = join(folder.path, "kamailio.cfg");
   await writeFile(
     file,
@@ -39,7 +80,21 @@ export const startKamailio = async (algorithm: "MD5" | "SHA-256"): Promise<Kamai
   await mkdir(runtime);
   const program = start({
     program: "kamailio",
-    args: ["-DD", "-E", "-f", file, "-w", folder.path, "-Y", runtime, "-m", "64", "-M", "8"],
+    args: [
+      "-DD",
+      "-E",
+      "-f",
+      file,
+      "-w",
+      folder.path,
+      "-Y",
+      runtime,
+      "-m",
+      "64",
+      "-M",
+      "8",
+      ...parts.flatMap((part) => ["-A", part]),
+    ],
     folder: folder.path,
   });
   const stop = async (): Promise<void> => {
@@ -55,6 +110,7 @@ export const startKamailio = async (algorithm: "MD5" | "SHA-256"): Promise<Kamai
   }
   return {
     port,
+    tlsPort,
     get output() {
       return program.output;
     },
