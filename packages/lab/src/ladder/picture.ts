@@ -29,7 +29,21 @@ const style = `
   .chip { fill: #eef4ea; stroke: #7a9b68; }
   .chiptext { font-size: 11px; fill: #33521f; }
   .clear { fill: #e3e7ec; stroke: #8c98a5; }
+  .paper { fill: #ffffff; }
   .srtp { fill: #d9efd7; stroke: #3c7d37; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #d6dde6; }
+    .paper { fill: #0d1117; }
+    .lane { stroke: #3a4552; }
+    .sip { stroke: #79b0e0; }
+    .iq { stroke: #d9a23b; }
+    .iqtext { fill: #d9a23b; }
+    .step { fill: #93a1b0; }
+    .chip { fill: #1d2b1a; stroke: #6d9159; }
+    .chiptext { fill: #b7d8a4; }
+    .clear { fill: #2a323c; stroke: #76828f; }
+    .srtp { fill: #183a1c; stroke: #58a45a; }
+  }
 `;
 
 /** The picture as SVG text. Contains no times and no ports, so the same call draws the same picture. */
@@ -80,7 +94,7 @@ export const ladderPicture = (cast: Cast, rows: readonly LadderRow[], ribbon: re
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Call ladder: ${escape(lanes[0]?.name ?? "")} calls ${escape(lanes.at(-1)?.name ?? "")}">`,
     `<style>${style}</style>`,
-    `<rect width="100%" height="100%" fill="#ffffff"/>`,
+    `<rect class="paper" width="100%" height="100%"/>`,
     ...lanes.map(
       ({ element, name }) =>
         `<line class="lane" x1="${x(element)}" y1="${top - 20}" x2="${x(element)}" y2="${y - 18}"/><text class="name" x="${x(element)}" y="${top - 28}" text-anchor="middle">${escape(name)}</text>`,
