@@ -4,7 +4,7 @@ import type { ActionReply, ActionRequest, Association, H248Peer, H248Transport }
 import { createAssociation, createH248Transport, parseH248 } from "@sallyport/h248";
 import { SallyportError, seededRandom, silentLog, systemClock } from "@sallyport/kit";
 import { afterEach, describe, expect, it } from "vitest";
-import type { IqController, IqGateway, IqNotification } from "../src/index.ts";
+import type { IqController, IqControllerConfig, IqGateway, IqNotification } from "../src/index.ts";
 import { createIqController, createIqGateway } from "../src/index.ts";
 import { recordingHandler } from "./handler.ts";
 import { actionsOf, must, reservation } from "./plans.ts";
@@ -79,7 +79,10 @@ const restart = request(
   "Context = - { ServiceChange = ROOT { Services { Method = Restart, Reason = 901, Version = 2, Profile = ETSI_BGF/2 } } }",
 );
 
-const controllerFor = async (notifications: IqNotification[] = []): Promise<IqController> => {
+const controllerFor = async (
+  notifications: IqNotification[] = [],
+  more: Partial<IqControllerConfig> = {},
+): Promise<IqController> => {
   const controller = await createIqController({
     config: {
       mid: "<edge-a.example>",
@@ -87,6 +90,7 @@ const controllerFor = async (notifications: IqNotification[] = []): Promise<IqCo
       gateways: [{ id: "gw-a", mid: "<gw-a.example>" }],
       lab: true,
       commandTimeoutMs: 1000,
+      ...more,
     },
     clock: systemClock,
     log: silentLog,
@@ -269,6 +273,28 @@ describe("a gateway of another make", () => {
       expect(controller.contexts().map(({ context }) => context)).toEqual([7]);
     },
   );
+
+  it("H.248.36, TS 23.334 8 termination heartbeat: what hangs in a context nobody knows is found and subtracted", async () => {
+    const controller = await controllerFor([], { heartbeat: { intervalMs: 30, misses: 2 } });
+    const left = new Set([9]);
+    const { association, transport } = foreigner("<gw-a.example>", (actions) => {
+      const [action] = actions;
+      const [command] = must(action).commands;
+      if (command?.command === "Subtract" && typeof action?.context === "number") left.delete(action.context);
+      if (command?.command === "Subtract") return repliesOf(`Context = ${action?.context} { Subtract = * }`);
+      if (action?.context !== "*") return repliesOf("Context = - { AuditValue = ROOT }");
+      const there = [...left].map((context) => `Context = ${context} { AuditValue = ROOT }`);
+      return repliesOf(there.length === 0 ? "Context = - { AuditValue = ROOT }" : there.join(", "));
+    });
+    const peer = await connectTo(transport, controller);
+    // Registered anew, it says that it has nothing: so nobody asks.
+    await association.request(restart, { peer }, { version: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(left.size).toBe(1);
+    const hangs = "Context = 9 { Notify = ip/1/access/5 { ObservedEvents = 1 { hangterm/thb } } }";
+    expect(await code(association.request(request(hangs), { peer }))).toBe(411);
+    await until("it is subtracted", () => left.size === 0);
+  });
 
   it("TS 33.328 6.2.1.3: a plan for one side only is refused before anything is sent", async () => {
     const controller = await controllerFor();
