@@ -20,7 +20,7 @@ const warningOf = ({ file, notBefore, notAfter }: CertificateFacts, now: number)
     return `certificate ${file} is not valid before ${day(notBefore)} UTC: peers refuse it; compare the clocks`;
   const left = notAfter - now;
   if (left > noticeMs) return undefined;
-  return `certificate ${file} expires on ${day(notAfter)} UTC, in ${Math.floor(left / dayMs)} days: renew it and restart`;
+  return `certificate ${file} expires on ${day(notAfter)} UTC, in ${Math.floor(left / dayMs)} days: renew it`;
 };
 
 /** One sentence for each that has expired, is not valid yet or expires within two weeks. */

@@ -27,8 +27,8 @@ export interface ApiDeps {
   readonly log: Log;
   /** Version of the program, for `status`. */
   readonly version: string;
-  /** Those of this process, for warnings and their metric. */
-  readonly certificates?: readonly CertificateFacts[];
+  /** Those in use now, for warnings and their metric. */
+  readonly certificates?: () => readonly CertificateFacts[];
 }
 
 const limits = {
@@ -67,7 +67,7 @@ const serve = async (config: ApiConfig, deps: ApiDeps, appOf: (asked: Asked) => 
         now: deps.clock.now(),
         startedAt,
         version: deps.version,
-        certificates: deps.certificates ?? [],
+        certificates: deps.certificates?.() ?? [],
         node: process.versions.node,
         pid: process.pid,
         memory: process.memoryUsage.rss(),

@@ -25,7 +25,7 @@ describe("certificates (RFC 5280 4.1.2.5)", () => {
       { ...good, notBefore: now + 60_000 },
     ];
     expect(certificateWarnings(dates, now)).toEqual([
-      "certificate edge.crt expires on 2026-11-27 15:00 UTC, in 3 days: renew it and restart",
+      "certificate edge.crt expires on 2026-11-27 15:00 UTC, in 3 days: renew it",
       "certificate edge.crt expired on 2026-11-24 02:59 UTC: peers refuse it",
       "certificate edge.crt is not valid before 2026-11-24 03:01 UTC: peers refuse it; compare the clocks",
     ]);
@@ -37,7 +37,7 @@ describe("certificates (RFC 5280 4.1.2.5)", () => {
     const edge = { ...fakeEdge(), gateways: () => [gateway()] };
     api = await createApi(apiConfigSchema.parse({ listen: { port: 0 } }), edge, {
       ...deps,
-      certificates: [{ ...good, file, notAfter: now - day }],
+      certificates: () => [{ ...good, file, notAfter: now - day }],
     });
     const { warnings } = statusSchema.parse((await ask(api, "/v1/status")).json());
     expect(warnings).toContain(`certificate ${file} expired on 2026-11-23 03:00 UTC: peers refuse it`);

@@ -60,7 +60,9 @@ const startEdge = async (file: string, log: Log): Promise<Running> => {
   const beside = resolve(dirname(file), ".sallyport", "state", encodeURIComponent(config.name));
   const edge = await createEdge({ ...config, store: config.store ?? defaultStore(beside) }, depsOf(log));
   try {
-    const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version, certificates }));
+    const api =
+      apiConfig &&
+      (await createApi(apiConfig, edge, { clock: systemClock, log, version, certificates: () => certificates }));
     const iq = edge.iq === undefined ? "" : `; iq ${listening([edge.iq])}`;
     return {
       ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}${iq}${api === undefined ? "" : `; api ${api.url}`}`,
@@ -81,7 +83,9 @@ const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.
 
 const startGateway = async (file: string, log: Log): Promise<Running> => {
   const { api: apiConfig, ...config } = loadConfiguration(file, gatewayFileSchema);
-  const certificates = certificatesTold(config, log);
+  certificatesTold(config, log);
+  // A gateway reads them again before each connection.
+  const certificates = () => certificatesOf(config);
   const gateway = await createGateway(config, depsOf(log));
   try {
     const api =
