@@ -54,6 +54,15 @@ describe("H.248.1 Annex B: valid messages", () => {
       }
   });
 
+  it("mId: an IPv4 address may have its zeros, three digits to a number, and is the same one", () => {
+    const midOf = (mid: string) => {
+      const parsed = parseH248(Buffer.from(`!/2 ${mid} T=1{C=-{AV=ROOT}}`));
+      return parsed.ok ? parsed.message.mid : parsed.code;
+    };
+    expect(midOf("[192.000.002.001]:2944")).toBe("[192.0.2.1]:2944");
+    expect(["[192.0.2.256]", "[192.0.2.0001]", "[192.0.2]", "[192.0.2.1.1]"].map(midOf)).toEqual(Array(4).fill("mid"));
+  });
+
   it("lets CR, LF, CR LF, blanks and comments stand between all tokens", () => {
     const dense = "!/2 [127.0.0.1] T=1{C=1{A=a{M{ST=1{O{MO=SR,a/b=[x,y]}}}}}}";
     const message = mustParse(Buffer.from(dense));

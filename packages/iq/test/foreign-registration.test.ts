@@ -5,6 +5,7 @@ import { SallyportError, seededRandom, silentLog, systemClock } from "@sallyport
 import { createAuthority } from "@sallyport/test-authority";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { IqControllerAddress, IqGateway, IqGatewayConfig, IqWireEvent } from "../src/index.ts";
+import { elsewhere } from "../src/gateway/mgc.ts";
 import { createIqGateway } from "../src/index.ts";
 import { recordingHandler } from "./handler.ts";
 import { actionsOf, must } from "./plans.ts";
@@ -145,6 +146,16 @@ describe("the version", () => {
 });
 
 describe("ServiceChangeAddress", () => {
+  it("invariant 6: what an operator vouches for is the way to the address that is configured, and no other", () => {
+    const vouched = { protocol: "udp", address: "192.0.2.1", port: 2944, protectedBelow: true } as const;
+    expect(elsewhere(vouched, "2950")).toEqual({ ...vouched, port: 2950 });
+    expect(elsewhere(vouched, "[192.0.2.1]:2950")).toEqual({ ...vouched, port: 2950 });
+    expect(elsewhere(vouched, "[192.0.2.2]")).toEqual({ ...vouched, address: "192.0.2.2", protectedBelow: false });
+    expect(elsewhere(vouched, "mgc/slot1")).toBeUndefined();
+    const named = { protocol: "tls", address: "mgc.example", port: 2945 } as const;
+    expect(elsewhere(named, "[192.0.2.2]")).toMatchObject({ address: "192.0.2.2", certificateName: "mgc.example" });
+  });
+
   it.each([
     ["a port", (port: number) => String(port)],
     ["an address and port", (port: number) => `[127.0.0.1]:${port}`],

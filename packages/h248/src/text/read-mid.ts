@@ -23,13 +23,22 @@ const portAfter = (cursor: Cursor): string => {
 const domainName = /^[a-z0-9][a-z0-9.-]{0,63}$/i;
 const mtpAddress = /^[0-9a-f]{4,8}$/i;
 
+/** Its numbers may have leading zeros, and are decimal all the same (Annex B.2: V4hex). */
+const ipv4 = (text: string): string | undefined => {
+  if (isIPv4(text)) return text;
+  if (!/^\d{1,3}(?:\.\d{1,3}){3}$/.test(text)) return undefined;
+  const plain = text.split(".").map(Number).join(".");
+  return isIPv4(plain) ? plain : undefined;
+};
+
 /** A mid in its canonical form, lower case. */
 export const readMid = (cursor: Cursor): string => {
   cursor.skip();
   const start = cursor.at;
   if (cursor.takeBound("[")) {
     const address = upTo(cursor, "]", 45) ?? "";
-    if (isIPv4(address)) return `[${address}]${portAfter(cursor)}`;
+    const four = ipv4(address);
+    if (four !== undefined) return `[${four}]${portAfter(cursor)}`;
     // RFC 5952: one address, one text, however its owner writes it.
     if (isIPv6(address) && !address.includes("%")) {
       return `[${new SocketAddress({ address, family: "ipv6" }).address}]${portAfter(cursor)}`;
