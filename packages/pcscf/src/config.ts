@@ -22,7 +22,9 @@ const duration = (what: string, fallback: number, max = 86_400_000) =>
 
 const tls = z
   .strictObject({
-    certificate: file("PEM file with this element's certificate chain."),
+    certificate: file(
+      "PEM file with this element's certificate chain. On the SIP side the files are read again every minute, so that a certificate can be renewed without a restart.",
+    ),
     key: file("PEM file with the private key."),
     ca: file("PEM file with the authorities that may have issued the peer's certificate.").optional(),
     requireClientCertificate: z.boolean().default(false).describe("Refuse connections that show no valid certificate."),

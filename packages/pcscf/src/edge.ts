@@ -30,6 +30,7 @@ import { createBindings } from "./registration/bindings.ts";
 import { createRegEvents, type RegEvents } from "./registration/reg-event.ts";
 import { createRegistrar } from "./registration/registrar.ts";
 import { registrationView, type RegistrationView } from "./registration/view.ts";
+import { watchCertificates } from "./routing/certificates.ts";
 import { openEntryPoints } from "./routing/next-hop.ts";
 import { openPoints } from "./routing/open-points.ts";
 import { createPoints, type ListeningPoint } from "./routing/points.ts";
@@ -200,6 +201,12 @@ export const createEdge = async (config: EdgeConfig, deps: EdgeDeps): Promise<Ed
     const loaded = sealer === undefined ? [] : await loadCalls({ store, sealer, log });
     const access = await openPoints(transport, "access", config.access);
     const core = await openPoints(transport, "core", config.core.listen);
+    const certificates = watchCertificates([...access, ...core], [...config.access, ...config.core.listen], {
+      clock,
+      log,
+      transport,
+    });
+    closing.push(() => certificates.close());
     const known = loaded.flatMap(({ context }) => context ?? []);
     const first = awaitFirstGateway(clock, known.length > 0);
     closing.push(() => first.close());

@@ -14,13 +14,14 @@ const openPoint = async (
   listener: Listener,
 ): Promise<ListeningPoint> => {
   const name = `${side}/${listener.name ?? index}`;
+  const tls = listener.tls === undefined ? undefined : await readTls(listener.tls);
   const bound = await transport.listen({
     name,
     protocol: listener.protocol,
     address: listener.address,
     port: listener.port,
     reserved: side === "core",
-    ...(listener.tls === undefined ? {} : { tls: await readTls(listener.tls) }),
+    ...(tls === undefined ? {} : { tls }),
     ...(listener.advertised === undefined ? {} : { advertise: listener.advertised }),
   });
   return {
