@@ -47,10 +47,10 @@ const listening = (
 /** The file of an edge: the P-CSCF's keys, and beside them the interface that answers questions about it. */
 export const edgeFileSchema = edgeConfigSchema.safeExtend({ api: apiConfigSchema.optional() });
 
-/** Says at the start which certificates peers refuse, or soon will. */
-const certificatesTold = (config: unknown, log: Log): readonly CertificateFacts[] => {
-  const certificates = certificatesOf(config);
-  for (const warning of certificateWarnings(certificates, systemClock.now())) log.warn("certificate", { warning });
+/** Says at the start which certificates peers refuse, or soon will. They may be renewed meanwhile: asked later, it looks again. */
+const certificatesTold = (config: unknown, log: Log): (() => readonly CertificateFacts[]) => {
+  const certificates = () => certificatesOf(config);
+  for (const warning of certificateWarnings(certificates(), systemClock.now())) log.warn("certificate", { warning });
   return certificates;
 };
 
@@ -60,9 +60,7 @@ const startEdge = async (file: string, log: Log): Promise<Running> => {
   const beside = resolve(dirname(file), ".sallyport", "state", encodeURIComponent(config.name));
   const edge = await createEdge({ ...config, store: config.store ?? defaultStore(beside) }, depsOf(log));
   try {
-    const api =
-      apiConfig &&
-      (await createApi(apiConfig, edge, { clock: systemClock, log, version, certificates: () => certificates }));
+    const api = apiConfig && (await createApi(apiConfig, edge, { clock: systemClock, log, version, certificates }));
     const iq = edge.iq === undefined ? "" : `; iq ${listening([edge.iq])}`;
     return {
       ready: `edge ${config.name}: access ${listening(edge.access)}; core ${listening(edge.core)}${iq}${api === undefined ? "" : `; api ${api.url}`}`,
@@ -83,9 +81,7 @@ const gatewayFileSchema = gatewayConfigSchema.safeExtend({ api: apiConfigSchema.
 
 const startGateway = async (file: string, log: Log): Promise<Running> => {
   const { api: apiConfig, ...config } = loadConfiguration(file, gatewayFileSchema);
-  certificatesTold(config, log);
-  // A gateway reads them again before each connection.
-  const certificates = () => certificatesOf(config);
+  const certificates = certificatesTold(config, log);
   const gateway = await createGateway(config, depsOf(log));
   try {
     const api =
