@@ -13,6 +13,9 @@ interface Told {
   readonly expires?: number;
 }
 
+const partial = (version: number, ...told: readonly Told[]): string =>
+  reginfo(version, ...told).replace('state="full"', 'state="partial"');
+
 const reginfo = (version: number, ...told: readonly Told[]): string =>
   [
     '<?xml version="1.0"?>',
@@ -160,6 +163,34 @@ describe("the reg event", () => {
     await notify(reginfo(5, { aor: alice.aor, contact: alice.contact }));
     expect(await notify(reginfo(4, { aor: alice.aor, state: "terminated" }))).toBe(200);
     expect(count()).toBe(1);
+  });
+
+  it("RFC 3680 5.2: a partial document after others that never came counts, and the whole state is asked for, but not without pause", async () => {
+    const { alice, notify, subscribe } = await watched();
+    const asked = (): number =>
+      scenario.core.requests.all.filter(({ request }) => request.method === "SUBSCRIBE").length;
+    await notify(reginfo(0, { aor: alice.aor, contact: alice.contact }));
+    await notify(partial(1, { aor: alice.aor, contact: alice.contact }));
+    await notify(reginfo(7, { aor: alice.aor, contact: alice.contact }));
+    scenario.clock.advance(11_000);
+    await settled();
+    expect(asked()).toBe(1);
+    expect(await notify(partial(9, { aor: alice.aor, contact: alice.contact, event: "shortened", expires: 60 }))).toBe(
+      200,
+    );
+    expect(scenario.edge.registrations()[0]?.expiresInMs).toBe(60_000);
+    scenario.clock.advance(1);
+    const again = await scenario.core.expect("SUBSCRIBE");
+    expect(headerValue(again.request, "call-id")).toBe(headerValue(subscribe.request, "call-id"));
+    expect(headerValue(again.request, "expires")).not.toBe("0");
+    scenario.core.respond(again, 200, { headers: [["Expires", "7200"]] });
+    // A notifier that always leaves one out is asked no more often than before.
+    await notify(partial(11, { aor: alice.aor, contact: alice.contact }));
+    scenario.clock.advance(9_000);
+    await settled();
+    expect(asked()).toBe(2);
+    scenario.clock.advance(2_000);
+    await scenario.core.expect("SUBSCRIBE");
   });
 
   it("RFC 6665 4.1.3: a NOTIFY that fits no subscription gets 481, an unknown body 415, a broken one 400; none changes anything", async () => {

@@ -44,6 +44,10 @@ interface Subscription {
   readonly bindings: Set<string>;
   dialog: Dialog | undefined;
   version: number;
+  /** A document before the last one never came. */
+  missed: boolean;
+  /** When it was last asked for, ms since the epoch. */
+  asked: number;
   ending: boolean;
   /** The notifier has ended or refused it; what it watched is kept for the next one. */
   over: boolean;
@@ -151,6 +155,7 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
     if (subscription.dialog === undefined || contact === undefined) return;
     const next = dialogRequest(subscription.dialog, "SUBSCRIBE", { headers: headersOf(contact, expires) });
     subscription.dialog = next.dialog;
+    subscription.asked = clock.now();
     send(subscription, next.request, coreTarget(ctx, next.nextHopUri));
   };
 
@@ -164,6 +169,8 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       bindings: new Set(ids),
       dialog: undefined,
       version: -1,
+      missed: false,
+      asked: clock.now(),
       ending: false,
       over: false,
       until: 0,
@@ -214,6 +221,8 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       return 400;
     }
     if (parsed.info.version <= subscription.version) return 200;
+    // RFC 3680 5.2: what a partial document leaves out may be what was in the one that never came.
+    subscription.missed = parsed.info.state === "partial" && parsed.info.version > subscription.version + 1;
     subscription.version = parsed.info.version;
     const failed = (error: unknown): void => log.warn("store failed", { error: String(error) });
     for (const id of subscription.bindings) {
@@ -268,6 +277,11 @@ export const createRegEvents = (ctx: EdgeContext): RegEvents => {
       // RFC 6665 4.1.2.2: the notifier may shorten it at any time.
       const told = Number(/^expires=(\d{1,9})$/.exec(params.find((param) => param.startsWith("expires")) ?? "")?.[1]);
       if (!subscription.ending && clock.now() + told * 1000 < subscription.until) keep(subscription, told);
+      if (!subscription.missed || subscription.ending) return undefined;
+      // A refresh brings all of it.
+      subscription.missed = false;
+      const pause = subscription.asked + resubscribeMs - clock.now();
+      return arm(subscription, Math.max(pause, 0), () => renew(subscription, expiresS));
     },
     close: () => {
       for (const subscription of byId.values()) subscription.timer?.cancel();
