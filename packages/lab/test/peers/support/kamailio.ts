@@ -31,19 +31,20 @@ export interface Kamailio {
   stop(): Promise<void>;
 }
 
+const shell = "sqlite3";
 const tables = "/usr/share/kamailio/db_sqlite";
 
 /** Whether the module behind a part is installed, and what makes its tables. */
 export const haveKamailioPart = (part: KamailioPart): boolean => {
   const file = moduleOf[part];
   const there = file === undefined || moduleFolders.some((folder) => existsSync(join(folder, file)));
-  return there && (part !== "TOPOS" || installed("sqlite3"));
+  return there && (part !== "TOPOS" || installed(shell));
 };
 
 /** A database for topos, by the statements that come with the module. */
 const makeDatabase = (file: string): void => {
   for (const each of ["standard", "topos"])
-    execFileSync("sqlite3", [file], { input: readFileSync(join(tables, `${each}-create.sql`)) });
+    execFileSync(shell, [file], { input: readFileSync(join(tables, `${each}-create.sql`)) });
 };
 
 export interface KamailioOptions {
