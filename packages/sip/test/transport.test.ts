@@ -1,9 +1,9 @@
 // The transports over real loopback sockets: framing, routes back, limits, TLS, failures, closing.
-import { connect } from "node:net";
-import type { Socket } from "node:net";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { createSocket } from "node:dgram";
 import { connect as connectTls } from "node:tls";
-import { memoryLog, systemClock } from "@sallyport/kit";
+import { memoryLog, systemClock, VirtualClock } from "@sallyport/kit";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createRequest, createResponse, createSipTransport, headerValue, resolveTarget } from "../src/index.ts";
 import type {
@@ -282,6 +282,50 @@ describe("TCP", () => {
       port: flow.remote.port,
     });
     expect(again.id).toBe(flow.id);
+  });
+
+  it("RFC 3261 18: a connection on which nothing comes back for 64*T1 is not used for new requests, but still heard", async () => {
+    const clock = new VirtualClock(0);
+    const messages = createInbox<SipMessage>();
+    const transport = createSipTransport({
+      clock,
+      log: memoryLog().log,
+      onMessage: (message) => messages.push(message),
+    });
+    open.push(() => transport.close());
+    const sockets = createInbox<Socket>();
+    const server = createServer((socket) => sockets.push(socket.on("error", () => undefined).resume()));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    open.push(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const target = { protocol: "tcp", address: "127.0.0.1", port } as const;
+    const send = async (message = request("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1")): Promise<string> =>
+      (await transport.send(message, target)).id;
+    const first = await send();
+    const socket = await sockets.next();
+    clock.advance(32_000);
+    expect(await send()).toBe(first);
+    /** RFC 5626 4.4.1: answered, and so heard. */
+    const ping = (from: Socket): Promise<void> =>
+      new Promise((resolve) => {
+        from.on("data", (octets: Buffer) => {
+          if (octets.toString("latin1").endsWith("\r\n\r\n\r\n") || octets.length === 2) resolve();
+        });
+        from.write("\r\n\r\n");
+      });
+    await ping(socket);
+    clock.advance(33_000);
+    expect(await send()).toBe(first);
+    clock.advance(33_000);
+    const second = await send();
+    expect(second).not.toBe(first);
+    socket.write(text("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK9"));
+    expect((await messages.next()).startLine).toMatch(/^MESSAGE/);
+    // Responses and ACK wait for nothing.
+    await ping(await sockets.next());
+    await send(createRequest({ ...request("SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK2"), method: "ACK", headers: [] }));
+    clock.advance(33_000);
+    expect(await send()).toBe(second);
   });
 
   it("RFC 3261 18.2.2: when the connection is gone the response goes to the Via's own port", async () => {

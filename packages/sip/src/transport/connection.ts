@@ -12,6 +12,8 @@ import type { FramingCode } from "./framing.ts";
 export interface Connection {
   readonly flow: Flow;
   readonly open: boolean;
+  /** Nothing has come for 64*T1 since a request was written: its peer may be gone without a word. */
+  readonly mute: boolean;
   /** Resolves to `flow` when the octets are with the kernel. Rejects SALLY_SIP_FLOW_GONE, SALLY_SIP_BACKLOG. */
   write(octets: Buffer): Promise<Flow>;
   /** RFC 5626 4.4.1: CRLF CRLF; resolves with the answering CRLF, else the connection is closed and it rejects. */
@@ -26,6 +28,15 @@ export interface ConnectionHandlers {
   onBroken(code: FramingCode, head: Buffer | undefined): void;
   onClose(): void;
 }
+
+/** RFC 3261 17.1: as long as a request waits for any answer. */
+const muteMs = 32_000;
+
+/** Responses and ACK are answered by nobody. */
+const wantsAnswer = (octets: Buffer): boolean => {
+  const start = octets.toString("latin1", 0, 4);
+  return start !== "SIP/" && start !== "ACK ";
+};
 
 export const createConnection = (
   socket: Socket,
@@ -54,6 +65,8 @@ export const createConnection = (
   let lastUse = since;
   let messageTimer: Timer | undefined;
   let closeTimer: Timer | undefined;
+  /** When the first request was written after what came last. */
+  let unheardSince: number | undefined;
   let waiting: { resolve(): void; reject(error: Error): void; timer: Timer } | undefined;
 
   const gone = (): Error =>
@@ -81,6 +94,7 @@ export const createConnection = (
   };
 
   const onData = (chunk: Buffer): void => {
+    unheardSince = undefined;
     if (leaving) return;
     let completed = false;
     let pings = 0;
@@ -138,6 +152,9 @@ export const createConnection = (
     get open() {
       return open && !socket.destroyed && socket.writable;
     },
+    get mute() {
+      return unheardSince !== undefined && clock.now() - unheardSince > muteMs;
+    },
     write: (octets) =>
       new Promise((resolve, reject) => {
         if (!connection.open) return reject(gone());
@@ -146,6 +163,7 @@ export const createConnection = (
           return reject(sipErrors("SALLY_SIP_BACKLOG", `${hostPort(flow.remote.address, flow.remote.port)}.`));
         }
         lastUse = clock.now();
+        if (wantsAnswer(octets)) unheardSince ??= lastUse;
         // The answer to a REGISTER is where a stranger ceases to be one.
         isProven();
         gather();

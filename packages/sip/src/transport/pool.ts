@@ -97,7 +97,9 @@ export const createConnectionPool = (options: PoolOptions): ConnectionPool => {
 
   const find = (target: SipTarget): Connection | undefined => {
     const known = byTarget.get(targetKey(target));
-    if (known?.open === true) return known;
+    // One that a firewall forgot swallows what is sent for a quarter of an hour: what is new goes by another, and what is
+    // under way may still come on this one.
+    if (known?.open === true && !known.mute) return known;
     const inbound = byRemote.get(remoteKey(target.protocol, target.address, target.port));
     if (inbound?.open !== true) return undefined;
     if (target.listener !== undefined && inbound.flow.listener !== target.listener) return undefined;
