@@ -8,6 +8,7 @@ export type { AskedEdge } from "./app.ts";
 export type { AskedGateway } from "./gateway-app.ts";
 export { certificateWarnings } from "./certificates.ts";
 export type { CertificateFacts } from "./certificates.ts";
+export { gatewayReason } from "./gateway-reasons.ts";
 export { meaningOf, reasonMeanings } from "./reasons.ts";
 export type { ReasonMeaning } from "./reasons.ts";
 export {

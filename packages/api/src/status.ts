@@ -1,6 +1,7 @@
 // One screen about an edge, with what an operator should look at. Pure.
 import type { Edge } from "@sallyport/pcscf";
 import { certificateWarnings, type CertificateFacts } from "./certificates.ts";
+import { gatewayReason } from "./gateway-reasons.ts";
 import { apiVersion, type Status } from "./schema.ts";
 import { name, prose } from "./text.ts";
 import { gatewayAnswer } from "./views.ts";
@@ -24,7 +25,10 @@ const warningsOf = (edge: DescribedEdge): readonly string[] => {
     ...(up.length === 0 ? ["no access gateway is up: calls that need e2ae are refused with 503"] : []),
     ...gateways
       .filter(({ state }) => state !== "up")
-      .map(({ id, state, reason }) => `gateway ${id} is ${state}${reason === undefined ? "" : `: ${reason}`}`),
+      .map(
+        ({ id, state, reason }) =>
+          `gateway ${id} is ${state}${reason === undefined ? "" : `: ${gatewayReason(reason)}`}`,
+      ),
     ...up
       .filter(({ draining }) => draining)
       .map(({ id, contexts }) =>

@@ -1,5 +1,5 @@
 // The screens of `status`, `reg`, `gw` and `call list`. Pure: an answer and a paper in, lines out.
-import { meaningOf } from "@sallyport/api";
+import { gatewayReason, meaningOf } from "@sallyport/api";
 import type { Calls, Gateways, Registrations, Status } from "@sallyport/api";
 import { tint, toneOf, type Paper } from "../screen/paper.ts";
 import { table } from "../screen/table.ts";
@@ -171,7 +171,7 @@ export const gatewayList = ({ gateways }: Gateways, paper: Paper): Lines => {
       holds(each),
       ...(loads ? [percent(each)] : []),
       each.remote === undefined ? "" : `${each.protocol ?? ""} ${each.remote}`.trim(),
-      each.reason ?? "",
+      gatewayReason(each.reason ?? ""),
     ]),
     paper.columns,
     painter(paper),
@@ -189,5 +189,9 @@ export const gatewayLine = (gateway: GatewayAnswer, paper: Paper): Lines => {
     down: "is down",
   };
   const state = stateOf(gateway);
-  return hang(`gateway ${clean(id)} `, clean(`${words[state] ?? state} (${reason})`), paper.columns);
+  return hang(
+    `gateway ${clean(id)} `,
+    clean(`${words[state] ?? state}${reason === "" ? "" : `: ${gatewayReason(reason)}`}`),
+    paper.columns,
+  );
 };
