@@ -39,6 +39,12 @@ export interface BaresipOptions {
   readonly encryption?: "srtp" | "srtp-mand" | "srtp-mandf";
   /** What it says into its microphone, at 8 kHz; at its end it hangs up. */
   readonly speech: Sound;
+  /** Modules besides the usual, in baresip's order. */
+  readonly modules?: readonly string[];
+  /** Lines of its configuration, before the usual ones. */
+  readonly config?: readonly string[];
+  /** Parameters of its account, after the usual ones; `audio_codecs` here takes the place of PCMA alone. */
+  readonly account?: readonly string[];
 }
 
 const octetsOf = (samples: Int16Array): Buffer => {
@@ -61,8 +67,12 @@ const configOf = (facts: {
   readonly speech: string;
   readonly dumps: string;
   readonly encryption: boolean;
+  readonly modules: readonly string[];
+  readonly config: readonly string[];
 }): string =>
   [
+    // Of a key that is there twice baresip takes the first.
+    ...facts.config,
     "poll_method epoll",
     `sip_listen 127.0.0.1:${facts.sipPort}`,
     `sip_cafile ${labCertificates().ca}`,
@@ -84,7 +94,7 @@ const configOf = (facts: {
     `snd_path ${facts.dumps}`,
     `ctrl_tcp_listen 127.0.0.1:${facts.controlPort}`,
     `module_path ${moduleFolder}`,
-    ...["g711", "aufile", "aubridge", "sndfile", ...(facts.encryption ? ["srtp"] : [])].map(
+    ...["g711", "aufile", "aubridge", "sndfile", ...(facts.encryption ? ["srtp"] : []), ...facts.modules].map(
       (name) => `module ${name}.so`,
     ),
     ...["account", "menu", "ctrl_tcp"].map((name) => `module_app ${name}.so`),
@@ -117,14 +127,14 @@ interface Said {
 }
 
 export const startBaresip = async (options: BaresipOptions): Promise<Baresip> => {
-  const { name, edgePort, transport, encryption } = options;
+  const { name, edgePort, transport, encryption, modules = [], config = [], account: more = [] } = options;
   const folder = await temporaryFolder("baresip");
   const [sipPort, rtpPort, controlPort] = [await freePort(), await freePort(), await freePort()];
   const dumps = join(folder.path, "dumps");
   const speech = join(folder.path, "speech.wav");
   await mkdir(dumps);
   await writeFile(speech, linearWav(options.speech));
-  const facts = { sipPort, rtpPort, controlPort, speech, dumps, encryption: encryption !== undefined };
+  const facts = { sipPort, rtpPort, controlPort, speech, dumps, encryption: encryption !== undefined, modules, config };
   await writeFile(join(folder.path, "config"), configOf(facts));
   const account = [
     `<sip:${name}@${domain};transport=${transport}>`,
@@ -132,8 +142,9 @@ export const startBaresip = async (options: BaresipOptions): Promise<Baresip> =>
     `auth_pass=${passwordOf(name)}`,
     `outbound="sip:127.0.0.1:${edgePort};transport=${transport}"`,
     "regint=600",
-    "audio_codecs=pcma/8000/1",
+    ...(more.some((each) => each.startsWith("audio_codecs=")) ? [] : ["audio_codecs=pcma/8000/1"]),
     ...(encryption === undefined ? [] : [`mediaenc=${encryption}`]),
+    ...more,
   ].join(";");
   await writeFile(join(folder.path, "accounts"), `${account}\n`);
   const program = start({ program: "baresip", args: ["-f", folder.path, "-v"], folder: folder.path });

@@ -30,13 +30,20 @@ export interface LinphoneOptions {
   readonly srtp: boolean;
   /** What it says, at 8 kHz; over and over. */
   readonly speech: Sound;
+  /** Writes `sips` in its identity and its proxy. */
+  readonly sips?: boolean;
+  /** Entries of its configuration besides, or instead of, the usual, by section. */
+  readonly change?: Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 }
 
-const section = (name: string, entries: Readonly<Record<string, string | number>>): string =>
+const written = (name: string, entries: Readonly<Record<string, string | number>>): string =>
   [`[${name}]`, ...Object.entries(entries).map(([key, value]) => `${key}=${value}`), ""].join("\n");
 
 export const startLinphone = async (options: LinphoneOptions): Promise<Linphone> => {
-  const { name, edgePort, transport, srtp } = options;
+  const { name, edgePort, transport, srtp, change = {} } = options;
+  const scheme = options.sips === true ? "sips" : "sip";
+  const section = (title: string, entries: Readonly<Record<string, string | number>>): string =>
+    written(title, { ...entries, ...change[title] });
   const folder = await temporaryFolder("linphone");
   const rtpPort = await freePort();
   const speech = join(folder.path, "speech.wav");
@@ -64,9 +71,9 @@ export const startLinphone = async (options: LinphoneOptions): Promise<Linphone>
         inc_timeout: 30,
       }),
       section("proxy_0", {
-        reg_proxy: `<sip:127.0.0.1:${edgePort};transport=${transport}>`,
-        reg_route: `<sip:127.0.0.1:${edgePort};transport=${transport};lr>`,
-        reg_identity: `"${name}" <sip:${name}@${domain}>`,
+        reg_proxy: `<${scheme}:127.0.0.1:${edgePort};transport=${transport}>`,
+        reg_route: `<${scheme}:127.0.0.1:${edgePort};transport=${transport};lr>`,
+        reg_identity: `"${name}" <${scheme}:${name}@${domain}>`,
         reg_expires: 600,
         reg_sendregister: 1,
         publish: 0,

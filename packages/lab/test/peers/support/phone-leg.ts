@@ -66,3 +66,14 @@ export const throughTheGateway = (
     expect(sealed.filter(({ octets }) => clear.has(octets.toString("hex")))).toEqual([]);
   }
 };
+
+/** Not one packet was the same on both sides of a gateway, and at least `least` left it on the core's side: nothing crossed in the clear. */
+export const neverClear = ({ tap }: LabSide, core: number, least: number): void => {
+  const inside = (direction: "in" | "out") =>
+    packetsOf(tap, { direction, kind: "rtp", port: core }).map(({ octets }) => octets.toString("hex"));
+  expect(inside("out").length).toBeGreaterThan(least);
+  const clear = new Set([...inside("in"), ...inside("out")]);
+  const outside = tap.packets.filter(({ local }) => local.port !== core);
+  expect(outside.length).toBeGreaterThan(least);
+  expect(outside.filter(({ octets }) => clear.has(octets.toString("hex")))).toEqual([]);
+};
