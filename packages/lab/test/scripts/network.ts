@@ -32,13 +32,19 @@ export interface Network {
   /** Nothing leaves these addresses until they rejoin. */
   isolate(...addresses: readonly string[]): void;
   rejoin(): void;
+  /** Whoever speaks from these addresses is gone without a word; another may take its ports at once. */
+  kill(...addresses: readonly string[]): void;
 }
 
 const firstPort = 40_000;
 
 export const createNetwork = (clock: Clock, weather: Weather): Network => {
   const roll = dice(weather.seed);
-  const sockets = new Map<string, (octets: Buffer, from: Endpoint) => void>();
+  interface Socket {
+    readonly hear: (octets: Buffer, from: Endpoint) => void;
+    dead: boolean;
+  }
+  const sockets = new Map<string, Socket>();
   const cutOff = new Set<string>();
   let now = weather;
   let ports = firstPort;
@@ -46,7 +52,7 @@ export const createNetwork = (clock: Clock, weather: Weather): Network => {
 
   const deliver = (octets: Buffer, from: Endpoint, to: string): void => {
     const ms = 1 + (now.slowestMs === 0 ? 0 : roll() ** 3 * now.slowestMs);
-    clock.after(ms, () => sockets.get(to)?.(octets, from));
+    clock.after(ms, () => sockets.get(to)?.hear(octets, from));
   };
 
   return {
@@ -54,18 +60,21 @@ export const createNetwork = (clock: Clock, weather: Weather): Network => {
       const local = { address, port: port === 0 ? (ports += 2) : port };
       const name = `${local.address} ${local.port}`;
       if (sockets.has(name)) throw Object.assign(new Error(`${name} is in use`), { code: "EADDRINUSE" });
-      sockets.set(name, (octets, from) => handlers.onMessage(octets, from));
+      const socket: Socket = { hear: (octets, from) => handlers.onMessage(octets, from), dead: false };
+      sockets.set(name, socket);
       return {
         local,
         send: (octets, to) => {
           sent += 1;
-          if (cutOff.has(local.address)) return;
+          if (socket.dead || cutOff.has(local.address)) return;
           const copy = Buffer.from(octets);
           const there = `${to.address} ${to.port}`;
           if (roll() >= now.loss) deliver(copy, local, there);
           if (roll() < now.double) deliver(copy, local, there);
         },
-        close: async () => void sockets.delete(name),
+        close: async () => {
+          if (!socket.dead) sockets.delete(name);
+        },
       };
     },
     get sockets() {
@@ -81,5 +90,12 @@ export const createNetwork = (clock: Clock, weather: Weather): Network => {
       for (const each of addresses) cutOff.add(each);
     },
     rejoin: () => cutOff.clear(),
+    kill: (...addresses) => {
+      for (const [name, socket] of sockets) {
+        if (!addresses.includes(name.split(" ")[0] ?? "")) continue;
+        socket.dead = true;
+        sockets.delete(name);
+      }
+    },
   };
 };

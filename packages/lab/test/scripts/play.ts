@@ -29,7 +29,7 @@ export const learnIdle = async (): Promise<number> => {
 /** `observe` sees each message at the edge: to look at one script closely. */
 export const play = async (script: Script, idle: number, observe?: (event: WireEvent) => void): Promise<Verdict> => {
   const world = await openWorld(script.weather, observe);
-  const { clock, network, edge, watch } = world;
+  const { clock, network, watch } = world;
   const ues: Awaited<ReturnType<typeof world.addUe>>[] = [];
   for (const { dialect } of script.ues) ues.push(await world.addUe(dialect));
   for (const [index, { registers }] of script.ues.entries()) {
@@ -42,12 +42,13 @@ export const play = async (script: Script, idle: number, observe?: (event: WireE
     if (ue !== undefined) clock.after(call.atMs, () => world.call(index, ue, call));
   }
   if (script.gatewayDiesMs !== undefined) clock.after(script.gatewayDiesMs, () => world.replaceGateway());
+  if (script.edgeDiesMs !== undefined) clock.after(script.edgeDiesMs, () => world.killEdge());
   await clock.pass(dayMs);
   network.calm();
   await clock.pass(afterwardsMs);
   const timers = await world.idleTimers();
   const ends = new Map<string, number>();
-  for (const { ended, direction, security } of edge.calls()) {
+  for (const { ended, direction, security } of world.edge.calls()) {
     const how = `${direction} ${security} ${ended?.reason ?? "alive"}`;
     ends.set(how, (ends.get(how) ?? 0) + 1);
   }

@@ -67,6 +67,8 @@ export interface Script {
   readonly calls: readonly CallScript[];
   /** The gateway dies without a word, and another start of it takes its place. */
   readonly gatewayDiesMs: number | undefined;
+  /** The edge is killed, and another start of it finds what the store kept. */
+  readonly edgeDiesMs: number | undefined;
 }
 
 const ms = (max: number): fc.Arbitrary<number> => fc.nat({ max });
@@ -166,4 +168,5 @@ export const scripts = (calls: { readonly min: number; readonly max: number }): 
     ues: fc.array(ue, { minLength: ueCount, maxLength: ueCount }),
     calls: fc.array(call(ueCount), { minLength: calls.min, maxLength: calls.max }),
     gatewayDiesMs: sometimes(fc.integer({ min: 4_000, max: 80_000 }), 12),
+    edgeDiesMs: sometimes(fc.integer({ min: 4_000, max: 80_000 }), 4),
   });

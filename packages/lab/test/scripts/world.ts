@@ -4,6 +4,7 @@ import { createGateway, gatewayConfigSchema, type Gateway } from "@sallyport/acc
 import { memoryLog, seededRandom, type LogRecord } from "@sallyport/kit";
 import { createEdge, edgeConfigSchema, type Edge } from "@sallyport/pcscf";
 import type { WireEvent } from "@sallyport/sip";
+import { memoryStore } from "@sallyport/store";
 import { awaitCall, placeCall } from "./call.ts";
 import { scriptClock, type ScriptClock } from "./clock.ts";
 import { openEnd, reply, type End } from "./end.ts";
@@ -39,7 +40,9 @@ const edgeConfig = edgeConfigSchema.parse({
   },
   policy: { rules: [{ e2ae: "offered" }] },
   limits: { overload: { eventLoopMs: 0 } },
+  store: { driver: "memory", sealing: { env: "SALLYPORT_SCRIPTS_SEALING" } },
 });
+process.env["SALLYPORT_SCRIPTS_SEALING"] = Buffer.alloc(32, "sealing").toString("base64");
 
 const gatewayConfig = gatewayConfigSchema.parse({
   id: "gw-a.example",
@@ -65,6 +68,8 @@ export interface World {
   call(index: number, ue: End, script: CallScript): void;
   /** The gateway dies without a word, and another start of it takes its place. */
   replaceGateway(): void;
+  /** The edge is killed and started again on what its store has. */
+  killEdge(): void;
   /** What is not as it should be when everything is over. */
   left(): readonly string[];
   /** The least number of timers seen over a minute: what edge and gateway keep running when they are idle. */
@@ -80,17 +85,39 @@ export const openWorld = async (weather: Weather, observe?: (event: WireEvent) =
   const network = (held.network = createNetwork(clock, weather));
   const { log, records } = memoryLog();
   const watch = createWatch();
-  const edge = await createEdge(edgeConfig, {
-    clock,
-    random: seededRandom(weather.seed),
-    log,
-    openDatagram: network.open,
-    observe: (event) => {
-      watch.observe(event);
-      observe?.(event);
-    },
-    eventLoopDelay: { read: () => 0, close: () => undefined },
-  });
+  const kept = memoryStore();
+  let lives = 0;
+  /** Of one life of the edge: what it asks for afterwards never comes to the store. */
+  const startEdge = async (): Promise<{ readonly edge: Edge; readonly kill: () => Promise<void> }> => {
+    lives += 1;
+    const life = { over: false };
+    const made = await createEdge(edgeConfig, {
+      clock,
+      random: seededRandom(`${weather.seed} edge ${lives}`),
+      log,
+      openDatagram: network.open,
+      observe: (event) => {
+        if (life.over) return;
+        watch.observe(event);
+        observe?.(event);
+      },
+      eventLoopDelay: { read: () => 0, close: () => undefined },
+      store: {
+        ...kept,
+        put: async (...asked) => (life.over ? undefined : kept.put(...asked)),
+        delete: async (...asked) => !life.over && kept.delete(...asked),
+        batch: async (...asked) => (life.over ? undefined : kept.batch(...asked)),
+      },
+    });
+    const kill = (): Promise<void> => {
+      life.over = true;
+      network.kill(address.access, address.core, address.iq);
+      return made.close({ keepCalls: true });
+    };
+    return { edge: made, kill };
+  };
+  let life = await startEdge();
+  const dying: Promise<void>[] = [];
   let starts = 0;
   const startGateway = (): Promise<Gateway> => {
     starts += 1;
@@ -117,7 +144,9 @@ export const openWorld = async (weather: Weather, observe?: (event: WireEvent) =
   return {
     clock,
     network,
-    edge,
+    get edge() {
+      return life.edge;
+    },
     watch,
     records,
     access: { address: address.access, port: 5060 },
@@ -162,7 +191,12 @@ export const openWorld = async (weather: Weather, observe?: (event: WireEvent) =
         gateway = await startGateway();
       });
     },
+    killEdge: () => {
+      dying.push(life.kill());
+      void startEdge().then((next) => (life = next));
+    },
     left: () => {
+      const { edge } = life;
       const { calls, registrations, transactions, contexts } = edge.counts();
       const alive = edge.calls().filter(({ phase }) => phase !== "ended");
       const wrong: string[] = [];
@@ -191,7 +225,7 @@ export const openWorld = async (weather: Weather, observe?: (event: WireEvent) =
     close: async () => {
       // Closing takes its time: the edge's last words to its gateway, and the gateway's to the edge.
       const closing = { done: false };
-      const closed = Promise.all([edge.close(), far.close(), ...ues.map((ue) => ue.close())])
+      const closed = Promise.all([life.edge.close(), ...dying, far.close(), ...ues.map((ue) => ue.close())])
         .then(() => gateway.close())
         .finally(() => (closing.done = true));
       for (let second = 0; !closing.done && second < 120; second += 1) await clock.pass(1_000);

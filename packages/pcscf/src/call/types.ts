@@ -59,7 +59,7 @@ interface EarlyFacts {
   readonly answer: "none" | "reliable" | "acknowledged";
 }
 
-export interface Unacknowledged {
+interface Unacknowledged {
   /** Whose INVITE it was, and whose ACK is due. */
   readonly from: Side;
   /** Its CSeq number. */
