@@ -45,6 +45,12 @@ export const iqErrors = defineErrors({
     sipStatus: 503,
     h248Error: 511,
   },
+  SALLY_IQ_NOT_HANDED_OFF: {
+    summary: "The access gateway does not go to that controller:",
+    action:
+      "Name one of the gateway's own controllers by the message identifier that its file says, such as <edge-b.example>.",
+    sipStatus: 500,
+  },
   SALLY_IQ_REFUSED: {
     summary: "The access gateway refused a command.",
     action: "Compare what the gateway supports with the policy of the edge.",

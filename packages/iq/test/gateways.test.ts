@@ -294,7 +294,10 @@ describe("handing a gateway on", () => {
     const here = await open("tls");
     const edge = await here.edge();
     await here.gateway("gw-a", edge);
-    expect((await failure(edge.controller.handOff("gw-a", "<edge-z.example>"))).message).toContain("449");
+    expect(await failure(edge.controller.handOff("gw-a", "<edge-z.example>"))).toMatchObject({
+      code: "SALLY_IQ_NOT_HANDED_OFF",
+      message: expect.stringContaining("<edge-z.example>: H.248 error 449."),
+    });
     expect(edge.status("gw-a").state).toBe("up");
     await edge.controller.add(undefined, reservation);
   });

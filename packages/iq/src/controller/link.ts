@@ -130,6 +130,9 @@ export class GatewayLink {
   async handOff(mgc: string): Promise<void> {
     const [reply] = await this.command(handoffRequest(mgc));
     const error = reply?.error ?? reply?.commands[0]?.error;
+    // Here 449 and 501 speak of the controller that was named, not of media.
+    if (error !== undefined && (error.code === 449 || error.code === 501))
+      throw iqErrors("SALLY_IQ_NOT_HANDED_OFF", `${mgc}: H.248 error ${error.code}.`, { where: this.entry.id });
     if (error !== undefined) throw iqError(error, this.entry.id);
     this.#feed({ kind: "handed-off", to: mgc });
   }
