@@ -2,7 +2,7 @@
 // TS 33.328 6.2.1.1 (terminates SRTP towards the UE, plain RTP towards the core). Knows no SIP.
 import { networkInterfaces } from "node:os";
 import type { IqControllerAddress, IqGatewayState, IqSide, IqWireEvent } from "@sallyport/iq";
-import type { Clock, Log, OpenDatagram, Random } from "@sallyport/kit";
+import { isLoopback, type Clock, type Log, type OpenDatagram, type Random } from "@sallyport/kit";
 import type { LegCounters, MediaPlane } from "@sallyport/media-plane";
 import { certificatesOf } from "./certificates.ts";
 import { asWritten, type GatewayConfig } from "./config.ts";
@@ -183,6 +183,10 @@ export const createGateway = async (config: GatewayConfig, deps: GatewayDeps): P
     throw error;
   });
   const addresses = deps.addresses ?? systemAddresses;
+  // It may come later (VRRP), so it is no error; until then every call there fails.
+  const here = addresses();
+  for (const address of new Set([...interfaces.access, ...interfaces.core].map((each) => asWritten(each.address))))
+    if (!isLoopback(address) && !here.has(address)) log.warn("media address is not of this machine", { address });
   let lookedAt = -Infinity;
   let emptied: (() => void) | undefined;
   const look = (): void => {

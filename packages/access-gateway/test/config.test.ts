@@ -1,6 +1,6 @@
 // The gateway's configuration: what is filled in, what is refused and where, and files that are not there.
 import { describe, expect, it } from "vitest";
-import { seededRandom, silentLog, systemClock } from "@sallyport/kit";
+import { memoryLog, seededRandom, silentLog, systemClock } from "@sallyport/kit";
 import { createGateway, gatewayConfigSchema } from "../src/index.ts";
 
 const tls = { certificate: "/nowhere/cert.pem", key: "/nowhere/key.pem", ca: "/nowhere/ca.pem" };
@@ -121,6 +121,26 @@ describe("configuration", () => {
     for (const [name, field] of Object.entries(gatewayConfigSchema.shape)) {
       expect(field.description ?? "", name).not.toBe("");
     }
+  });
+
+  it("an interface whose address this machine does not have is told at the start: every call there would fail", async () => {
+    const config = gatewayConfigSchema.parse({
+      ...good,
+      controllers: [{ address: "127.0.0.1", port: 9, protocol: "udp" }],
+      interfaces: { access: { address: "192.0.2.20" }, core: { address: "2001:DB8:0::20" } },
+      media: { engine: "portable" },
+    });
+    const toldWith = async (...here: readonly string[]): Promise<readonly unknown[]> => {
+      const { log, records } = memoryLog();
+      const addresses = () => new Set(here);
+      const gateway = await createGateway(config, { clock: systemClock, random: seededRandom(1), log, addresses });
+      await gateway.close();
+      return records.flatMap(({ event, level, fields }) =>
+        event === "media address is not of this machine" ? [[level, fields["address"]]] : [],
+      );
+    };
+    expect(await toldWith("192.0.2.20", "2001:db8::20")).toEqual([]);
+    expect(await toldWith("192.0.2.20")).toEqual([["warn", "2001:db8::20"]]);
   });
 
   it("a file that is not there is named", async () => {
