@@ -6,7 +6,7 @@ import { createFakeIq } from "./support/fake-iq.ts";
 import { createPeer, type Peer } from "./support/peer.ts";
 import { registerRaw } from "./support/registering.ts";
 import { openScenario, until, type Scenario, type TestUe } from "./support/scenario.ts";
-import { ueOffer } from "./support/sdp.ts";
+import { sdp, ueOffer } from "./support/sdp.ts";
 
 let scenario: Scenario;
 const peers: Peer[] = [];
@@ -123,6 +123,57 @@ describe("RFC 3263: the servers of the next hop", () => {
     scenario.core.respond(await scenario.core.expect("REGISTER"), 503);
     busy.respond(await busy.expect("REGISTER"), 503);
     expect((await third.final()).status).toBe(503);
+  });
+});
+
+describe("RFC 3261 16.6 step 7: an element that a route names", () => {
+  const routes = ["<sip:orig@scscf.home.example;lr>", "<sip:orig@scscf.home.example;transport=tcp;lr>"];
+
+  it.each(routes)(
+    "RFC 3263 4.2: %s leads to its SRV records, and to the next of them when the first fails",
+    async (route) => {
+      let ports: readonly number[] = [];
+      const resolver: Resolver = {
+        naptr: async () => [],
+        srv: async (name) =>
+          name === "_sip._tcp.scscf.home.example"
+            ? ports.map((port, at) => ({ name: "s.home.example", port, priority: at, weight: 1 }))
+            : [],
+        addresses: async (name) => (name === "s.home.example" ? ["127.0.0.1"] : []),
+      };
+      scenario = await openScenario({ resolver });
+      const scscf = await extra("scscf", "tcp", scenario.clock);
+      // Nobody listens on port 9 of loopback.
+      ports = [9, scscf.port];
+      const alice = await scenario.ue("alice");
+      const register = { aor: alice.aor, contacts: [`<${alice.contact}>`], seq: 1 };
+      await registerRaw(scenario, alice, register, { headers: [["Service-Route", route]] });
+      const first = alice.send(alice.request("MESSAGE", "sip:carol@far.example", { callId: "one" }));
+      scscf.respond(await scscf.expect("MESSAGE"), 200);
+      expect((await first.final()).status).toBe(200);
+      const second = alice.send(alice.request("INVITE", "sip:carol@far.example", { callId: "two", body: sdp() }));
+      scscf.respond(await scscf.expect("INVITE"), 486);
+      expect((await second.final()).status).toBe(486);
+    },
+  );
+
+  it("RFC 3263 4.2: with a port it names a host, and no SRV record is asked for", async () => {
+    const asked: string[] = [];
+    const resolver: Resolver = {
+      naptr: async (name) => (asked.push(name), []),
+      srv: async (name) => (asked.push(name), []),
+      addresses: async (name) => (asked.push(name), []),
+    };
+    scenario = await openScenario({ resolver });
+    const scscf = await extra("scscf", "tcp", scenario.clock);
+    const alice = await scenario.ue("alice");
+    const route = `<sip:orig@localhost:${scscf.port};transport=tcp;lr>`;
+    const register = { aor: alice.aor, contacts: [`<${alice.contact}>`], seq: 1 };
+    await registerRaw(scenario, alice, register, { headers: [["Service-Route", route]] });
+    const sent = alice.send(alice.request("MESSAGE", "sip:carol@far.example"));
+    scscf.respond(await scscf.expect("MESSAGE"), 200);
+    expect((await sent.final()).status).toBe(200);
+    expect(asked).toEqual([]);
   });
 });
 

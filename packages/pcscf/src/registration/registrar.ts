@@ -11,7 +11,7 @@ import { acceptable, withViasOf } from "../routing/answer.ts";
 import { chargingFunctionsOf } from "../routing/charging.ts";
 import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
-import { branchFor } from "../routing/outgoing.ts";
+import { branchFor, coreTarget } from "../routing/outgoing.ts";
 import type { ListeningPoint } from "../routing/points.ts";
 import { pathUri } from "../routing/restoration.ts";
 import { inTimeMs, sendRequest } from "../routing/sending.ts";
@@ -151,6 +151,8 @@ export const createRegistrar = (ctx: EdgeContext, onMoved: (binding: Binding) =>
     counters.count("registrations_total", {
       e2ae: binding.indications.ueE2ae && binding.indications.networkE2ae ? "yes" : "no",
     });
+    // Asked for now, so that it is known when the first request takes that way.
+    for (const route of binding.serviceRoute.slice(0, 1)) coreTarget(ctx, route);
     log.info("registration stored", { aor, flow: flow.id, expires, ...binding.indications });
     const stored = bindings.put(binding);
     onMoved(binding);

@@ -46,13 +46,15 @@ export const branchFor = (ctx: EdgeContext, arrived: SipRequest): string =>
 
 /** A URI of the core as a place to send to; the next hop where it is unclear or no listening point fits. */
 export const coreTarget = (ctx: EdgeContext, value: string | undefined): SipTarget => {
+  const next = ctx.nextHop;
   const uri = value === undefined ? undefined : (parseNameAddr(value)?.uri ?? value);
   const target = uri === undefined ? undefined : resolveTarget(uri);
-  const point = target === undefined ? undefined : ctx.points.towardsCore(target);
-  if (target === undefined || point === undefined) return ctx.nextHop;
-  const next = ctx.nextHop;
+  if (uri === undefined || target === undefined) return next;
   if (target.address === next.address && target.port === next.port && target.protocol === next.protocol) return next;
-  return { ...target, listener: point.name };
+  const found = ctx.entries.find(uri);
+  if (found !== undefined) return found;
+  const point = ctx.points.towardsCore(target);
+  return point === undefined ? next : { ...target, listener: point.name };
 };
 
 const placeOf = ({ protocol, address, port }: SipTarget): string => `${protocol} ${address.toLowerCase()} ${port}`;

@@ -24,7 +24,7 @@ const lengthOf = (request: SipRequest): number => {
 export const waysTo = (ctx: EdgeContext, request: SipRequest, to: Flow | SipTarget): readonly Way[] => {
   // A UE's flow is the only way to it: what is too long for one datagram goes in fragments.
   if (isFlow(to)) return [{ to, server: 0 }];
-  const servers = to === ctx.nextHop ? ctx.entries.servers(headerValue(request, "route") !== undefined) : [to];
+  const servers = ctx.entries.servers(to, headerValue(request, "route") !== undefined);
   return servers.flatMap((target, server): readonly Way[] => {
     const long = target.protocol === "udp" && lengthOf(request) > maxDatagram;
     const point = long ? ctx.points.towardsCore({ protocol: "tcp", address: target.address }) : undefined;
