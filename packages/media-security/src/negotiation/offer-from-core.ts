@@ -7,7 +7,7 @@ import type { ProtectionMode, ReasonCode } from "../reason.ts";
 import { createOffer } from "../sdes/offer-answer.ts";
 import { guardLines } from "./guard.ts";
 import type { NegotiationFacts } from "./model.ts";
-import { endOf, isDtls, offersMux, profileOf, sameMedium } from "./read.ts";
+import { endOf, isBetweenUes, offersMux, profileOf, sameMedium } from "./read.ts";
 import { protectionOf, type AgreedLine, type OfferedLine } from "./state.ts";
 import { fingerprint, noteKeys, protectedBy, type Step } from "./step.ts";
 import { bothAnnounced, plainReason, servesPhone } from "./wish.ts";
@@ -118,7 +118,7 @@ const decideLine = (
     return { fate: "passed", security, media: media.media, reason };
   };
   // 7.3.1 NOTE: SRTP offered by the core means e2e, leave it alone.
-  if (profile?.is === "secure" || isDtls(media.protocol)) return pass("e2e", "e2e-offered", "");
+  if (isBetweenUes(media.protocol)) return pass("e2e", "e2e-offered", "");
   if (profile === undefined) return pass("none", "not-rtp", "");
   // 7.3.1 step 3: "If this is not the case the P-CSCF (IMS-ALG) continues as described for a call without ... security".
   const mode = modeFor(facts, base);

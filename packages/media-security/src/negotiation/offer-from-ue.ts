@@ -9,7 +9,7 @@ import { sameKeys } from "../sdes/offer-answer.ts";
 import { guardLines } from "./guard.ts";
 import { dropReusedKeys } from "./key-reuse.ts";
 import type { NegotiationFacts } from "./model.ts";
-import { endOf, isDtls, offersMux, profileOf, requestsE2ae, sameMedium } from "./read.ts";
+import { endOf, isBetweenUes, offersMux, profileOf, requestsE2ae, sameMedium } from "./read.ts";
 import { protectionOf, type AgreedLine, type OfferedLine, type Session } from "./state.ts";
 import { fingerprint, meetQuirk, noteKeys, protectedBy, type Step } from "./step.ts";
 import { dropTwins } from "./twins.ts";
@@ -197,7 +197,7 @@ const decideLine = (
   if (keyed && requestsE2ae(document.session) !== undefined) return refusal("malformed-request", media, index, step);
   const line = `${media.media} ${media.protocol} without "e2ae-security requested by UE"`;
   // 7.2.1 step 2: "If the indication is not present the P-CSCF (IMS-ALG) proceeds as described in clauses 7.2.2 and 7.2.3".
-  if (profile?.is === "secure" || isDtls(media.protocol)) return note("e2e", "e2e-offered", line);
+  if (isBetweenUes(media.protocol)) return note("e2e", "e2e-offered", line);
   return note("none", profile === undefined ? "not-rtp" : plainReason(facts), line);
 };
 

@@ -38,7 +38,14 @@ export const profileOf = (protocol: string): Profile | undefined => {
 };
 
 /** SRTP keyed between the UEs by other means than ours: DTLS-SRTP over UDP, DCCP (RFC 5762 5.2) or TCP (RFC 7850 3). */
-export const isDtls = (protocol: string): boolean => /\/D?TLS\/RTP\/SAVPF?$/i.test(protocol);
+const isDtls = (protocol: string): boolean => /\/D?TLS\/RTP\/SAVPF?$/i.test(protocol);
+
+/** SRTP in TCP (RFC 4571) or DCCP (RFC 5762), keyed by SDES as any other, which this gateway does not carry. */
+export const isUncarried = (protocol: string): boolean => /^(?:TCP|DCCP)\/RTP\/SAVPF?$/i.test(protocol);
+
+/** SRTP that is the UEs' own business where nobody asks for more. */
+export const isBetweenUes = (protocol: string): boolean =>
+  profileOf(protocol)?.is === "secure" || isDtls(protocol) || isUncarried(protocol);
 
 /** The UE's "e2ae-security requested by UE"; `odd` when it is not written as TS 24.229 7.5.2 has it. */
 export const requestsE2ae = (lines: readonly SdpLine[]): { readonly odd: boolean } | undefined => {

@@ -4,7 +4,7 @@ import { attributeValues, type SdpMedia } from "@sallyport/sdp";
 import type { QuirkId } from "../quirks/table.ts";
 import type { ProtectionMode, ReasonCode } from "../reason.ts";
 import type { NegotiationFacts } from "./model.ts";
-import { profileOf, requestsE2ae } from "./read.ts";
+import { isUncarried, profileOf, requestsE2ae } from "./read.ts";
 import type { AgreedLine } from "./state.ts";
 import { meetQuirk, type Step } from "./step.ts";
 
@@ -50,7 +50,7 @@ export const wishOf = (
   const marked = requestsE2ae(media.lines);
   const phone = servesPhone(facts);
   const secured = profileOf(media.protocol)?.is === "secure";
-  const keyed = secured && attributeValues(media.lines, "crypto").length > 0;
+  const keyed = (secured || isUncarried(media.protocol)) && attributeValues(media.lines, "crypto").length > 0;
   // A line that is protected keeps its keys from the core, whether or not the UE repeats its indication.
   if (secured && inForce?.kind === "secured") return { marked, mode: inForce.mode, ownTag };
   const served = phone && keyed && facts.emergency !== true;
