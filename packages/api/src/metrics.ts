@@ -38,6 +38,7 @@ export const prometheusText = (metrics: readonly Metric[]): string => {
 
 const help: Readonly<Record<string, string>> = {
   calls_total: "Call legs that ended, by direction, security and reason code.",
+  media_dropped_total: "Media packets of ended calls that were not let through at the access side, by kind.",
   indications_removed_total: "What was taken out of messages, by kind and by the side it came from.",
   registrations_total: "Contacts registered or refreshed, by whether e2ae was agreed.",
   registrations_refused_total: "REGISTER requests the core refused, by status; challenges are none.",

@@ -1,12 +1,13 @@
 // What this element counts. Owns names only; knows no exporter.
 export interface EdgeCounters {
-  /** Adds one to `name`, optionally labelled. */
-  count(name: CounterName, labels?: Readonly<Record<string, string>>): void;
+  /** Adds one, or `by`, to `name`, optionally labelled. */
+  count(name: CounterName, labels?: Readonly<Record<string, string>>, by?: number): void;
   snapshot(): readonly CounterView[];
 }
 
 export type CounterName =
   | "calls_total"
+  | "media_dropped_total"
   | "indications_removed_total"
   | "registrations_total"
   | "registrations_refused_total"
@@ -43,11 +44,11 @@ export const createCounters = (): EdgeCounters => {
     return key;
   };
   return {
-    count: (name, labels) => {
+    count: (name, labels, by = 1) => {
       const key = labels === undefined ? name : keyOf(name, labels);
       const found = series.get(key);
-      if (found !== undefined) found.value += 1;
-      else if (series.size < maxSeries) series.set(key, { name, labels: labels ?? {}, value: 1 });
+      if (found !== undefined) found.value += by;
+      else if (series.size < maxSeries) series.set(key, { name, labels: labels ?? {}, value: by });
     },
     snapshot: () => Array.from(series.values(), ({ name, labels, value }) => ({ name, labels, value })),
   };

@@ -15,6 +15,7 @@ import type { KeptCalls, LoadedCall } from "../state/kept-calls.ts";
 import type { Leg } from "./leg-port.ts";
 import { createLeg } from "./leg.ts";
 import { createLosses } from "./losses.ts";
+import { droppedOf } from "./media-counts.ts";
 import { recordOf, type CallView } from "./view.ts";
 import type { CallEnvironment } from "./work.ts";
 
@@ -76,6 +77,8 @@ export const createCalls = (ctx: EdgeContext, gateway: GatewayPort, memory?: Cal
       unsettled.delete(settling);
       // What the gateway counted comes with its last answer.
       const whole = { ...view, media: leg.counted };
+      for (const counted of leg.counted)
+        for (const [kind, dropped] of droppedOf(counted)) ctx.counters.count("media_dropped_total", { kind }, dropped);
       const at = ended.lastIndexOf(view);
       if (at !== -1) ended[at] = whole;
       ctx.log.info("call ended", recordOf(whole));

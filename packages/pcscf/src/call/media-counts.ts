@@ -60,3 +60,13 @@ export const mediaCounts = ({ gateway, context }: IqContext, statistics: IqStati
   }
   return counts;
 };
+
+/** What was sent at a protected leg and not let through, by kind, where it was counted; nothing of the core side. */
+export const droppedOf = (counted: MediaCounts): readonly (readonly [string, number])[] =>
+  counted.side === "core"
+    ? []
+    : [
+        ["bad-tag", counted.authenticationFailures ?? 0],
+        ["replay", counted.replays ?? 0],
+        ["clear", counted.clearDropped ?? 0],
+      ];

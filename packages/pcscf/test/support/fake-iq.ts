@@ -6,6 +6,7 @@ import {
   type IqContext,
   type IqController,
   type IqNotification,
+  type IqStatistics,
   type ReservedEnd,
   type StreamPlan,
 } from "@sallyport/iq";
@@ -34,6 +35,8 @@ export interface FakeIq {
   /** Commands wait until released. */
   hold(): void;
   release(): void;
+  /** What the gateway counted, told with each Subtract from now on. */
+  counted(terminations: IqStatistics["terminations"]): void;
   /** The gateway has registered again. */
   up(): void;
   notify(make: (context: IqContext) => IqNotification): void;
@@ -47,6 +50,7 @@ export const createFakeIq = (): FakeIq => {
   const known: (readonly number[])[] = [];
   const failing: { readonly kind: IqCommand["kind"]; readonly code: FailureCode }[] = [];
   let next = 1;
+  let terminations: IqStatistics["terminations"] = [];
   let draining = false;
   let held: Promise<void> | undefined;
   let letGo: () => void = () => undefined;
@@ -132,7 +136,7 @@ export const createFakeIq = (): FakeIq => {
       await perform({ kind: "subtract", streams: [], context: context.context });
       contexts.delete(context.context);
       open.delete(context.context);
-      return { terminations: [] };
+      return { terminations };
     },
     audit: async () => ({ contexts: [...open] }),
     close: async () => undefined,
@@ -150,6 +154,9 @@ export const createFakeIq = (): FakeIq => {
     timeline,
     open,
     known,
+    counted: (told) => {
+      terminations = told;
+    },
     up: () => up(),
     failNext: (kind, code = "SALLY_IQ_NO_RESOURCES") => void failing.push({ kind, code }),
     hold: () => {
