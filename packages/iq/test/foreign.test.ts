@@ -71,7 +71,8 @@ const code = async (promise: Promise<readonly ActionReply[]>): Promise<number | 
     const replies = await promise;
     return replies.at(-1)?.commands.at(-1)?.error?.code ?? replies.at(-1)?.error?.code;
   } catch (error) {
-    return error instanceof SallyportError ? error.h248Error : undefined;
+    if (error instanceof SallyportError && error.h248Error !== undefined) return error.h248Error;
+    throw error;
   }
 };
 
@@ -198,6 +199,55 @@ describe("a gateway of another make", () => {
     expect(controller.gateways()[0]?.state).toBe("leaving");
     await expect(controller.add(undefined, reservation)).rejects.toMatchObject({ code: "SALLY_IQ_NO_GATEWAY" });
     await expect(controller.add("gw-a", reservation)).rejects.toMatchObject({ code: "SALLY_IQ_NO_GATEWAY" });
+  });
+
+  it.each([
+    ["a port", (port: number) => String(port)],
+    ["an address and port", (port: number) => `[127.0.0.1]:${port}`],
+  ])(
+    "H.248.1 7.2.8 ServiceChangeAddress: over UDP commands go to %s, and both places are the gateway's",
+    async (_, said) => {
+      const controller = await controllerFor();
+      const heard: string[] = [];
+      const { association, transport } = foreigner("<gw-a.example>", (actions) => {
+        heard.push(...actions.flatMap(({ commands }) => commands.map(({ command }) => command)));
+        return repliesOf(added);
+      });
+      const { port } = await transport.listen({ protocol: "udp", address: "127.0.0.1", port: 0 });
+      const peer = await connectTo(transport, controller);
+      const services = `Method = Restart, Reason = 901, Version = 2, ServiceChangeAddress = ${said(port)}`;
+      await association.request(
+        request(`Context = - { ServiceChange = ROOT { Services { ${services} } } }`),
+        { peer },
+        { version: 1 },
+      );
+      await controller.add("gw-a", reservation);
+      expect(heard).toEqual(["Add", "Add"]);
+      const notify = request("Context = 7 { Notify = ip/1/access/1 { ObservedEvents = 1 { g/cause } } }");
+      expect(await code(association.request(notify, { peer }))).toBeUndefined();
+      const from = { protocol: "udp", address: "127.0.0.1", port } as const;
+      const other = await transport.connect({ ...from, port: must(controller.listening[0]).port, from });
+      expect(await code(association.request(notify, { peer: other }))).toBeUndefined();
+      // What it says later from where it registered changes nothing of that.
+      const leaving = request("Context = - { ServiceChange = ROOT { Services { Method = Graceful, Reason = 905 } } }");
+      expect(await code(association.request(leaving, { peer }))).toBeUndefined();
+      await controller.subtract(must(controller.contexts()[0]));
+      expect(heard.at(-1)).toBe("Subtract");
+    },
+  );
+
+  it("H.248.1 7.2.8, error 449: over UDP commands do not go to another host because somebody says so", async () => {
+    const controller = await controllerFor();
+    const { association, transport } = foreigner("<gw-a.example>", () => []);
+    const peer = await connectTo(transport, controller);
+    const services = "Method = Restart, Reason = 901, Version = 2, ServiceChangeAddress = [198.51.100.7]:2944";
+    const asked = association.request(
+      request(`Context = - { ServiceChange = ROOT { Services { ${services} } } }`),
+      { peer },
+      { version: 1 },
+    );
+    expect(await code(asked)).toBe(449);
+    expect(controller.gateways()[0]?.state).toBe("down");
   });
 
   it("H.248.1 7.2.8: an interface forced out of service is every call on it, in whatever form it is said", async () => {

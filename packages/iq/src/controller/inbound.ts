@@ -11,6 +11,7 @@ import type { IqContext } from "../types.ts";
 import { sides } from "./held.ts";
 import type { GatewayLink } from "./link.ts";
 import { eventsOf, readNotify } from "./notify.ts";
+import { spokenTo } from "./service-change-address.ts";
 import type { IqGatewayEntry, IqNotification } from "./types.ts";
 
 /** The host a mid names: `<gw-a.example>:2944` gives `gw-a.example`. */
@@ -36,7 +37,9 @@ const serviceChange = (inbound: Inbound, command: CommandRequest): CommandReply 
   const said = readServiceChange(command);
   const plain = { command: command.command, termination: command.termination, descriptors: [] };
   if (!said.ok) return { ...plain, error: said.error };
-  const answer = inbound.link.serviceChange(inbound.peer, said.value);
+  const there = spokenTo(inbound.peer, said.value.address);
+  if (!there.ok) return { ...plain, error: there.error };
+  const answer = inbound.link.serviceChange(there.value, said.value);
   return answer.ok ? writeAgreement(command.termination, answer) : { ...plain, error: answer.error };
 };
 

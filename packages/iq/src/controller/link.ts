@@ -17,6 +17,7 @@ import { packageVersion } from "./replies.ts";
 import { handoffRequest, packagesRequest, heartbeatRequest, subtractRequest, watchRootRequest } from "./requests.ts";
 import type { Candidate } from "./select.ts";
 import { afterRegistration, goodStanding, rootEvent, type Standing } from "./standing.ts";
+import { isSameHost } from "./service-change-address.ts";
 import { statusOf } from "./status.ts";
 import { alone, type LinkPorts } from "./link-ports.ts";
 import type { GatewayStatus, IqGatewayEntry, LossReason } from "./types.ts";
@@ -67,7 +68,7 @@ export class GatewayLink {
   }
 
   isRegistered(peer: H248Peer): boolean {
-    return this.#view.state !== "down" && this.#view.peer === peer.id;
+    return this.#view.state !== "down" && this.#peer !== undefined && isSameHost(this.#peer, peer);
   }
 
   status(): GatewayStatus {
@@ -148,7 +149,8 @@ export class GatewayLink {
     if (refused !== undefined) return { ok: false, error: refused.error };
     const accepted = effects.find((effect) => effect.kind === "accept");
     const before = this.#peer;
-    this.#peer = this.#view.state === "down" ? undefined : peer;
+    // A graceful leave says nothing of where it is spoken to.
+    if (said.method !== "Graceful") this.#peer = this.#view.state === "down" ? undefined : peer;
     const registered = effects.some((effect) => effect.kind === "start-heartbeat");
     if (registered) this.#standing = afterRegistration(this.#standing);
     this.#run(effects, before);

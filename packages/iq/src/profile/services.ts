@@ -24,6 +24,8 @@ export interface ServiceChange {
   readonly mgcIdToTry?: string;
   /** Seconds until what was announced happens. */
   readonly delay?: number;
+  /** Where it is spoken to from now on: a port, or a message identifier. */
+  readonly address?: string;
 }
 
 /** `NAME/version`. */
@@ -51,6 +53,7 @@ export const readServiceChange = (command: CommandRequest): Result<ServiceChange
     ...(profile === undefined ? {} : { profile }),
     ...(services.mgcIdToTry === undefined ? {} : { mgcIdToTry: services.mgcIdToTry }),
     ...(services.delay === undefined ? {} : { delay: services.delay }),
+    ...(services.address === undefined ? {} : { address: services.address }),
   });
 };
 
