@@ -120,7 +120,7 @@ export const openKillableLab = async (sip: "udp" | "tls"): Promise<KillableLab> 
   const start: KillableLab["start"] = async (shell) => {
     edge = sallyport(["edge", "--config", file], folder, shell);
     await edge.says(/^edge edge-a: access/m);
-    await edge.says(/"state":"up".*"event":"gateway"/);
+    await edge.says(/"event":"gateway".*"state":"up"/);
   };
 
   const gateway = await createGateway(
