@@ -22,8 +22,15 @@ const callRows = ({ protocol, calls, yardstick }) => {
       `edge ${round(cpu.edge)} + gateway ${round(cpu.gateway)}`,
     ],
   ];
-  if (yardstick !== undefined) {
-    const theirs = yardstick.cpu;
+  const theirs = yardstick?.cpu;
+  if (yardstick !== undefined && theirs === undefined) {
+    const lost = yardstick.runs.map(({ failed, total }) => `${failed} of ${total}`);
+    rows.push([
+      "  Kamailio with rtpengine",
+      "-",
+      `lost calls at ${calls.rate} calls/s in every round: ${lost.join(", ")}`,
+    ]);
+  } else if (theirs !== undefined) {
     rows.push([
       "  Kamailio with rtpengine",
       `${round(theirs.kamailio + theirs.rtpengine)}`,

@@ -59,10 +59,10 @@ const costOf = async (processes, work) => {
   return { ...result, cpu };
 };
 
-/** Of the rounds in which every call succeeded: what a failed call costs is another matter. */
-const medians = (what, runs) => {
+/** Of the rounds in which every call succeeded: what a failed call costs is another matter. Undefined if there was none. */
+const medians = (runs) => {
   const whole = runs.filter(({ failed }) => failed === 0);
-  if (whole.length === 0) throw new Error(`${what}: calls failed in every round: ${JSON.stringify(runs)}`);
+  if (whole.length === 0) return undefined;
   return Object.fromEntries(Object.keys(whole[0].cpu).map((name) => [name, median(whole.map(({ cpu }) => cpu[name]))]));
 };
 
@@ -100,10 +100,14 @@ const callsOver = async (protocol, peers) => {
       theirs.push(await costOf([rivals.kamailio, rivals.rtpengine], () => rivalLoad.ask(paced(rate))));
       say(`${protocol} round ${round + 1}, yardstick: ${JSON.stringify(theirs.at(-1))}`);
     }
-    if (own.length > 0) out.calls = { rate, rounds: own.length, cpu: medians(protocol, own), runs: own };
+    if (own.length > 0) {
+      const cpu = medians(own);
+      if (cpu === undefined) throw new Error(`${protocol}: calls failed in every round: ${JSON.stringify(own)}`);
+      out.calls = { rate, rounds: own.length, cpu, runs: own };
+    }
     if (theirs.length > 0) {
-      const cpu = medians(`${protocol}, yardstick`, theirs);
-      const ratio = (out.calls.cpu.edge + out.calls.cpu.gateway) / (cpu.kamailio + cpu.rtpengine);
+      const cpu = medians(theirs);
+      const ratio = cpu && (out.calls.cpu.edge + out.calls.cpu.gateway) / (cpu.kamailio + cpu.rtpengine);
       out.yardstick = { cpu, ratio, runs: theirs };
     }
     if (parts.has("memory")) {

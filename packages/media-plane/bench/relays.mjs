@@ -40,6 +40,7 @@ export const relayStarters = {
   // The second thread's core is the load's: its processor time a packet tells, not how many there are.
   two: (where) => startOurs("two", { ...socket, io: "io_uring", firstCore: where.core, threads: 2 }, where),
   batch500: (where) => startOurs("batch500", { ...socket, io: "io_uring", firstCore: where.core, batchUs: 500 }, where),
+  batch50: (where) => startOurs("batch50", { ...socket, io: "io_uring", firstCore: where.core, batchUs: 50 }, where),
   epoll: (where) => startOurs("epoll", { ...socket, io: "epoll", firstCore: where.core }, where),
   xdpnull: (where) => startOurs("xdpnull", xdp(where), where, true),
   xdp: (where) => startOurs("xdp", xdp(where), where),
