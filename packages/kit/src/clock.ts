@@ -12,8 +12,6 @@ export interface Clock {
   after(ms: number, run: () => void): Timer;
 }
 
-export { systemClock } from "./system-clock.ts";
-
 interface Pending {
   readonly at: number;
   readonly order: number;

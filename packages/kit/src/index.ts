@@ -4,7 +4,8 @@ export type { ErrorCatalogue, ErrorEntry, ErrorOptionsAt, ErrorFactory } from ".
 export { faultOf } from "./fault.ts";
 export { fail, ok } from "./result.ts";
 export type { Result } from "./result.ts";
-export { VirtualClock, systemClock } from "./clock.ts";
+export { VirtualClock } from "./clock.ts";
+export { systemClock } from "./system-clock.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { seededRandom, systemRandom, token } from "./random.ts";
 export type { Random } from "./random.ts";

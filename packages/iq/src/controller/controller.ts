@@ -16,7 +16,7 @@ import { readContexts } from "./replies.ts";
 import { iqError } from "./refusals.ts";
 import { auditContextsRequest } from "./requests.ts";
 import { servesRealms } from "./select.ts";
-import type { IqController, IqControllerOptions } from "./types.ts";
+import type { IqController, IqControllerOptions, IqGatewayEntry } from "./types.ts";
 
 /** @throws SALLY_IQ_CONFIG, SALLY_H248_LISTEN */
 export const createIqController = async (options: IqControllerOptions): Promise<IqController> => {
@@ -30,12 +30,12 @@ export const createIqController = async (options: IqControllerOptions): Promise<
   const commandTimeoutMs = config.commandTimeoutMs ?? 4000;
   const heartbeatMs = config.heartbeat?.intervalMs ?? 10_000;
 
-  /** Whether another gateway can take what `link` holds. */
-  const replaceable = (link: GatewayLink): boolean => {
-    const realms = link.entry.realms?.map((realm) => realm.toLowerCase()) ?? [];
+  /** Whether another gateway can take what `gateway` holds. */
+  const replaceable = (gateway: IqGatewayEntry): boolean => {
+    const realms = gateway.realms?.map((realm) => realm.toLowerCase()) ?? [];
     return [...links.values()].some(
       (other) =>
-        other !== link &&
+        other.entry !== gateway &&
         other.state === "up" &&
         other.mayHoldKeys &&
         !other.standing.draining &&

@@ -1,9 +1,8 @@
 // Owns the words of what one gateway's link needs of the controller around it. No behaviour here.
 import type { ActionReply, ActionRequest, H248Peer, RequestOptions } from "@sallyport/h248";
 import type { Clock, Log } from "@sallyport/kit";
-import type { GatewayLink } from "./link.ts";
 import type { RegistryRules } from "./registry.ts";
-import type { GatewayStatus, IqNotification } from "./types.ts";
+import type { GatewayStatus, IqGatewayEntry, IqNotification } from "./types.ts";
 
 interface LinkTimes {
   readonly heartbeatMs: number;
@@ -24,7 +23,7 @@ export interface LinkPorts {
   /** Ask ROOT for its events (congestion, overload, realms) and packages after each registration. */
   readonly watchRoot: boolean;
   /** Another gateway could take this one's calls now. */
-  replaceable(link: GatewayLink): boolean;
+  replaceable(gateway: IqGatewayEntry): boolean;
   request(
     actions: readonly ActionRequest[],
     peer: H248Peer,
@@ -34,8 +33,3 @@ export interface LinkPorts {
   notify(notification: IqNotification): void;
   report(status: GatewayStatus): void;
 }
-
-/** Work nobody waits for: an error of ours in it is told, and ends nothing else. */
-export const alone = (log: Log, work: Promise<void>): void => {
-  work.catch((error: unknown) => log.error("gateway link failed", { error: String(error) }));
-};

@@ -1,7 +1,7 @@
 // Owns one gateway at the controller: its registration, heartbeat and contexts, and the resynchronising of the two.
 // The decisions are in registry.ts; this is their shell. TS 23.334 8 (AGW restoration, ALG heartbeat), H.248.1 11.5.
 import type { ActionReply, ActionRequest, H248Error, H248Peer } from "@sallyport/h248";
-import type { Timer } from "@sallyport/kit";
+import type { Log, Timer } from "@sallyport/kit";
 import { SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
@@ -19,12 +19,17 @@ import type { Candidate } from "./select.ts";
 import { afterRegistration, goodStanding, rootEvent, type Standing } from "./standing.ts";
 import { isSameHost } from "./service-change-address.ts";
 import { statusOf } from "./status.ts";
-import { alone, type LinkPorts } from "./link-ports.ts";
+import type { LinkPorts } from "./link-ports.ts";
 import type { GatewayStatus, IqGatewayEntry, LossReason } from "./types.ts";
 
 export type Registered =
   | { readonly ok: true; readonly version: number; readonly profile: IqProfile }
   | { readonly ok: false; readonly error: H248Error };
+
+/** Work nobody waits for: an error of ours in it is told, and ends nothing else. */
+const alone = (log: Log, work: Promise<void>): void => {
+  work.catch((error: unknown) => log.error("gateway link failed", { error: String(error) }));
+};
 
 export class GatewayLink {
   readonly entry: IqGatewayEntry;
@@ -307,7 +312,7 @@ export class GatewayLink {
   /** Its calls are moved soon where another gateway can take them; else it has longer to come back with them. */
   #bePatient(): void {
     const { clock, times } = this.#ports;
-    const patience = this.#ports.replaceable(this)
+    const patience = this.#ports.replaceable(this.entry)
       ? Math.min(times.failoverMs, times.keepContextsMs)
       : times.keepContextsMs;
     const left = (this.#lostAt ?? clock.now()) + patience - clock.now();

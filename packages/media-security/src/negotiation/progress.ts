@@ -1,5 +1,7 @@
 // Owns how an answer takes hold: the gateway first, then the state, then the body on its way.
 // Invariant 6: both keys reach the gateway before the SDP that makes the peer use them is sent on. RFC 3261 13.2.1.
+import { bodiesOf } from "./bodies.ts";
+import type { Side } from "./model.ts";
 import { request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import type { SdpDocument } from "@sallyport/sdp";
@@ -13,7 +15,6 @@ import {
   type Session,
 } from "./state.ts";
 import { protectedBy, type Step } from "./step.ts";
-import { agree, ask, bodiesOf } from "./reoffer.ts";
 import { writeAnswer, writeOffer } from "./write.ts";
 
 /** Early dialogs of one INVITE that are kept apart, the oldest making room; a stranger could make any number. */
@@ -56,7 +57,7 @@ export const accept = (state: Negotiation, session: Session, final: boolean): Ne
 };
 
 /** Gives up what has no secured stream left: the gateway is in the path only for those. */
-export const releaseIfIdle = (state: Negotiation, session: Session, final: boolean): Outcome => {
+const releaseIfIdle = (state: Negotiation, session: Session, final: boolean): Outcome => {
   const idle =
     final && state.exchange === undefined && state.installed.length > 0 && sessionStreams(session).length === 0;
   if (!idle) return { state, effects: [] };
@@ -136,7 +137,7 @@ const remembering = (
 };
 
 /** 7.2.1 step 9, 7.3.1 step 9: both keys are where they belong and media can be sent. */
-export const noteMedia = (session: Session, final: boolean, step: Step): void => {
+const noteMedia = (session: Session, final: boolean, step: Step): void => {
   if (!final) return;
   for (const [index, line] of session.lines.entries()) {
     if (line.kind !== "secured") continue;
@@ -171,4 +172,21 @@ export const settle = (state: Negotiation, next: Continuation & { readonly kind:
   const wanted = sessionStreams(next.session);
   const plan = wanted.length === 0 ? undefined : planTowards(state.installed, wanted, { removeOthers });
   return plan === undefined ? proceed(state, next, step) : request(state, plan, next);
+};
+
+/** An offer of the edge's own, once the gateway has what it describes. */
+export const ask = (state: Negotiation, exchange: Exchange, held: HeldDocument, step: Step): Outcome => {
+  const written = writeOffer(changed(state, { exchange }), exchange, held.document(), step);
+  const { towards, sdp } = written.effect;
+  return { state: written.state, effects: [{ kind: "ask", towards, sdp }] };
+};
+
+/** The gateway has what was agreed with the side that this edge has asked. */
+const agree = (state: Negotiation, session: Session, towards: Side, step: Step): Outcome => {
+  // Who answered the call is a matter of its last offer and answer between the parties: late copies of that are known by it.
+  const answerer = state.agreed?.answerer ?? session.answerer;
+  const accepted = accept(state, { ...session, answerer }, true);
+  noteMedia(session, true, step);
+  const rest = releaseIfIdle(accepted, session, true);
+  return { state: rest.state, effects: [{ kind: "agreed", towards }, ...rest.effects] };
 };

@@ -2,53 +2,18 @@
 // up. What is in force stays what it is; the other side of the call is not asked. RFC 3264 8, RFC 4568 7.1.4 (a new key for
 // a new context), RFC 3711 9.2 (keys wear out), TS 33.328 6.2.1.3.
 // Invariant 4: a key that one gateway has encrypted with is never given to another, so a lost context is never put back.
-import { parseSdp, writeSdp, type SdpDocument } from "@sallyport/sdp";
 import { createOffer } from "../sdes/offer-answer.ts";
 import { decideAnswer } from "./answer.ts";
+import { securedIn } from "./bodies.ts";
 import { close } from "./ending.ts";
 import { otherSide, type NegotiationEvent, type Side } from "./model.ts";
 import { baseOf, request, type Outcome } from "./outcome.ts";
 import { reservations } from "./plan.ts";
-import { accept, install, noteMedia, releaseIfIdle } from "./progress.ts";
-import {
-  changed,
-  type AgreedLine,
-  type Bodies,
-  type Exchange,
-  type HeldDocument,
-  type Negotiation,
-  type OfferedLine,
-  type Session,
-} from "./state.ts";
+import { ask, install } from "./progress.ts";
+import { changed, type AgreedLine, type Exchange, type Negotiation, type OfferedLine, type Session } from "./state.ts";
 import { fingerprint, noteKeys, type Step } from "./step.ts";
-import { writeOffer } from "./write.ts";
 
 type ReOffer = NegotiationEvent & { readonly kind: "re-offer" };
-
-/** A description kept for later, as small as it can be: its text, which no JSON and no inspection shows. */
-const packed = (document: SdpDocument): HeldDocument => {
-  const text = writeSdp(document).toString("latin1");
-  return {
-    document: () => {
-      const parsed = parseSdp(Buffer.from(text, "latin1"));
-      // What our own writer wrote is read again.
-      return parsed.ok ? parsed.document : document;
-    },
-  };
-};
-
-const securedIn = (session: Session | undefined): boolean =>
-  session?.lines.some((line) => line.kind === "secured") === true;
-
-/**
- * What each party was last told of the other, once `session` answered what `offer` described; undefined where no stream
- * is ours. `answer` is what the answerer's opposite is to be told of the answerer.
- */
-export const bodiesOf = (session: Session, offer: SdpDocument | undefined, answer: SdpDocument): Bodies | undefined => {
-  if (offer === undefined || !securedIn(session)) return undefined;
-  const [access, core] = session.answerer === "core" ? [answer, offer] : [offer, answer];
-  return { branch: session.branch, access: packed(access), core: packed(core) };
-};
 
 /** What an offer of the edge's own would say again, and the INVITE that is still open below it (RFC 3311 5.1). */
 interface Ground {
@@ -119,13 +84,6 @@ const again = (line: AgreedLine, towards: Side, index: number, step: Step): Offe
   return { ...known, keys: { kind: "we-offer", candidates } };
 };
 
-/** The offer itself, once the gateway has what it describes. */
-export const ask = (state: Negotiation, exchange: Exchange, held: HeldDocument, step: Step): Outcome => {
-  const written = writeOffer(changed(state, { exchange }), exchange, held.document(), step);
-  const { towards, sdp } = written.effect;
-  return { state: written.state, effects: [{ kind: "ask", towards, sdp }] };
-};
-
 export const onReOffer = (state: Negotiation, event: ReOffer, step: Step): Outcome => {
   const { bodies, exchange: before } = state;
   const ground = groundOf(state);
@@ -169,14 +127,4 @@ export const onOwnAnswer = (
     return close(state, { kind: "end-call", reason: "answer-invalid", coreStatus: 488, from: event.from });
   }
   return install(state, session, true, { kind: "agree", session, towards: event.from }, step);
-};
-
-/** The gateway has what was agreed. */
-export const agree = (state: Negotiation, session: Session, towards: Side, step: Step): Outcome => {
-  // Who answered the call is a matter of its last offer and answer between the parties: late copies of that are known by it.
-  const answerer = state.agreed?.answerer ?? session.answerer;
-  const accepted = accept(state, { ...session, answerer }, true);
-  noteMedia(session, true, step);
-  const rest = releaseIfIdle(accepted, session, true);
-  return { state: rest.state, effects: [{ kind: "agreed", towards }, ...rest.effects] };
 };
