@@ -1,14 +1,14 @@
 // Carries a decision of media-security out: keeps the message that waits, sends it on with its new body, or ends the call.
 // Pure. TS 33.328 7.2.1 and 7.3.1; the order of invariant 6 holds because a message that needs the gateway waits here.
-import { decide, type Effect, type NegotiationEvent } from "@sallyport/media-security";
+import type { Effect, NegotiationEvent } from "@sallyport/media-security";
 import { writeSdp } from "@sallyport/sdp";
 import { withBody } from "@sallyport/sip";
 import { sdpBodyOf, withoutBody } from "../body/sdp-body.ts";
 import { dropDialog, endCall, finish } from "./ending.ts";
 import { finishIfIdle, passAck, passRequest, passResponse } from "./pass.ts";
-import { onAgreed, sendAsk } from "./reoffer.ts";
+import { onAgreed, sendAsk } from "./own-offer.ts";
 import type { CallInput, Carried, DecidedBody } from "./types.ts";
-import { putDecided, putEvidence, refuse, type Work } from "./work.ts";
+import { negotiate, putDecided, refuse, type Work } from "./work.ts";
 
 const takeCarried = (work: Work): Carried | undefined => {
   const { carried } = work.call;
@@ -117,10 +117,7 @@ const carryOut = (work: Work, effect: Effect): void => {
 
 /** Hands an event to the negotiation and carries out what it decides, in its order. */
 export const decideNext = (work: Work, event: NegotiationEvent, carried?: Carried): void => {
-  const { call } = work;
-  const { state, effects, evidence } = decide(call.negotiation, event, work.env.random);
-  call.negotiation = state;
-  if (carried !== undefined) call.carried = carried;
-  putEvidence(work, evidence);
+  const effects = negotiate(work, event);
+  if (carried !== undefined) work.call.carried = carried;
   for (const effect of effects) carryOut(work, effect);
 };

@@ -3,10 +3,9 @@
 import { otherSide } from "@sallyport/media-security";
 import { reasonPhrase } from "@sallyport/sip";
 import { ackTowards, byeTowards, changedDialog, upstreamOf } from "./dialog.ts";
-import { decideNext } from "./decide.ts";
 import type { CallDialog, EndReason, Exchange, Side } from "./types.ts";
 import { hasUsages, staysOpen } from "./usages.ts";
-import { putDialog, putExchange, refuse, type Work } from "./work.ts";
+import { negotiate, putDialog, putExchange, refuse, type Work } from "./work.ts";
 
 /** 64*T1: how long a 2xx or a final response may still come for what we cancelled. */
 export const lingerMs = 32_000;
@@ -18,7 +17,8 @@ const openInvites = (work: Work): readonly Exchange[] =>
 const release = (work: Work): void => {
   if (work.call.released) return;
   work.call.released = true;
-  decideNext(work, { kind: "ended" });
+  for (const effect of negotiate(work, { kind: "ended" }))
+    if (effect.kind === "release-gateway" || effect.kind === "zeroise") work.effects.push(effect);
 };
 
 /** Nothing more will come of this leg: forget it, now or after stragglers had their time. */

@@ -5,8 +5,9 @@ import { otherSide, canReOffer, sessionInForce, type Side } from "@sallyport/med
 import { headerValue, parseCSeq, type SipResponse } from "@sallyport/sip";
 import { readSdp, sdpBodyOf } from "../body/sdp-body.ts";
 import { decideNext } from "./decide.ts";
-import { ackNumbered, offerTowards, partyAt, refreshed, upstreamOf } from "./dialog.ts";
+import { ackNumbered, partyAt, refreshed, upstreamOf } from "./dialog.ts";
 import { endCall } from "./ending.ts";
+import { arm, done, sendAsk } from "./own-offer.ts";
 import { readiness } from "./quiet.ts";
 import type { CallDialog, OwnOffer } from "./types.ts";
 import { putDialog, putEvidence, putMark, type Work } from "./work.ts";
@@ -17,18 +18,6 @@ const postponedMs = 250;
 const maxRefused = 5;
 /** Gateways that may be lost while one call is on its way to the next. */
 const maxLosses = 4;
-/** A UE or a far end that does not answer leaves the call without media: it is not waited for long. */
-const patienceMs = 12_000;
-/** Where both ends of a call lost their gateway at once, two offers would meet: the called side's edge lets the other go first. */
-const courtesyMs = 200;
-
-const arm = (work: Work, ms: number): void => void work.effects.push({ kind: "arm", timer: "re-offer", ms });
-
-const done = (work: Work): void => {
-  work.call.own = undefined;
-  work.effects.push({ kind: "disarm", timer: "re-offer" });
-};
-
 /** It can not be done: without media the call ends, with an old key it goes on. */
 const giveUp = (work: Work, own: Pick<OwnOffer, "why">, detail: string, silent?: Side): void => {
   done(work);
@@ -95,9 +84,6 @@ const onLostAgain = (work: Work, own: OwnOffer, detail: string): void => {
   else startAgain(work, lost);
 };
 
-/** Whether the INVITE's answer has to wait: RFC 3311 5.1, an offer of ours is out or about to be. */
-export const isMoving = ({ call: { own } }: Work): boolean => own?.method === "UPDATE" && own.stage !== "postponed";
-
 export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): void => {
   const { call } = work;
   if (call.phase === "ending") return;
@@ -112,20 +98,6 @@ export const onReOffer = (work: Work, why: OwnOffer["why"], detail: string): voi
   if (own.stage !== "postponed") return onLostAgain(work, own, detail);
   if (own.losses >= maxLosses) return giveUp(work, { why }, `${detail}, while moving`);
   start(work, fresh(why, detail, own.losses + 1));
-};
-
-/** Sends the offer the negotiation made, or makes again. */
-export const sendAsk = (work: Work, towards: Side, sdp: Buffer): void => {
-  const { own } = work.call;
-  const dialog = own === undefined ? undefined : work.call.dialogs.get(own.tag);
-  const open = dialog?.state === "confirmed" || (dialog?.state === "early" && own?.method === "UPDATE");
-  if (own === undefined || dialog === undefined || !open) return endCall(work, "gateway-lost", 503, "no dialog");
-  const made = offerTowards(work.call, dialog, towards, sdp, own.method);
-  putDialog(work, made.dialog);
-  work.call.own = { ...own, stage: "asked", towards, seq: made.seq, sdp };
-  const party = partyAt(work.call, dialog, towards);
-  work.effects.push({ kind: "ask", towards, seq: made.seq, request: made.request, party });
-  return arm(work, patienceMs);
 };
 
 /** The time is up: of a pause, or of whoever should have answered. */
@@ -201,23 +173,4 @@ export const onOwnResponse = (work: Work, towards: Side, seq: number, response: 
   if (dialog === undefined) return giveUp(work, own, "no dialog");
   if (success) return onSuccess(work, own, dialog, response);
   return onFailure(work, own, response);
-};
-
-/** One side has the session as it is now; after a move the other has to learn where the gateway is. */
-export const onAgreed = (work: Work, towards: Side): void => {
-  const { own } = work.call;
-  if (own === undefined || work.call.phase === "ending") return;
-  if (own.why === "gateway-lost" && towards === "access") {
-    const next: OwnOffer = {
-      ...own,
-      stage: "postponed",
-      towards: "core",
-      base: sessionInForce(work.call.negotiation),
-      tries: 0,
-    };
-    if (work.call.direction === "originating") return start(work, next);
-    work.call.own = next;
-    return arm(work, courtesyMs);
-  }
-  return done(work);
 };

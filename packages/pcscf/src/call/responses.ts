@@ -19,7 +19,7 @@ import { dropDialog, endCall, finish } from "./ending.ts";
 import { withoutKeying } from "../body/idle-sdp.ts";
 import { answeredMark, heardMark, isReliable, responseRole } from "./offer-answer.ts";
 import { finishIfIdle, passResponse } from "./pass.ts";
-import { isMoving } from "./reoffer.ts";
+import { isMoving } from "./own-offer.ts";
 import { hasOfferWithin, offerFailed } from "./requests.ts";
 import type { CallDialog, Carried, Exchange, Side, DecidedBody } from "./types.ts";
 import { dropEarly, isCopy, noteUnusable, putDialog, putMark, refuse, type Work } from "./work.ts";

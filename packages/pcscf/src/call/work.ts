@@ -3,7 +3,7 @@
 import { hash } from "node:crypto";
 import type { Random } from "@sallyport/kit";
 import type { EdgeConfig } from "../config.ts";
-import type { Evidence } from "@sallyport/media-security";
+import { decide, type Effect, type Evidence, type NegotiationEvent } from "@sallyport/media-security";
 import type { UnusableBody } from "../body/sdp-body.ts";
 import type {
   CallDialog,
@@ -202,4 +202,12 @@ export const refuse = (work: Work, exchange: Exchange, status: number, reason?: 
       ? { kind: "refuse", exchange: exchange.id, status }
       : { kind: "refuse", exchange: exchange.id, status, reason },
   );
+};
+
+/** Hands an event to the negotiation. What it decides is for the caller to carry out, in its order. */
+export const negotiate = (work: Work, event: NegotiationEvent): readonly Effect[] => {
+  const { state, effects, evidence } = decide(work.call.negotiation, event, work.env.random);
+  work.call.negotiation = state;
+  putEvidence(work, evidence);
+  return effects;
 };
