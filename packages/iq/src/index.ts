@@ -2,6 +2,7 @@
 export { iqErrors } from "./errors.ts";
 export { isMid } from "./profile/mid.ts";
 export type {
+  AddressFamily,
   CallEndPlan,
   ContextMarks,
   IqContext,

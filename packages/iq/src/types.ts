@@ -16,6 +16,8 @@ export interface RemoteAddress {
   readonly rtcpAddress?: string | undefined;
 }
 
+export type AddressFamily = "IP4" | "IP6";
+
 /** One termination's half of one stream, as the IMS-ALG wants it. */
 export interface CallEndPlan {
   /** `RTP/SAVP`, `RTP/SAVPF`, `RTP/AVP` or `RTP/AVPF`. */
@@ -26,6 +28,8 @@ export interface CallEndPlan {
   readonly formats: readonly string[];
   readonly remote?: RemoteAddress | undefined;
   readonly rtcpMux?: boolean | undefined;
+  /** Of the address to reserve, while no `remote` tells it. */
+  readonly family?: AddressFamily | undefined;
   readonly mode: StreamMode;
   /** The gateway encrypts with it, towards the UE (K12, K21). Travels in Local. */
   readonly localCrypto?: CryptoAttribute | undefined;

@@ -70,6 +70,15 @@ describe("what the controller sends", () => {
     golden("reserve-with-everything.txt", textOf(addRequest([plan], { emergency: true })));
   });
 
+  it("H.248.1 7.1.8: `$` leaves an address to the gateway in the family asked for, or in that of the far end", () => {
+    const reserved = (access: Parameters<typeof accessEnd>[0]): string | undefined =>
+      /c=IN (.*) \$/.exec(textOf(addRequest([{ stream: 1, access: accessEnd(access) }])))?.[1];
+    const six = { address: "2001:db8::9", port: 30_000 };
+    const four = { address: "192.0.2.9", port: 30_000 };
+    const asked = [{}, { family: "IP4" }, { family: "IP6" }, { remote: six }, { family: "IP6", remote: four }] as const;
+    expect(asked.map(reserved)).toEqual(["IP4", "IP4", "IP6", "IP6", "IP4"]);
+  });
+
   it("TS 23.334 8: a stream added to a context is reserved in it, and the events of the others are repeated", () => {
     const watched = remember(context, held.streams, [{ stream: 1, access: accessEnd({ inactivityMs: 10_000 }) }], {
       access: [],

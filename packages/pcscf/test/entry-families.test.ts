@@ -5,7 +5,7 @@ import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import { headerList, type Resolver } from "@sallyport/sip";
 import { edgeConfigSchema, type EdgeConfigInput } from "../src/index.ts";
-import { establishOriginating, originate } from "./support/calls.ts";
+import { establishOriginating, establishTerminating, originate } from "./support/calls.ts";
 import { createPeer, type Peer } from "./support/peer.ts";
 import { registerRaw } from "./support/registering.ts";
 import { baseConfig, coreRequest, openScenario, type Scenario, type TestUe } from "./support/scenario.ts";
@@ -129,6 +129,55 @@ describe.skipIf(!hasIpv6)("RFC 5118: a UE over IPv6", () => {
       expect((await message.final()).status).toBe(200);
     },
   );
+
+  describe("RFC 6157 3, H.248.1 7.1.8: a call to it is offered media", () => {
+    const called = async (refused?: "SALLY_IQ_MEDIA_REFUSED" | "SALLY_IQ_NO_RESOURCES") => {
+      scenario = await openScenario({
+        change: (config) => ({
+          ...config,
+          access: [
+            { protocol: "tcp", address: "::1", port: 0, trusted: true },
+            { protocol: "tcp", address: "127.0.0.1", port: 0, trusted: true },
+          ],
+        }),
+      });
+      const bob = await scenario.ue("bob", { address: "::1" });
+      const { path } = await bob.register();
+      if (refused !== undefined) scenario.iq.failNext("add", refused);
+      return { bob, path };
+    };
+    const families = () =>
+      scenario.iq.commands.flatMap(({ kind, streams: [line] }) =>
+        kind === "add" ? [[line?.access?.family, line?.core?.family]] : [],
+      );
+
+    it("in its own family, whatever that of the core", async () => {
+      const { bob, path } = await called();
+      await establishTerminating(scenario, bob, path);
+      expect(families()).toEqual([["IP6", undefined]]);
+      const carol = await scenario.ue("carol", { listener: 1 });
+      const other = await carol.register();
+      await establishTerminating(scenario, carol, other.path, { callId: "to-carol" });
+      expect(families()[1]).toEqual([undefined, undefined]);
+    });
+
+    it("in what the gateway has where that is refused, and in nothing when the gateway is full", async () => {
+      const { bob, path } = await called("SALLY_IQ_MEDIA_REFUSED");
+      await establishTerminating(scenario, bob, path);
+      expect(families()).toEqual([
+        ["IP6", undefined],
+        [undefined, undefined],
+      ]);
+      scenario.iq.failNext("add", "SALLY_IQ_NO_RESOURCES");
+      const invite = coreRequest(scenario.core, "INVITE", bob.contact, {
+        route: [path],
+        body: sdp(),
+        callId: "full",
+      });
+      expect((await scenario.core.send(invite).final()).status).toBe(503);
+      expect(families()).toHaveLength(3);
+    });
+  });
 
   it("RFC 4291 2.5.5.2, RFC 3581 4: a listening point on all addresses serves UEs of both families, under the name it advertises", async () => {
     scenario = await openScenario({

@@ -129,7 +129,15 @@ describe("the gateway's port", () => {
       ...port,
     };
     const faults = createFaults(log, counters);
-    const media = createGatewayWork({ call: "c", gateway, marks: {}, log, faults, held: undefined });
+    const media = createGatewayWork({
+      call: "c",
+      gateway,
+      marks: {},
+      family: () => "IP4",
+      log,
+      faults,
+      held: undefined,
+    });
     return { media, records, released, counters };
   };
   const plan = { context: "new", streams: [], remove: [] } as const;

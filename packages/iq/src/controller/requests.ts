@@ -10,7 +10,7 @@ import type {
   StreamDescriptor,
 } from "@sallyport/h248";
 import { choosePattern, root } from "../profile/names.ts";
-import { choose, given, none, writeSessionText } from "../profile/session-text.ts";
+import { choose, chooseIpv6, given, none, writeSessionText, type Chosen } from "../profile/session-text.ts";
 import type { CallEndPlan, ContextMarks, IqContext, IqSide, StreamMode, StreamPlan } from "../types.ts";
 import type { HeldContext, HeldEnd } from "./held.ts";
 import { heldEnd, sides } from "./held.ts";
@@ -24,12 +24,16 @@ const modes = {
 
 const property = (name: string, value: string): Property => ({ name, relation: "=", values: [value] });
 
+/** H.248.1 7.1.8: `$` leaves the address to the gateway, but not its family where that is known. */
+const chosenAddress = ({ family, remote }: CallEndPlan): Chosen<string> =>
+  (remote === undefined ? family === "IP6" : remote.address.includes(":")) ? chooseIpv6 : choose;
+
 /** Local is what we say towards the far end in the gateway's name: its key is the one the gateway encrypts with. */
 const localText = (plan: CallEndPlan, held: HeldEnd | undefined): string => {
   const own = held?.reserved;
   const mux = plan.rtcpMux ?? false;
   return writeSessionText({
-    address: own === undefined ? choose : given(own.address),
+    address: own === undefined ? chosenAddress(plan) : given(own.address),
     port: own === undefined ? choose : given(own.port),
     media: plan.media,
     protocol: plan.protocol,

@@ -34,7 +34,7 @@ export const isSecureProtocol = (protocol: string): boolean =>
   protocol !== "RTP/AVP" && (protocol === "RTP/SAVP" || /^RTP\/SAVPF?$/i.test(protocol));
 
 export const choose = { kind: "choose" } as const;
-const chooseIpv6 = { kind: "choose", family: "IP6" } as const;
+export const chooseIpv6 = { kind: "choose", family: "IP6" } as const;
 export const none = { kind: "none" } as const;
 export const given = <T>(value: T): { readonly kind: "given"; readonly value: T } => ({ kind: "given", value });
 

@@ -1,7 +1,7 @@
 // What a leg has with its gateway: the context it holds, and the orders under way. Owns the context until it is given back
 // (invariant 10). Decides nothing. TS 23.334 8.
 import type { Log } from "@sallyport/kit";
-import type { ContextMarks, IqContext, IqContextState } from "@sallyport/iq";
+import type { AddressFamily, ContextMarks, IqContext, IqContextState } from "@sallyport/iq";
 import type { GatewayPlan } from "@sallyport/media-security";
 import { codeOf, type Faults } from "../faults.ts";
 import type { GatewayPort, GatewayReply } from "../iq/gateway-port.ts";
@@ -33,12 +33,14 @@ export const createGatewayWork = (options: {
   readonly call: string;
   readonly gateway: GatewayPort;
   readonly marks: ContextMarks;
+  /** In which the UE speaks to us now. */
+  readonly family: () => AddressFamily;
   readonly log: Log;
   readonly faults: Faults;
   /** The context an earlier run left. */
   readonly held: IqContext | undefined;
 }): GatewayWork => {
-  const { call, gateway, marks, log, faults } = options;
+  const { call, family, gateway, marks, log, faults } = options;
   const underWay = new Set<Promise<void>>();
   let context = options.held;
   let counted: readonly MediaCounts[] = [];
@@ -75,7 +77,7 @@ export const createGatewayWork = (options: {
     const asked = context;
     let reply: GatewayReply;
     try {
-      reply = await gateway.carryOut(plan, asked, marks);
+      reply = await gateway.carryOut(plan, asked, marks, family());
     } catch (error) {
       // Whoever waits for the reply has to hear of one.
       faults.tell("gateway", error, { call });

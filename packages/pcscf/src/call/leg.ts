@@ -1,5 +1,6 @@
 // One call leg at work: runs the pure steps and carries their effects out on transactions, timers and the gateway.
 // Owns the leg's lifetime: when it is finished nothing of it is left (invariant 10). Decides nothing itself.
+import { isIPv6 } from "node:net";
 import type { Timer } from "@sallyport/kit";
 import type { IqContext, IqNotification } from "@sallyport/iq";
 import type { Side } from "@sallyport/media-security";
@@ -75,6 +76,7 @@ class CallLeg implements Leg {
         emergency: facts.media.emergency === true,
         ...(facts.priority === undefined ? {} : { priority: facts.priority }),
       },
+      family: () => (isIPv6(this.#current().flow.address) ? "IP6" : "IP4"),
       log: ctx.log,
       faults: ctx.faults,
       held: restored?.context?.context,

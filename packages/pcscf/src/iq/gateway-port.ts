@@ -3,6 +3,7 @@
 import { SallyportError } from "@sallyport/kit";
 import {
   sipRefusal,
+  type AddressFamily,
   type CallEndPlan,
   type ContextMarks,
   type IqContext,
@@ -26,8 +27,16 @@ export type GatewayReply =
   | { readonly ok: false; readonly status: 488 | 500 | 503; readonly code: string; readonly retryAfter?: number };
 
 export interface GatewayPort {
-  /** `held` is the context the call has; undefined before its first plan. Never rejects. */
-  carryOut(plan: GatewayPlan, held: IqContext | undefined, marks: ContextMarks): Promise<GatewayReply>;
+  /**
+   * `held` is the context the call has; undefined before its first plan. `family`: of the addresses the UE is offered
+   * before it has named one of its own. Never rejects.
+   */
+  carryOut(
+    plan: GatewayPlan,
+    held: IqContext | undefined,
+    marks: ContextMarks,
+    family: AddressFamily,
+  ): Promise<GatewayReply>;
   /** What a successor has to know of a context. */
   describe(context: IqContext): IqContextState | undefined;
   /** Gives the context back. Resolves to undefined when the gateway could not be asked. Never rejects. */
@@ -36,22 +45,55 @@ export interface GatewayPort {
 
 type IqSettings = Pick<EdgeConfig["iq"], "accessRealm" | "coreRealm" | "latch" | "inactivityMs">;
 
-const endPlan = (wish: LegWish, side: "access" | "core", settings: IqSettings): CallEndPlan => {
+const endPlan = (
+  wish: LegWish,
+  side: "access" | "core",
+  settings: IqSettings,
+  family: AddressFamily | undefined,
+): CallEndPlan => {
   const realm = side === "access" ? settings.accessRealm : settings.coreRealm;
   const { protocol, media, formats, remote, rtcpMux, mode, localCrypto, remoteCrypto } = wish;
   // Only an authenticated source is followed, so latching is for the protected side.
   const latch = side === "access" && settings.latch ? true : undefined;
   const inactivityMs = side === "access" && settings.inactivityMs > 0 ? settings.inactivityMs : undefined;
   // Written out, as all that is made for each call: one shape.
-  return { protocol, media, formats, remote, rtcpMux, mode, localCrypto, remoteCrypto, realm, latch, inactivityMs };
+  return {
+    protocol,
+    media,
+    formats,
+    remote,
+    rtcpMux,
+    family,
+    mode,
+    localCrypto,
+    remoteCrypto,
+    realm,
+    latch,
+    inactivityMs,
+  };
 };
 
-const streamPlans = (plan: GatewayPlan, settings: IqSettings): readonly StreamPlan[] =>
+const streamPlans = (
+  plan: GatewayPlan,
+  settings: IqSettings,
+  family: AddressFamily | undefined,
+): readonly StreamPlan[] =>
   plan.streams.map((stream) => ({
     stream: stream.stream,
-    access: stream.access === undefined ? undefined : endPlan(stream.access, "access", settings),
-    core: stream.core === undefined ? undefined : endPlan(stream.core, "core", settings),
+    access: stream.access === undefined ? undefined : endPlan(stream.access, "access", settings, family),
+    core: stream.core === undefined ? undefined : endPlan(stream.core, "core", settings, undefined),
   }));
+
+/** A UE may have IPv4 too, and where the gateway has nothing else that is what it is offered (RFC 6157 3). */
+const inEitherFamily = async <T>(family: AddressFamily, order: (family?: AddressFamily) => Promise<T>): Promise<T> => {
+  if (family === "IP4") return order();
+  try {
+    return await order(family);
+  } catch (error) {
+    if (!(error instanceof SallyportError) || error.code !== "SALLY_IQ_MEDIA_REFUSED") throw error;
+    return order();
+  }
+};
 
 const refusal = (error: unknown): GatewayReply => {
   const code = error instanceof SallyportError ? error.code : undefined;
@@ -84,15 +126,18 @@ export const createGatewayPort = (
   settings: IqSettings,
   first: Pick<FirstGateway, "wait">,
 ): GatewayPort => ({
-  carryOut: async (plan, held, marks) => {
+  carryOut: async (plan, held, marks, family) => {
     try {
-      const streams = streamPlans(plan, settings);
+      const streams = (asked?: AddressFamily): readonly StreamPlan[] => streamPlans(plan, settings, asked);
       if (plan.context === "new" || held === undefined) {
-        const { context, access, core } = await addWhenThere(iq, first, undefined, streams, marks);
+        const { context, access, core } = await inEitherFamily(family, (asked) =>
+          addWhenThere(iq, first, undefined, streams(asked), marks),
+        );
         return { ok: true, context, access, core };
       }
       if (plan.remove.length > 0) await iq.removeStreams(held, plan.remove);
-      const { access, core } = streams.length === 0 ? { access: [], core: [] } : await iq.modify(held, streams);
+      if (plan.streams.length === 0) return { ok: true, context: held, access: [], core: [] };
+      const { access, core } = await inEitherFamily(family, (asked) => iq.modify(held, streams(asked)));
       return { ok: true, context: held, access, core };
     } catch (error) {
       return refusal(error);

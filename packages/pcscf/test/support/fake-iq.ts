@@ -20,7 +20,7 @@ interface IqCommand {
   readonly marks?: ContextMarks;
 }
 
-type FailureCode = "SALLY_IQ_NO_RESOURCES" | "SALLY_IQ_NO_GATEWAY";
+type FailureCode = "SALLY_IQ_MEDIA_REFUSED" | "SALLY_IQ_NO_GATEWAY" | "SALLY_IQ_NO_RESOURCES";
 
 export interface FakeIq {
   readonly create: IqFactory;
