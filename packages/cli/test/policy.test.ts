@@ -90,6 +90,64 @@ describe("policy test", () => {
     expect(out).toContain("signalling-not-confidential");
   });
 
+  describe("TS 33.328 7.1 NOTE 2: an edge with several accesses", () => {
+    const config = join(folder, "accesses.yaml");
+    const sample = readFileSync(edge, "utf8");
+    const point = (name: string, more: string): string =>
+      `  - { name: ${name}, protocol: udp, address: 127.0.0.1, port: 0, ${more} }\n`;
+    writeFileSync(
+      config,
+      sample.replace(
+        "core: # towards",
+        `${point("radio", "trusted: true, accessNetworkInfo: 3GPP-GERAN;cgi-3gpp=1")}${point("wire", "trusted: false")}${point("", "trusted: true").replace("name: ,", "")}core: # towards`,
+      ),
+    );
+    const ask = async (...args: readonly string[]) => {
+      const { code, out, err } = await sallyport(["policy", "test", "-c", config, ...announces, ...args, "--json"]);
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      return JSON.parse(out) as { registering: object; choice: { rule: object } };
+    };
+
+    it("the listening point is named, and it says whether keys may pass", async () => {
+      expect(await ask("--listener", "wire")).toMatchObject({
+        registering: { listener: "wire", transport: "udp", confidential: false },
+      });
+      expect(await ask("--listener", "gm")).toMatchObject({ registering: { listener: "gm", confidential: true } });
+      expect(await ask("--transport", "udp")).toMatchObject({ registering: { listener: "radio", confidential: true } });
+    });
+
+    it("what the listening point says of its access goes before the UE's word", async () => {
+      const lies = ["--access-network", "IEEE-802.11"];
+      expect(await ask("--listener", "radio", ...lies)).toMatchObject({
+        registering: { accessNetwork: "3GPP-GERAN" },
+        choice: { index: 0, rule: { e2ae: "off" } },
+      });
+      expect(await ask("--listener", "wire", ...lies)).toMatchObject({
+        registering: { accessNetwork: "IEEE-802.11" },
+        choice: { index: 1 },
+      });
+      const { out } = await sallyport(["policy", "test", "-c", config, ...announces, "--listener", "radio", ...lies]);
+      expect(out).toContain("3GPP-GERAN, as the listening point says");
+    });
+
+    it("RFC 7315 4.4: of several access types the first is looked at", async () => {
+      expect(await ask("--access-network", "3GPP-GERAN, IEEE-802.11;x=1")).toMatchObject({
+        registering: { accessNetwork: "3GPP-GERAN" },
+      });
+    });
+
+    it("SALLY_CLI_LISTENER: no point of that name, or not of that transport, and which there are", async () => {
+      for (const args of [
+        ["--listener", "air"],
+        ["--listener", "radio", "--transport", "tls"],
+      ]) {
+        const { code, err } = await sallyport(["policy", "test", "-c", config, ...args]);
+        expect(code).toBe(1);
+        expect(err).toMatch(/it has gm \(tls\), radio \(udp\), wire \(udp\), udp 127\.0\.0\.1:0\..*SALLY_CLI_LISTENER/);
+      }
+    });
+  });
+
   it("an offer may be a captured SIP message, and may have lost its carriage returns", async () => {
     const body = readFileSync(at("offers/e2ae.sdp"), "latin1");
     expect(sdpIn(readFileSync(at("offers/invite.txt"), "latin1"))).toBe(body);

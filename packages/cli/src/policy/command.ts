@@ -7,7 +7,7 @@ import { edgeFileSchema } from "../elements.ts";
 import { cliErrors } from "../errors.ts";
 import type { Paper } from "../screen/paper.ts";
 import { jsonText } from "../screen/text.ts";
-import { factsOf, type PolicyQuestion } from "./facts.ts";
+import { factsOf, nameOf, type PolicyQuestion } from "./facts.ts";
 import { policyScreen } from "./screen.ts";
 
 export interface PolicyContext {
@@ -37,7 +37,14 @@ export const addPolicyCommands = (program: Command, { out, paper, random = syste
         "tls",
       ]),
     )
-    .option("--access-network <type>", "P-Access-Network-Info of the UE, such as 3GPP-E-UTRAN-FDD")
+    .option(
+      "--listener <name>",
+      "the listening point it connects to, by its name; the first of the transport when left out",
+    )
+    .option(
+      "--access-network <type>",
+      "P-Access-Network-Info of the UE, such as 3GPP-E-UTRAN-FDD; not heeded where the listening point has accessNetworkInfo",
+    )
     .option("--user-agent <text>", "User-Agent of the UE")
     .option("--realm <domain>", "domain of the registration; the edge's homeNetwork when left out")
     .option(
@@ -63,7 +70,7 @@ export const addPolicyCommands = (program: Command, { out, paper, random = syste
         throw cliErrors("SALLY_CLI_FILE", `${found.offer.inWords.join("; ")}.`, { where: options.offer ?? "" });
       out(
         options.json === true
-          ? jsonText({ registering: facts.registration, ...found })
+          ? jsonText({ registering: { listener: nameOf(facts.listener), ...facts.registration }, ...found })
           : `${policyScreen(facts, found, paper).join("\n")}\n`,
       );
     });

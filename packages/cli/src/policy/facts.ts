@@ -8,6 +8,8 @@ import { cliErrors } from "../errors.ts";
 export interface PolicyQuestion {
   readonly accessNetwork?: string;
   readonly transport?: "udp" | "tcp" | "tls";
+  /** The listening point, by its name. */
+  readonly listener?: string;
   readonly userAgent?: string;
   readonly realm?: string;
   readonly securityClient: readonly string[];
@@ -41,21 +43,37 @@ const readOffer = (file: string): string => {
   return sdp;
 };
 
-/** The listening point a UE of this transport would use. */
-const listenerOf = (config: EdgeConfig, transport: string | undefined): EdgeConfig["access"][number] => {
-  const found = config.access.find(({ protocol }) => transport === undefined || protocol === transport);
+type Listener = EdgeConfig["access"][number];
+
+export const nameOf = ({ name, protocol, address, port }: Listener): string =>
+  name ?? `${protocol} ${address.includes(":") ? `[${address}]` : address}:${port}`;
+
+/** The first listening point that a UE would use who is asked about so. */
+const listenerOf = (config: EdgeConfig, { transport, listener }: PolicyQuestion): Listener => {
+  const found = config.access.find(
+    (each) =>
+      (transport === undefined || each.protocol === transport) && (listener === undefined || each.name === listener),
+  );
   if (found !== undefined) return found;
-  const has = [...new Set(config.access.map(({ protocol }) => protocol))].join(", ");
-  throw cliErrors("SALLY_CLI_LISTENER", `Asked for ${transport ?? "any"}; it has ${has}.`, { where: config.name });
+  const asked = [transport, listener].filter((word) => word !== undefined).join(" ") || "any";
+  const has =
+    listener === undefined
+      ? [...new Set(config.access.map(({ protocol }) => protocol))]
+      : config.access.map((each) => (each.name === undefined ? nameOf(each) : `${each.name} (${each.protocol})`));
+  throw cliErrors("SALLY_CLI_LISTENER", `Asked for ${asked}; it has ${has.join(", ")}.`, { where: config.name });
 };
+
+/** The access type of a P-Access-Network-Info value: the first one's, without parameters (RFC 7315 4.4). */
+const accessTypeOf = (info: string | undefined): string | undefined => info?.split(/[;,]/, 1)[0]?.trim();
 
 /** @throws SALLY_CLI_FILE, SALLY_CLI_LISTENER */
 export const factsOf = (
   config: EdgeConfig,
   question: PolicyQuestion,
-): ExplainFacts & { readonly listener: EdgeConfig["access"][number] } => {
-  const listener = listenerOf(config, question.transport);
-  const accessNetwork = question.accessNetwork?.split(";")[0]?.trim();
+): ExplainFacts & { readonly listener: Listener } => {
+  const listener = listenerOf(config, question);
+  // As in service: what the network says of its own access goes before the UE's word.
+  const accessNetwork = accessTypeOf(listener.accessNetworkInfo ?? question.accessNetwork);
   return {
     listener,
     policy: mediaPolicy(config),

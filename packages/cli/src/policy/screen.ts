@@ -1,25 +1,35 @@
 // What `policy test` found, as lines. Pure.
 import { meaningOf } from "@sallyport/api";
 import { redactKeys } from "@sallyport/kit";
-import type { ExplainFacts, OfferExplanation, PolicyExplanation } from "@sallyport/media-security";
+import type { OfferExplanation, PolicyExplanation } from "@sallyport/media-security";
 import { decisionLines } from "../ask/call-screens.ts";
 import type { Lines } from "../ask/screens.ts";
 import { sign } from "../ask/words.ts";
 import { tint, toneOf, type Paper } from "../screen/paper.ts";
 import { clean, hang, plural } from "../screen/text.ts";
+import { nameOf, type factsOf } from "./facts.ts";
 
 type Row = (label: string, text: string) => Lines;
 
-const registrationBlock = (facts: ExplainFacts, found: PolicyExplanation, row: Row): Lines => {
-  const { registration: asked } = facts;
+type Facts = ReturnType<typeof factsOf>;
+
+/** Whose word the access type is. */
+const accessOf = ({ registration: { accessNetwork }, listener }: Facts): string =>
+  accessNetwork === undefined
+    ? "not told (no P-Access-Network-Info)"
+    : `${accessNetwork}${listener.accessNetworkInfo === undefined ? "" : ", as the listening point says"}`;
+
+const registrationBlock = (facts: Facts, found: PolicyExplanation, row: Row): Lines => {
+  const { registration: asked, listener } = facts;
   const { indications: told } = found.registration;
   const reason = found.registration.mode === "none" ? found.registration.reason : undefined;
   const meaning = reason === undefined ? undefined : meaningOf(reason);
   return [
     "registration",
     ...row("over", `${asked.transport}, keys ${asked.confidential ? "may" : "may not"} pass`),
+    ...row("arrives at", nameOf(listener)),
     ...row("realm", asked.realm ?? ""),
-    ...row("access", asked.accessNetwork ?? "not told (no P-Access-Network-Info)"),
+    ...row("access", accessOf(facts)),
     ...row("user agent", asked.userAgent ?? "not told"),
     ...row("client", asked.securityClient.length === 0 ? "no Security-Client" : asked.securityClient.join(", ")),
     "",
@@ -51,13 +61,7 @@ const refusals = ({ registration }: PolicyExplanation, offer: OfferExplanation, 
     return row(`m-line ${stream}`, `${reason}. ${meaning?.means ?? ""} ${advice}`);
   });
 
-const offerBlock = (
-  facts: ExplainFacts,
-  found: PolicyExplanation,
-  offer: OfferExplanation,
-  row: Row,
-  paper: Paper,
-): Lines => {
+const offerBlock = (facts: Facts, found: PolicyExplanation, offer: OfferExplanation, row: Row, paper: Paper): Lines => {
   const whose = facts.offer?.from === "core" ? "of the core, to the UE" : "of the UE, to the core";
   const streams = offer.summary?.streams ?? [];
   const body = offer.sdp === undefined ? [] : redactKeys(offer.sdp).trimEnd().split(/\r?\n/);
@@ -81,7 +85,7 @@ const offerBlock = (
   ];
 };
 
-export const policyScreen = (facts: ExplainFacts, found: PolicyExplanation, paper: Paper): Lines => {
+export const policyScreen = (facts: Facts, found: PolicyExplanation, paper: Paper): Lines => {
   const row: Row = (label, text) => hang(`  ${label.padEnd(label === "" ? 0 : 11)}`, clean(text), paper.columns);
   return [
     ...registrationBlock(facts, found, row),
