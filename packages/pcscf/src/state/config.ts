@@ -34,7 +34,9 @@ export const storeSchema = z
           .array(z.strictObject(keySource).refine(oneSource, oneSourceOnly))
           .max(8)
           .default([])
-          .describe("Keys of before: they open what they sealed, and seal nothing."),
+          .describe(
+            "Keys of before: they open what they sealed, and seal nothing. All that is kept is sealed anew at the start, so they are needed for one start.",
+          ),
       })
       .refine(oneSource, oneSourceOnly)
       .optional()

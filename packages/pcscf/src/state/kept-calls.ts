@@ -1,16 +1,25 @@
 // Calls in the store: written before what they promise leaves, sealed where keys are concerned, read back at the start.
 // Owns the buckets and what happens when the store fails: the call goes on, a restart would not know it.
 import type { Log, Secret } from "@sallyport/kit";
-import type { Sealer, StateStore, StateValue } from "@sallyport/store";
+import type { Sealer, StateChange, StateStore, StateValue } from "@sallyport/store";
 import type { CallState } from "../call/types.ts";
 import type { EdgeCounters } from "../counters.ts";
-import { callRecordFrom, freezeCall, thawCall, type CallSurroundings, type ThawedCall } from "./call-record.ts";
+import {
+  callRecordFrom,
+  freezeCall,
+  thawCall,
+  type CallRecord,
+  type CallSurroundings,
+  type ThawedCall,
+} from "./call-record.ts";
 import { withPastFlow } from "./past-flow.ts";
 import { readAll } from "./read-all.ts";
 
 const calls = "pcscf/calls";
 /** Calls whose gateway was asked for a change that no record tells of yet. */
 const unsettled = "pcscf/unsettled";
+/** Calls sealed anew in one write at the start. */
+const renewedAtOnce = 200;
 
 export interface KeptCalls {
   /** Resolves to whether the store has it. Never rejects. */
@@ -90,6 +99,17 @@ const openSecrets = (sealer: Sealer, id: string, sealed: Readonly<Record<string,
   }
 };
 
+/** The same secrets under the key that seals now, so that a key of before can be let go after this start. */
+const sealedAnew = (
+  sealer: Sealer,
+  record: CallRecord,
+  secrets: ReadonlyMap<string, Secret>,
+): CallRecord | undefined => {
+  if (!Object.values(record.sealed).some((text) => sealer.isOutdated(text))) return undefined;
+  const sealed = [...secrets].map(([name, secret]) => [name, sealer.seal(calls, placeOf(record.id, name), secret)]);
+  return { ...record, sealed: Object.fromEntries(sealed) as CallRecord["sealed"] };
+};
+
 /**
  * The calls an earlier run left. What cannot be taken up again is told in the log and forgotten; its context goes with the
  * next audit. @throws SALLY_STORE_*
@@ -100,6 +120,7 @@ export const loadCalls = async ({
   log,
 }: Omit<KeptCallsOptions, "counters">): Promise<readonly LoadedCall[]> => {
   const loaded: LoadedCall[] = [];
+  const renewed: StateChange[] = [];
   const marks = new Set((await readAll(store, unsettled)).map(({ key }) => key));
   for (const { key, value } of await readAll(store, calls)) {
     const record = callRecordFrom(value);
@@ -107,10 +128,13 @@ export const loadCalls = async ({
     if (record !== undefined && record.id === key) {
       try {
         const secrets = openSecrets(sealer, key, record.sealed);
+        const anew = sealedAnew(sealer, record, secrets);
         const thawed = thawCall(record, secrets);
         if (thawed.ok) {
           const { value: call } = thawed;
           loaded.push({ ...call, binding: withPastFlow(call.binding), unsettled: marks.has(key) });
+          if (anew !== undefined)
+            renewed.push({ kind: "put", bucket: calls, key, value: anew as unknown as StateValue });
           continue;
         }
         for (const secret of secrets.values()) secret.release();
@@ -125,5 +149,6 @@ export const loadCalls = async ({
       { kind: "delete", bucket: unsettled, key },
     ]);
   }
+  for (let at = 0; at < renewed.length; at += renewedAtOnce) await store.batch(renewed.slice(at, at + renewedAtOnce));
   return loaded;
 };
