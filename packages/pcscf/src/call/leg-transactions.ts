@@ -37,6 +37,8 @@ export interface TransactionOwner {
   /** The binding as it is now. */
   binding(): Binding;
   feed(input: CallInput): void;
+  /** `removed` of that message of the side `from` did not cross. */
+  removed(from: Side, message: string, removed: readonly string[]): void;
 }
 
 // A class, as the leg is.
@@ -166,7 +168,14 @@ export class LegTransactions {
   respond(effect: CallEffect & { readonly kind: "respond" }): void {
     const server = this.#servers.get(effect.exchange);
     if (server === undefined) return;
-    const answering = { asked: server.request, towards: otherSide(effect.from), binding: this.#owner.binding() };
+    const { status } = effect.response;
+    const answering = {
+      asked: server.request,
+      towards: otherSide(effect.from),
+      binding: this.#owner.binding(),
+      onRemoved: (removed: readonly string[]) =>
+        this.#owner.removed(effect.from, `${status} to ${server.request.method}`, removed),
+    };
     server.respond(answerTowards(this.#ctx, effect.response, answering));
   }
 
@@ -200,7 +209,9 @@ export class LegTransactions {
   #outgoing(towards: Side, request: SipRequest, party: Party | undefined, point: ListeningPoint): Outgoing | undefined {
     const owner = this.#owner;
     const parts = { request, binding: owner.binding(), cameIn: point, hop: party, token: owner.token };
-    return towards === "core" ? towardsCore(this.#ctx, parts) : towardsUe(this.#ctx, parts);
+    const out = towards === "core" ? towardsCore(this.#ctx, parts) : towardsUe(this.#ctx, parts);
+    if (out !== undefined && out.removed.length > 0) owner.removed(otherSide(towards), request.method, out.removed);
+    return out;
   }
 
   #acknowledge(to: Flow | SipTarget, request: SipRequest): void {

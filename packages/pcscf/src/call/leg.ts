@@ -9,7 +9,7 @@ import type { EdgeContext } from "../context.ts";
 import { codeOf } from "../faults.ts";
 import type { Binding } from "../registration/binding.ts";
 import { isFlowOf } from "../routing/ue-flow.ts";
-import { noteEvidence } from "./evidence.ts";
+import { noteEvidence, withRemoved } from "./evidence.ts";
 import type { CallSurroundings } from "../state/call-record.ts";
 import { createGatewayWork, type GatewayWork } from "./gateway-work.ts";
 import { createKeeping, type Keeping } from "./keeping.ts";
@@ -68,6 +68,16 @@ class CallLeg implements Leg {
       token,
       binding: () => this.#current(),
       feed: (input) => this.feed(input),
+      removed: (from, message, removed) => {
+        const { limits } = this.#env;
+        this.#state = withRemoved(this.#state, {
+          from,
+          message,
+          removed,
+          at: ctx.clock.now(),
+          room: limits.maxEvidence,
+        });
+      },
     });
     this.#media = createGatewayWork({
       call: id,

@@ -28,6 +28,8 @@ interface Answering {
   readonly towards: Side;
   /** The UE on the access side. */
   readonly binding: Binding;
+  /** Hears what `scrub` took out, if anything. */
+  readonly onRemoved?: (removed: readonly string[]) => void;
 }
 
 /**
@@ -81,6 +83,7 @@ export const answerTowards = (ctx: EdgeContext, response: SipResponse, answering
   const { towards, asked } = answering;
   const scrubbed = scrub(response, towards);
   countRemoved(ctx, scrubbed.removed, towards === "core" ? "access" : "core");
+  if (scrubbed.removed.length > 0) answering.onRemoved?.(scrubbed.removed);
   const out = withViasOf(scrubbed.message, asked);
   if (towards === "core") return towardsCore(ctx, out, answering);
   return makesDialog(out) ? answerKeep(out, ctx.config.registration.keepAlive) : out;

@@ -26,6 +26,8 @@ import { flowInDialog, flowTo } from "./ue-flow.ts";
 export interface Outgoing {
   readonly request: SipRequest;
   readonly to: Flow | SipTarget;
+  /** What `scrub` took out. */
+  readonly removed: readonly string[];
 }
 
 /** The receiver inside a dialog. */
@@ -126,7 +128,7 @@ export const towardsCore = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing =>
   const next = routes[0] ?? hop?.target;
   const stray = hop?.claimed === true && next !== undefined && !isCoreUri(ctx, binding, next);
   const to = coreTarget(ctx, stray ? undefined : next);
-  return { request: withRecordRoute(ctx, out, facts, to), to };
+  return { request: withRecordRoute(ctx, out, facts, to), to, removed: scrubbed.removed };
 };
 
 /** From the core to the UE; undefined when its flow is gone. */
@@ -136,5 +138,5 @@ export const towardsUe = (ctx: EdgeContext, facts: OutgoingFacts): Outgoing | un
   const scrubbed = scrub(facts.request, "access");
   countRemoved(ctx, scrubbed.removed, "core");
   const out = facts.hop === undefined ? scrubbed.message : alongRoutes(scrubbed.message, facts.hop.routes);
-  return { request: withRecordRoute(ctx, out, facts, to), to };
+  return { request: withRecordRoute(ctx, out, facts, to), to, removed: scrubbed.removed };
 };
