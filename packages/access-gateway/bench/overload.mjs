@@ -2,8 +2,7 @@
 // away, and from which on packets are lost. `node bench/overload.mjs [--rates 20000,40000,...] [--calls 100] [--engine socket]`
 // after a build. The gateway has core 0, the load generator core 1.
 import { parseArgs } from "node:util";
-import { startChild } from "../../media-plane/bench/child.mjs";
-import { buildGenerator, generator } from "../../media-plane/bench/generator.mjs";
+import { buildGenerator, startGenerator } from "../../media-plane/bench/generator.mjs";
 import { address, lostOf, newCall, startPair } from "./pair.mjs";
 
 const { values: options } = parseArgs({
@@ -33,8 +32,8 @@ for (const rate of options.rates.split(",").map(Number)) {
   const running = [];
   for (let at = 0; at < calls; at++) running.push(await setUp(at));
   const before = await gateway.ask("figures");
-  const args = [address, address, 0, rate, 1000, Number(options.seconds) * 1000, 1, 160];
-  const load = startChild(generator, args.map(String), { show: true });
+  const measureMs = Number(options.seconds) * 1000;
+  const load = startGenerator({ local: address, relay: address, rate, warmMs: 1000, measureMs, core: 1 });
   load.write(`${running.map(({ line }) => line).join("\n")}\n`);
   load.endInput();
   await load.next();

@@ -5,8 +5,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { cpuSeconds, startChild } from "../../media-plane/bench/child.mjs";
-import { buildGenerator, generator } from "../../media-plane/bench/generator.mjs";
+import { cpuSeconds } from "../../media-plane/bench/child.mjs";
+import { buildGenerator, startGenerator } from "../../media-plane/bench/generator.mjs";
 import { address, lostOf, newCall, startPair } from "./pair.mjs";
 
 const { values: options } = parseArgs({
@@ -38,9 +38,7 @@ for (let at = 0; at < running; at++) opened.push(await setUp(at));
 
 const warmMs = 2000;
 const measureMs = Math.ceil((calls / rate) * 1000) + 4000;
-const load = startChild(generator, [address, address, "0", packets, warmMs, measureMs, "-1", "160"].map(String), {
-  show: true,
-});
+const load = startGenerator({ local: address, relay: address, rate: packets, warmMs, measureMs });
 load.write(`${opened.join("\n")}\n`);
 load.endInput();
 await load.next();

@@ -2,8 +2,8 @@
 // project's own SRTP, and compared octet for octet with what was sent.
 import { Secret } from "@sallyport/kit";
 import { createSrtpReceiver, suites } from "@sallyport/srtp";
-import { cpuSeconds, startChild } from "./child.mjs";
-import { generator } from "./generator.mjs";
+import { cpuSeconds } from "./child.mjs";
+import { startGenerator } from "./generator.mjs";
 
 export const ports = { ue: 10_000, core: 20_000 };
 const wide = 5000;
@@ -47,12 +47,18 @@ const verify = (samples, calls, suite, bare) => {
 export const runTrial = async (relay, { namespace, calls, suite, rate, warmMs, measureMs, core, payload = 160 }) => {
   if (calls > wide) throw new Error(`at most ${wide} calls have ports`);
   const opened = await relay.open({ suite, calls, ports });
-  const suiteNumber = Object.keys(suites).indexOf(suite);
-  const settings = [relay.peer, relay.address, suiteNumber, rate, warmMs, measureMs, core, payload, relay.polled].map(
-    String,
-  );
-  const within = namespace === undefined ? [generator] : ["ip", "netns", "exec", namespace, generator];
-  const child = startChild(within[0], [...within.slice(1), ...settings], { show: true });
+  const child = startGenerator({
+    local: relay.peer,
+    relay: relay.address,
+    suite: Object.keys(suites).indexOf(suite),
+    rate,
+    warmMs,
+    measureMs,
+    core,
+    payload,
+    polled: relay.polled,
+    within: namespace === undefined ? [] : ["ip", "netns", "exec", namespace],
+  });
   const lines = opened.map(([ue, coreSide, key], at) =>
     [ports.ue + 2 * at, ports.core + 2 * at, ue, coreSide, key].join(" "),
   );
