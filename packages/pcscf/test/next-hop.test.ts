@@ -1,7 +1,7 @@
 // How requests reach the core: its servers as the DNS has them, the next one when one fails, TCP for what is too long for UDP.
 import { afterEach, describe, expect, it } from "vitest";
 import type { Resolver } from "@sallyport/sip";
-import { bodyOf, originate } from "./support/calls.ts";
+import { bodyOf, establishOriginating, originate } from "./support/calls.ts";
 import { createFakeIq } from "./support/fake-iq.ts";
 import { createPeer, type Peer } from "./support/peer.ts";
 import { registerRaw } from "./support/registering.ts";
@@ -243,4 +243,23 @@ describe("RFC 3261 18.1.1: what is too long for a datagram", () => {
     await until(() => scenario.iq.open.size === 0, "the context given back");
     expect(scenario.edge.counts().calls).toBe(0);
   });
+});
+
+it("RFC 3261 8.1.2, RFC 3263 4.1: ACK and BYE go by the transport that the remote target names, where no route leads on", async () => {
+  scenario = await openScenario({
+    change: (config) => ({
+      ...config,
+      core: {
+        ...config.core,
+        listen: (["tcp", "udp"] as const).map((protocol) => ({ protocol, address: "127.0.0.1", port: 0 })),
+      },
+    }),
+  });
+  const alice = await scenario.ue("alice");
+  await alice.register();
+  // The core is there on TCP alone, and its Contact says so.
+  const { byCaller } = await establishOriginating(scenario, alice);
+  const bye = alice.send(byCaller("BYE", 2));
+  scenario.core.respond(await scenario.core.expect("BYE"), 200);
+  expect((await bye.final()).status).toBe(200);
 });

@@ -5,7 +5,6 @@ import {
   createResponse,
   headerList,
   param,
-  parseNameAddr,
   parseSipUri,
   tagOf,
   type ServerTransaction,
@@ -17,7 +16,7 @@ import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
 import { acceptable, answerTowards } from "./answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
-import type { ListeningPoint } from "./points.ts";
+import { uriOfHop, type ListeningPoint } from "./points.ts";
 import { restoration } from "./restoration.ts";
 import { inTimeMs, sendRequest } from "./sending.ts";
 import { noteFlow } from "./ue-flow.ts";
@@ -37,8 +36,7 @@ const hopOf = (request: SipRequest, claimed: boolean): DialogHop | undefined =>
     : { target: request.uri, routes: headerList(request, "route"), claimed };
 
 /** RFC 3261 19.1.1: what follows such a Route goes elsewhere than it says; the core writes none. */
-const leadsAside = (value: string): boolean =>
-  param(parseSipUri(parseNameAddr(value)?.uri ?? value)?.params ?? [], "maddr") !== undefined;
+const leadsAside = (value: string): boolean => param(parseSipUri(uriOfHop(value))?.params ?? [], "maddr") !== undefined;
 
 /** Sends a request on and its responses back. */
 export const forwardRequest = (ctx: EdgeContext, { transaction, request, point, binding }: Forwarding): void => {

@@ -1,16 +1,7 @@
 // Writes a request for the next hop on either side and says where that is. Knows no call state.
 // RFC 3261 16.6, RFC 3608 (Service-Route), RFC 3325 (identity), RFC 5658 (Record-Route), TS 24.229 5.2.6.
 import { token } from "@sallyport/kit";
-import {
-  param,
-  parseNameAddr,
-  parseSipUri,
-  resolveTarget,
-  tagOf,
-  type Flow,
-  type SipRequest,
-  type SipTarget,
-} from "@sallyport/sip";
+import { param, parseSipUri, resolveTarget, tagOf, type Flow, type SipRequest, type SipTarget } from "@sallyport/sip";
 import type { Side } from "@sallyport/media-security";
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
@@ -18,7 +9,7 @@ import { withAccessInfo } from "./access-info.ts";
 import { withCharging } from "./charging.ts";
 import { loopMark } from "./hops.ts";
 import { assertIdentity } from "./identity.ts";
-import type { ListeningPoint } from "./points.ts";
+import { uriOfHop, type ListeningPoint } from "./points.ts";
 import { alongRoutes, createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
 import { flowInDialog, flowTo } from "./ue-flow.ts";
@@ -49,7 +40,7 @@ export const branchFor = (ctx: EdgeContext, arrived: SipRequest): string =>
 /** A URI of the core as a place to send to; the next hop where it is unclear or no listening point fits. */
 export const coreTarget = (ctx: EdgeContext, value: string | undefined): SipTarget => {
   const next = ctx.nextHop;
-  const uri = value === undefined ? undefined : (parseNameAddr(value)?.uri ?? value);
+  const uri = value === undefined ? undefined : uriOfHop(value);
   const target = uri === undefined ? undefined : resolveTarget(uri);
   if (uri === undefined || target === undefined) return next;
   if (target.address === next.address && target.port === next.port && target.protocol === next.protocol) return next;
@@ -63,7 +54,7 @@ const placeOf = ({ protocol, address, port }: SipTarget): string => `${protocol}
 
 /** Where a URI leads, when its host says so itself: maddr would lead elsewhere (RFC 3261 19.1.1). */
 const placeOfUri = (value: string): string | undefined => {
-  const text = parseNameAddr(value)?.uri ?? value;
+  const text = uriOfHop(value);
   const params = parseSipUri(text)?.params;
   const target = params === undefined || param(params, "maddr") !== undefined ? undefined : resolveTarget(text);
   return target === undefined ? undefined : placeOf(target);

@@ -33,6 +33,10 @@ export interface Points {
 export const pointUri = (point: ListeningPoint, user: string | undefined): string =>
   `sip:${user === undefined ? "" : `${user}@`}${formatHost(point.host)}:${point.port};transport=${point.protocol};lr`;
 
+/** A Request-URI as it is, parameters and all, or the URI in the angles of a Route value. RFC 3261 8.1.2, 20.34. */
+export const uriOfHop = (value: string): string =>
+  value.includes("<") ? (parseNameAddr(value)?.uri ?? value) : value.trim();
+
 /** The first of those listening points that reaches a place. A socket of all IPv6 addresses reaches IPv4 as well. */
 export const pointTowards = <P extends Pick<ListeningPoint, "protocol" | "address">>(
   points: readonly P[],
@@ -58,7 +62,7 @@ export const createPoints = (all: readonly ListeningPoint[]): Points => {
     towardsCore: (place) => pointTowards(core, place),
     isOurs,
     ownUri: (value) => {
-      const uri = parseSipUri(parseNameAddr(value)?.uri ?? value);
+      const uri = parseSipUri(uriOfHop(value));
       return uri !== undefined && isOurs(uri.host, uri.port) ? { user: uri.user } : undefined;
     },
   };
