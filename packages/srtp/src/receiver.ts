@@ -55,8 +55,12 @@ interface Source {
 
 const indexEnd = 2 ** 48;
 
-/** RFC 3711 3.3.1 knows the ROC; after a change of keys it is only likely. The guess first, then 0 and the neighbours. */
+/**
+ * RFC 3711 3.3.1 knows the ROC; after a change of keys it is only likely: the guess first, then 0 and the neighbours. Where
+ * nothing was heard (`kept` is -1) it is 0, or 1 if all packets before a wrap were lost (RFC 4771 1).
+ */
 const indicesToTry = (kept: number, sequence: number): readonly number[] => {
+  if (kept < 0) return sequence < 32768 ? [sequence, 65536 + sequence] : [sequence];
   const guess = guessIndex(kept, sequence);
   const rollover = Math.floor(kept / 65536);
   const all = [guess];
@@ -153,9 +157,11 @@ export const createSrtpReceiver = (options: SrtpReceiverOptions): SrtpReceiver =
       if (known === undefined && sources.size >= maxSources) return no("sources");
       const highest = known?.rtp.highest ?? -1;
       // Without an index of our own the sender's ROC is unknown: it starts at 0, or goes on where an earlier key ended.
-      const kept = known?.settled === true ? -1 : Math.max(highest, options.predecessor?.get(ssrc)?.rtp ?? -1);
-      const tries = kept < 0 ? undefined : indicesToTry(kept, sequence);
-      const guess = tries?.[0] ?? (highest < 0 ? sequence : guessIndex(highest, sequence));
+      const tries =
+        known?.settled === true
+          ? undefined
+          : indicesToTry(Math.max(highest, options.predecessor?.get(ssrc)?.rtp ?? -1), sequence);
+      const guess = tries?.[0] ?? guessIndex(highest, sequence);
       const seen = known?.rtp.check(guess) ?? "fresh";
       if (seen !== "fresh" && (tries === undefined || tries.every((index) => known?.rtp.check(index) !== "fresh"))) {
         return no(seen);

@@ -28,9 +28,9 @@ export interface SrtpSenderOptions {
 export interface SrtpSender {
   /**
    * The rule for indices, per SSRC: the index is guessed as a receiver guesses it (RFC 3711 3.3.1), so a sequence
-   * number that wraps advances the ROC. An index above every used one is sent; one up to 63 below the highest is sent
+   * number that wraps advances the ROC. An index above every used one is sent; one up to 127 below the highest is sent
    * if it was not used (reordering); everything else is refused with `index-reuse`. When a packet was refused because it
-   * was below those 63 and the very next of its SSRC follows it by one, the source has started again (RFC 3550 A.1): it
+   * was below those 127 and the very next of its SSRC follows it by one, the source has started again (RFC 3550 A.1): it
    * is carried forward, which means that from then on its sequence numbers are shifted to go on above the highest used.
    */
   protectRtp(packet: Buffer): SrtpResult;
@@ -53,7 +53,8 @@ interface Source {
   restartAt: number;
 }
 
-const reorderWindow = 64;
+// More than what RFC 3550 A.1 takes for misordered (100).
+const reorderWindow = 128;
 const indexEnd = 2 ** 48;
 const rtcpIndexEnd = 2 ** 31;
 

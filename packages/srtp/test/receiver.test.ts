@@ -194,6 +194,32 @@ describe("receiver", () => {
     expect(found(30_000, 65_536 + 20_000)).toEqual(["ok", 1]);
   });
 
+  it("RFC 4771 1: a source whose first packets were lost until its sequence number wrapped is found at ROC 1, by its tag only", () => {
+    const resumed = (index: number) => new Map([[0xcafebabe, { rtp: index - 1, rtcp: -1, rtpPackets: 0 }]]);
+    for (const reported of [false, true]) {
+      const receiver = receiverOf(name);
+      if (reported) expect(codeOf(receiver.unprotectRtcp(packetOf(senderOf(name).protectRtcp(rtcp()))))).toBe("ok");
+      const sender = senderOf(name, { resume: resumed(65_536 + 3) });
+      const [third, fourth] = [3, 4].map((sequence) => packetOf(sender.protectRtp(rtp(sequence))));
+      if (third === undefined || fourth === undefined) throw new Error("nothing sealed");
+      const forged = Buffer.concat([third.subarray(0, -1), Buffer.from([(third.at(-1) ?? 0) ^ 1])]);
+      expect(codeOf(receiver.unprotectRtp(forged))).toBe("authentication");
+      expect(receiver.counters).toMatchObject({ rocTrials: 0, sources: reported ? 1 : 0 });
+      expect([third, fourth, third].map((packet) => codeOf(receiver.unprotectRtp(packet)))).toEqual([
+        "ok",
+        "ok",
+        "replay",
+      ]);
+      expect(receiver.counters.rocTrials).toBe(1);
+      // One of before the wrap, late.
+      expect(codeOf(receiver.unprotectRtp(packetOf(senderOf(name).protectRtp(rtp(65_535)))))).toBe("ok");
+      expect(receiver.indices().get(0xcafebabe)?.rtp).toBe(65_536 + 4);
+    }
+    // Half of the numbers lost in a row is more than any receiver follows (RFC 3711 appendix A).
+    const far = senderOf(name, { resume: resumed(65_536 + 32_768) });
+    expect(codeOf(receiverOf(name).unprotectRtp(packetOf(far.protectRtp(rtp(32_768)))))).toBe("authentication");
+  });
+
   it("RFC 3711 3.3.1: a key that comes back may have been wrapped meanwhile; what it carried before stays a replay", () => {
     const sender = senderOf(name);
     const first = receiverOf(name);

@@ -19,7 +19,7 @@ describe("sender", () => {
     expect(sealed.subarray(8, 20)).not.toEqual(rtcp().subarray(8, 20));
   });
 
-  it("RFC 3711 9.1, invariant 4: an index goes out once; an unused one within 63 below may still go; a wrap advances the ROC", () => {
+  it("RFC 3711 9.1, invariant 4: an index goes out once; an unused one within 127 below may still go; a wrap advances the ROC", () => {
     const sender = senderOf(name);
     const send = (sequence: number) => {
       const result = sender.protectRtp(rtp(sequence));
@@ -36,8 +36,8 @@ describe("sender", () => {
     expect([65535, 1, 65534, 0].map(send)).toEqual([65535, 65537, 65534, 65536]);
     // A source that starts again lower down: refused until it is past what was used.
     expect(send(20_000)).toBe(65536 + 20_000);
-    expect([1000, 1002, 19_937].map(send)).toEqual(["index-reuse", "index-reuse", 65536 + 19_937]);
-    expect(send(19_936)).toBe("index-reuse");
+    expect([1000, 1002, 19_873].map(send)).toEqual(["index-reuse", "index-reuse", 65536 + 19_873]);
+    expect(send(19_872)).toBe("index-reuse");
     expect(sender.counters.refused["index-reuse"]).toBe(5);
   });
 
@@ -71,6 +71,16 @@ describe("sender", () => {
       expect(sender.counters.carriedForward).toBe(2);
     },
   );
+
+  it("RFC 3550 A.1: what comes a hundred packets late, one after the other, is late and no source that started again", () => {
+    const sender = senderOf(name);
+    const send = (sequence: number) => {
+      const result = sender.protectRtp(rtp(sequence));
+      return result.ok ? result.index : result.code;
+    };
+    expect([1000, 1100, 1001, 1002, 1003, 1101].map(send)).toEqual([1000, 1100, 1001, 1002, 1003, 1101]);
+    expect(sender.counters.carriedForward).toBe(0);
+  });
 
   it("invariant 4: whoever may not carry forward sends nothing of a source that started again", () => {
     let asked = 0;

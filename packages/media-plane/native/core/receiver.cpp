@@ -19,12 +19,20 @@ SessionKey* keyAt(Receiving& receiving, uint8_t const* mki) noexcept {
   return nullptr;
 }
 
-/** RFC 3711 3.3.1 knows the ROC; after a change of keys it is only likely. The guess first, then 0 and the neighbours. */
+/**
+ * RFC 3711 3.3.1 knows the ROC; after a change of keys it is only likely: the guess first, then 0 and the neighbours. Where
+ * nothing was heard (`kept` is -1) it is 0, or 1 if all packets before a wrap were lost (RFC 4771 1).
+ */
 struct Tries {
   int64_t all[5];
   unsigned count = 0;
 
   Tries(int64_t kept, uint16_t sequence) noexcept {
+    if (kept < 0) {
+      all[count++] = sequence;
+      if (sequence < 32768) all[count++] = 65536 + int64_t{sequence};
+      return;
+    }
     all[count++] = guessIndex(kept, sequence);
     int64_t const rollover = kept >> 16;
     for (int64_t const tried : {rollover, int64_t{0}, rollover - 1, rollover + 1}) {
@@ -41,8 +49,8 @@ void Receiving::resume(Indices const& before) {
   for (auto const& [ssrc, indices] : before) {
     ReceiveSource* const source = sources.add(ssrc);
     if (source == nullptr) continue;
-    source->rtp = IndexWindow<2>(indices.rtp);
-    source->rtcp = IndexWindow<2>(indices.rtcp);
+    source->rtp = IndexWindow(indices.rtp);
+    source->rtcp = IndexWindow(indices.rtcp);
     source->packets = indices.rtpPackets;
   }
 }
@@ -103,15 +111,16 @@ Failure unprotectRtp(Receiving& receiving, Ciphers& ciphers, uint8_t* packet, si
   auto const check = [source](int64_t index) { return source == nullptr ? Seen::fresh : source->rtp.check(index); };
 
   // Without an index of our own the sender's ROC is unknown: it starts at 0, or goes on where an earlier key ended.
+  bool const settled = source != nullptr && source->settled;
   int64_t kept = -1;
-  if (source == nullptr || !source->settled) {
+  if (!settled) {
     PredecessorSource const* const before = receiving.predecessor.find(ssrc);
     kept = std::max(highest, before == nullptr ? -1 : before->rtp);
   }
   int64_t index;
   Seen seen;
-  if (kept < 0) {
-    index = highest < 0 ? sequence : guessIndex(highest, sequence);
+  if (settled) {
+    index = guessIndex(highest, sequence);
     seen = check(index);
     if (seen != Seen::fresh) return failureOf(seen);
   } else {
@@ -128,7 +137,7 @@ Failure unprotectRtp(Receiving& receiving, Ciphers& ciphers, uint8_t* packet, si
   if (key->srtpUsed >= key->srtpLimit) return Failure::lifetime;
 
   bool opened = false;
-  if (kept < 0) {
+  if (settled) {
     opened = index < indexEnd &&
              openRtp(ciphers, suite, *key, packet, length, header, static_cast<uint32_t>(index >> 16));
   } else {

@@ -22,8 +22,8 @@ struct ReceiveSource {
   /** An RTP packet has verified here: the ROC is known. */
   bool settled = false;
   uint64_t packets = 0;
-  IndexWindow<2> rtp;
-  IndexWindow<2> rtcp;
+  IndexWindow rtp;
+  IndexWindow rtcp;
 };
 
 /** The highest RTP index that an SSRC had under the keys that were replaced. */

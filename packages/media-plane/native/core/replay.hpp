@@ -18,13 +18,10 @@ inline int64_t guessIndex(int64_t highest, uint16_t sequence) noexcept {
 
 enum class Seen : uint8_t { fresh, replay, tooOld };
 
-/** The highest index and which of the `64 * words` up to it were seen (RFC 3711 3.3.2: at least 64). */
-template <unsigned words>
+/** The highest index and which of the 128 up to it were seen (RFC 3711 3.3.2: at least 64; RFC 3550 A.1: 100). */
 class IndexWindow {
-  static_assert(words == 1 || words == 2, "a shift of one or two words");
-
  public:
-  static constexpr int64_t size = 64 * words;
+  static constexpr int64_t size = 128;
 
   IndexWindow() = default;
   /** That index and all before it count as seen; -1 for none. */
@@ -62,21 +59,17 @@ class IndexWindow {
   }
   // Bit n of the window stands for `highest - n`.
   void shift(unsigned by) noexcept {
-    if constexpr (words == 1) {
-      seen_[0] <<= by;
+    if (by >= 64) {
+      seen_[1] = by == 64 ? seen_[0] : seen_[0] << (by - 64);
+      seen_[0] = 0;
     } else {
-      if (by >= 64) {
-        seen_[1] = by == 64 ? seen_[0] : seen_[0] << (by - 64);
-        seen_[0] = 0;
-      } else {
-        seen_[1] = seen_[1] << by | seen_[0] >> (64 - by);
-        seen_[0] <<= by;
-      }
+      seen_[1] = seen_[1] << by | seen_[0] >> (64 - by);
+      seen_[0] <<= by;
     }
   }
 
   int64_t highest_ = -1;
-  uint64_t seen_[words] = {};
+  uint64_t seen_[2] = {};
 };
 
 }  // namespace sallyport

@@ -42,7 +42,7 @@ void Sending::resume(Indices const& before) {
   for (auto const& [ssrc, indices] : before) {
     SendSource* const source = sources.add(ssrc);
     if (source == nullptr) continue;
-    source->used = IndexWindow<1>(indices.rtp);
+    source->used = IndexWindow(indices.rtp);
     source->packets = indices.rtpPackets;
     source->rtcpNext = static_cast<uint32_t>(indices.rtcp + 1);
     key.srtpUsed += indices.rtpPackets;

@@ -24,7 +24,7 @@ struct SendSource {
   int32_t restartAt = -1;
   uint32_t rtcpNext = 0;
   uint64_t packets = 0;
-  IndexWindow<1> used;
+  IndexWindow used;
 };
 
 /** Whether, and when, sources of a leg may be carried forward: two that share an SSRC would jump with every packet. */
@@ -68,8 +68,8 @@ struct SendNews {
 
 /**
  * Per SSRC the index is guessed as a receiver guesses it (RFC 3711 3.3.1). An index above every used one is sent; one up to
- * 63 below the highest if it was not used (reordering); everything else is refused. When a packet was refused because it was
- * below those 63 and the very next of its SSRC follows it by one, the source has started again (RFC 3550 A.1): from then on
+ * 127 below the highest if it was not used (reordering); everything else is refused. When a packet was refused because it was
+ * below those 127 and the very next of its SSRC follows it by one, the source has started again (RFC 3550 A.1): from then on
  * its sequence numbers are shifted to go on above the highest used.
  * `length` becomes that of the SRTP packet, in place; `capacity` is what the buffer holds.
  */

@@ -36,6 +36,15 @@ export const indicesContract = ({ bothWays, end, open }: Harness): void => {
       expect(counted(world.plane.counters(world.access.leg))).toEqual({ rtpOut: 6, indexReuse: 1, carriedForward: 1 });
     });
 
+    it("RFC 3550 A.1: packets of the core that come a hundred late, one after the other, go on to the UE as they are", async () => {
+      const world = await open();
+      for (const sequence of [1000, 1100, 1001, 1002, 1101]) {
+        const sealed = await through(world, rtp(sequence));
+        expect(sealed?.readUInt16BE(2)).toBe(sequence);
+      }
+      expect(world.plane.counters(world.access.leg)).toMatchObject({ carriedForward: 0, indexReuse: 0 });
+    });
+
     it("invariant 4: two sources of one SSRC may not jump for ever: eight times in ten seconds, then dropped and alarmed", async () => {
       const world = await open();
       let sent = 0;
@@ -149,6 +158,26 @@ export const indicesContract = ({ bothWays, end, open }: Harness): void => {
       expect(world.plane.counters(leg)).toMatchObject({ rocTrials: 1, authenticationFailures: 2 });
       await rekeyed(65_536 + 20_000)(65_536 + 20_001, "the next one");
       expect(world.plane.counters(leg)).toMatchObject({ rocTrials: 2, authenticationFailures: 3, rtpIn: 6 });
+    });
+
+    it("RFC 4771 1: a UE whose first packets were lost until its sequence numbers wrapped is heard", async () => {
+      const world = await open();
+      const sender = createSrtpSender({
+        suite: suites[world.keys.suite],
+        key: world.keys.fromUe,
+        resume: new Map([[0x1111_1111, { rtp: 65_536 + 6, rtcp: -1, rtpPackets: 0 }]]),
+      });
+      for (const sequence of [7, 8]) {
+        const sealed = sender.protectRtp(rtp(sequence, `${sequence}`));
+        if (!sealed.ok) throw new Error(sealed.code);
+        const forged = Buffer.from(sealed.packet);
+        forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+        world.ue.send("rtp", forged, world.port("access", "rtp"));
+        world.ue.send("rtp", sealed.packet, world.port("access", "rtp"));
+        expect((await world.core.next("rtp")).subarray(12).toString()).toBe(`${sequence}`);
+      }
+      const counters = world.plane.counters(world.access.leg);
+      expect(counters).toMatchObject({ rocTrials: 1, authenticationFailures: 2, rtpIn: 2 });
     });
 
     it("RFC 4568 6.1: an MKI tells the keys apart, in both directions, also over a change of both", async () => {
