@@ -66,6 +66,16 @@ describe("reading a message", () => {
     expect(message).toMatchObject({ kind: "request", method: "options", uri: "sip:bob@example.org" });
   });
 
+  it("RFC 3261 7.1: whoever sends a message on writes the version in capitals, and all else as it came", () => {
+    const fields = head.slice(head.indexOf("Via"));
+    for (const [small, capital] of [
+      ["OPTIONS sip:sip/2.0@example.org Sip/2.0", "OPTIONS sip:sip/2.0@example.org SIP/2.0"],
+      ["sip/2.0 200 sip/2.0", "SIP/2.0 200 sip/2.0"],
+    ]) {
+      expect(writeMessage(parsed(`${small}\n${fields}\n`)).equals(octetsOf(`${capital}\n${fields}\n`))).toBe(true);
+    }
+  });
+
   it("RFC 3261 7.2: a response", () => {
     const message = parsed(`SIP/2.0 183 Session  Progress\n${head.slice(head.indexOf("Via"))}\n`);
     expect(message).toMatchObject({ kind: "response", status: 183, reason: "Session  Progress" });

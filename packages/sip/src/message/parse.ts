@@ -101,6 +101,16 @@ const refuse = (trouble: Trouble, head: Head, method: string | undefined, uri: s
   return { ok: false, ...trouble, status, reason, answerable };
 };
 
+/** RFC 3261 7.1: the version is read in any case, and sent in capitals by whoever sends the message on. */
+const inCapitals = (startLine: string, kind: SipMessage["kind"]): string =>
+  kind === "request"
+    ? startLine.endsWith("SIP/2.0")
+      ? startLine
+      : `${startLine.slice(0, -7)}SIP/2.0`
+    : startLine.startsWith("SIP/2.0")
+      ? startLine
+      : `SIP/2.0${startLine.slice(7)}`;
+
 /**
  * Reads one message from one datagram or one stream frame. Never throws; allocates in proportion to the input, and
  * nothing beyond `limits`. CRLFs before the start line are skipped (RFC 3261 7.5); without Content-Length the body
@@ -153,7 +163,8 @@ export const parseMessage = (octets: Uint8Array, options: { readonly limits?: Si
   if (bodyLength > limits.maxBody) return refuse({ code: "body-size", offset: bodyStart }, head, method, uri);
   const body = bodyLength === 0 ? noBody : Buffer.from(whole.subarray(bodyStart, bodyStart + bodyLength));
   const { line } = start;
-  const { startLine, fields: headers } = head;
+  const { fields: headers } = head;
+  const startLine = inCapitals(head.startLine, line.kind);
   // Written out, not spread: one shape with the edited ones.
   const message: SipMessage =
     line.kind === "request"

@@ -1,4 +1,5 @@
-// Owns the way back to octets. A message that was parsed and not edited gives the octets it was parsed from.
+// Owns the way back to octets. A message that was parsed and not edited gives the octets it was parsed from,
+// but for a version in small letters.
 import type { SipMessage } from "./message.ts";
 
 /** The message on the wire: start line, fields and body exactly as the message holds them. */
