@@ -33,11 +33,18 @@ const answersAs = async (
 };
 
 /** A further 2xx that the called side sends: it gets ACK and BYE here, and the caller hears nothing of it. */
-const isDropped = async (flow: Flow, passed: Passed, tag: string): Promise<void> => {
+const isDropped = async (
+  flow: Flow,
+  passed: Passed,
+  tag: string,
+  reason = 'SIP;cause=200;text="Call completed elsewhere"',
+): Promise<void> => {
   const { peer } = flow.called;
   expect(tagOf(await peer.acks.next(), "to")).toBe(tag);
   const bye = await peer.expect("BYE");
   expect(tagOf(bye.request, "to")).toBe(tag);
+  // RFC 3326 2: no failure of anybody's.
+  expect(headerValue(bye.request, "reason")).toBe(reason);
   peer.respond(bye, 200);
   await settled();
   expect(
@@ -154,7 +161,7 @@ describe("RFC 3261 13.2.2.4: two places answer", () => {
     const dialog = await answersAs(flow, passed, "one", 6100);
     await dialog.bye("caller");
     flow.say(passed, 200, { tag: "two", body: flow.called.answer({ port: 6200 }) });
-    await isDropped(flow, passed, "two");
+    await isDropped(flow, passed, "two", 'SIP;cause=500;text="ended"');
   });
 
   flows("RFC 3261 12.1.2: an answer without a tag makes a dialog all the same", async (flow) => {

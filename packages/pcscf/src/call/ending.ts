@@ -71,8 +71,8 @@ const upstreamBelieves = (work: Work): boolean =>
   work.call.phase === "confirmed";
 
 /** A dialog the caller must not learn of, or that lost: ACK and BYE to the called side alone. RFC 3261 13.2.2.4. */
-export const dropDialog = (work: Work, dialog: CallDialog, detail: string): void =>
-  endDialog(work, dialog, [otherSide(upstreamOf(work.call))], `SIP;cause=500;text="${detail}"`);
+export const dropDialog = (work: Work, dialog: CallDialog, text: string, cause = 500): void =>
+  endDialog(work, dialog, [otherSide(upstreamOf(work.call))], `SIP;cause=${cause};text="${text}"`);
 
 /**
  * Ends the call on both sides: whoever waits for a final response gets `status`, whoever was asked is cancelled, and a

@@ -204,7 +204,8 @@ const isOfLatePlace = ({ call }: Work, response: SipResponse): boolean => {
 const onLatePlace = (work: Work, exchange: Exchange, response: SipResponse): void => {
   const dialog = noteDialog(work, exchange, response);
   if (dialog === undefined) return;
-  dropDialog(work, dialog, "answered elsewhere");
+  // RFC 3326 2: as to a place that rang and was cancelled.
+  dropDialog(work, dialog, "Call completed elsewhere", 200);
   finishIfIdle(work);
 };
 
