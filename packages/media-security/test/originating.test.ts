@@ -223,6 +223,26 @@ describe("what is refused, without fall-back to clear", () => {
     expect(forwarded(pass.offer("access", best))).toBe(`${best.join("\r\n")}\r\n`);
   });
 
+  it("RFC 5939 3.5.1: where only a potential configuration asks for e2ae, policy says whether the actual one will do", () => {
+    const tcap = "a=tcap:1 RTP/SAVP";
+    const asks = ["a=pcfg:1 t=1", "a=3ge2ae:requested"];
+    const offers = [
+      [...head(), ...audio(tcap, ...asks)],
+      [...head(), tcap, ...audio(...asks)],
+    ];
+    for (const lines of offers) {
+      const text = forwarded(openCall().offer("access", lines));
+      expect(text).not.toMatch(/tcap|pcfg|3ge2ae/);
+      const strict = openCall({ policy: { ...facts.policy, e2ae: "required" } });
+      expect(strict.offer("access", lines)).toContainEqual(expect.objectContaining({ kind: "refuse", status: 488 }));
+    }
+    // No potential configuration, or none with SRTP: the indication asks for what there is no key for.
+    for (const [lines] of [[["a=3ge2ae:requested"]], [["a=tcap:1 RTP/AVPF", ...asks]]] as const)
+      expect(openCall().offer("access", [...head(), ...audio(...lines)])).toContainEqual(
+        expect.objectContaining({ kind: "refuse", status: 488 }),
+      );
+  });
+
   it("RFC 5939: a potential configuration with a key does not leave on a plain line, other lines do", () => {
     const capable = audio(`a=acap:1 ${crypto(1, 1).slice(2)}`, "a=tcap:1 RTP/SAVP", "a=pcfg:1 t=1 a=1", "a=ptime:20");
     const text = forwarded(openCall().offer("access", [...head(), ...capable]));

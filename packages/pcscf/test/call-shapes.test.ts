@@ -189,6 +189,21 @@ const rows: readonly Row[] = [
     back: [/m=audio 6000 RTP\/AVP /],
   },
   {
+    name: "RFC 5939 3.5.1, TS 24.229 7.5.2: e2ae asked for a potential configuration only: the actual one counts",
+    offer: description([
+      avp(40_000, [
+        "a=tcap:1 RTP/SAVP",
+        `a=acap:1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${keys.forged}`,
+        "a=pcfg:1 t=1 a=1",
+        "a=3ge2ae:requested",
+      ]),
+    ]),
+    answer: description([avp(6000)], far),
+    inside: [/m=audio 40000 RTP\/AVP /],
+    not: [/inline:/, /SAVP/, /3ge2ae/, /pcfg/],
+    back: [/m=audio 6000 RTP\/AVP /],
+  },
+  {
     name: "RFC 8839: ICE of a secured line stays out of both bodies",
     offer: description(
       [

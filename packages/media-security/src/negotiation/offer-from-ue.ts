@@ -9,7 +9,7 @@ import { sameKeys } from "../sdes/offer-answer.ts";
 import { guardLines } from "./guard.ts";
 import { dropReusedKeys } from "./key-reuse.ts";
 import type { NegotiationFacts } from "./model.ts";
-import { endOf, isBetweenUes, offersMux, profileOf, requestsE2ae, sameMedium } from "./read.ts";
+import { endOf, isBetweenUes, offersMux, offersSrtpInstead, profileOf, requestsE2ae, sameMedium } from "./read.ts";
 import { protectionOf, type AgreedLine, type OfferedLine, type Session } from "./state.ts";
 import { fingerprint, meetQuirk, noteKeys, protectedBy, type Step } from "./step.ts";
 import { dropTwins } from "./twins.ts";
@@ -179,7 +179,9 @@ const decideLine = (
     const sides = profile?.sides ?? { access: media.protocol, core: media.protocol };
     return { fate: "off", media: media.media, profiles: sides, reason: "rejected-by-peer" };
   }
-  if (wish !== undefined) return secure(document, index, facts, inForce, wish, step);
+  // Whoever does not know RFC 5939 answers what is offered now: plain RTP, unless policy will have none.
+  const instead = offersSrtpInstead(document, media);
+  if (wish !== undefined && !instead) return secure(document, index, facts, inForce, wish, step);
   const note = (security: "e2e" | "none", reason: ReasonCode, found: string): OfferedLine => {
     step.evidence.push({
       clause: "7.2.1",
@@ -195,7 +197,8 @@ const decideLine = (
   // TS 24.229 7.5.2: media level only. Above all lines it asks for nothing that could be given, and is no wish for e2e.
   const keyed = profile?.is === "secure" && attributeValues(media.lines, "crypto").length > 0;
   if (keyed && requestsE2ae(document.session) !== undefined) return refusal("malformed-request", media, index, step);
-  const line = `${media.media} ${media.protocol} without "e2ae-security requested by UE"`;
+  const asked = instead ? "SRTP as a potential configuration only" : 'without "e2ae-security requested by UE"';
+  const line = `${media.media} ${media.protocol} ${asked}`;
   // 7.2.1 step 2: "If the indication is not present the P-CSCF (IMS-ALG) proceeds as described in clauses 7.2.2 and 7.2.3".
   if (isBetweenUes(media.protocol)) return note("e2e", "e2e-offered", line);
   return note("none", profile === undefined ? "not-rtp" : plainReason(facts), line);

@@ -59,6 +59,12 @@ const capabilityAttributes = new Set(["acap", "tcap", "pcfg", "acfg"]);
 export const offersCapability = (line: SdpLine): boolean =>
   capabilityAttributes.has(attributeName(line) ?? "") && /crypto|savp|key-mgmt|inline/i.test(line.value);
 
+/** Clear media now and SRTP as a potential configuration: an indication beside it speaks of that one (RFC 5939 3.5.1). */
+export const offersSrtpInstead = (document: SdpDocument, media: SdpMedia): boolean =>
+  profileOf(media.protocol)?.is === "clear" &&
+  hasAttribute(media.lines, "pcfg") &&
+  [...media.lines, ...document.session].some(offersCapability);
+
 /** T.38 without DTLS (RFC 7345 would protect it). */
 export const isClearT38 = (media: SdpMedia): boolean =>
   media.media.toLowerCase() === "image" && /^(udptl|tcptl)$/i.test(media.protocol);

@@ -72,7 +72,10 @@ const isIndication = (line: SdpLine): boolean => nameOf(line) === "3ge2ae";
 
 const strayCrypto = (document: SdpDocument, index: number): ((line: SdpLine) => boolean) => {
   const lines = document.media[index]?.lines ?? [];
-  const dangling = new Set(lines.filter(offersCapability).length > 0 ? ["acap", "tcap", "pcfg", "acfg"] : []);
+  // What is left of a configuration would speak of capabilities that are gone, those above all lines too.
+  const dangling = new Set(
+    [...lines, ...document.session].some(offersCapability) ? ["acap", "tcap", "pcfg", "acfg"] : [],
+  );
   return (line) => {
     const name = nameOf(line);
     return name === "crypto" || dangling.has(name);
