@@ -47,7 +47,8 @@ export const reasonMeanings = {
   },
   "not-announced": {
     means: "The UE asked for e2ae although the network had not announced it to this registration.",
-    advice: "Let the UE register again; one that asks without looking at Security-Server has a defect.",
+    advice:
+      "`sallyport reg show` tells why it was not announced; a UE that asks without looking at Security-Server has a defect.",
   },
   "duplicate-line": { means: "The plain twin of a secured line: one medium needs one stream." },
   "rejected-by-peer": { means: "The other side refused this line with port 0." },

@@ -35,6 +35,28 @@ const off = (line: Secured, reason: "answer-invalid" | "rejected-by-peer"): Agre
   reason,
 });
 
+/** An answer that ends the protection of a line before it began. */
+const noteOff = (
+  { mode }: Secured,
+  answerer: Side,
+  found: string,
+  reason: "answer-invalid" | "rejected-by-peer",
+  index: number,
+  step: Step,
+): void => {
+  const clause = answerer === "core" ? "7.2.1" : "7.3.1";
+  step.evidence.push({
+    clause,
+    step: "5",
+    found,
+    changed: ["line given up"],
+    origin: answerer,
+    stream: index + 1,
+    reason,
+    mode,
+  });
+};
+
 /** Our key towards the UE: the one of this dialog, or the one in force, as long as the suite stays; else a fresh K12. */
 const towardsUe = (chosen: CryptoAttribute, before: Before, step: Step): CryptoAttribute => {
   const suite = findSuite(chosen.suite)?.name;
@@ -49,6 +71,7 @@ const towardsUe = (chosen: CryptoAttribute, before: Before, step: Step): CryptoA
 /** 7.2.1 steps 5 to 7: the core answered the UE's offer. */
 const coreAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Before, index: number, step: Step) => {
   if (line.keys.kind !== "ue-offered" || profileOf(media.protocol)?.is !== "clear") {
+    noteOff(line, "core", `answer ${media.media} ${media.protocol} to an RTP offer`, "answer-invalid", index, step);
     return off(line, "answer-invalid");
   }
   const { chosen, suite } = line.keys;
@@ -111,7 +134,7 @@ const ueAnswered = (line: Secured, media: SdpMedia, end: PartyEnd, before: Befor
   const fromUe = known?.kind === "secured" ? { ...checked.theirs, keys: known.fromUe.keys } : checked.theirs;
   note(
     `answer ${media.protocol}, tag ${fromUe.tag} ${checked.suite.name}`,
-    [`key ${fingerprint(fromUe)}`],
+    [`key ${fingerprint(fromUe)}`, ...(marked ? ["removed a=3ge2ae"] : [])],
     protectedBy(line.mode).reason,
   );
   step.evidence.push({
@@ -159,7 +182,10 @@ const agree = (
     const bared = line.bared === true ? { bared: true as const } : {};
     return { kind: "passed", security: line.security, media: line.media, reason, ...bared };
   }
-  if (media.port === 0) return off(line, "rejected-by-peer");
+  if (media.port === 0) {
+    noteOff(line, answerer, `answer ${media.media} with port 0`, "rejected-by-peer", index, step);
+    return off(line, "rejected-by-peer");
+  }
   // RFC 3264 6: "The media type ... MUST be the same".
   if (media.media.toLowerCase() !== line.media.toLowerCase()) return off(line, "answer-invalid");
   const end = endOf(document, index, line.offersMux && offersMux(media));

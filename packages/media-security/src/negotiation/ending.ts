@@ -4,7 +4,7 @@ import type { Effect } from "./model.ts";
 import { baseOf, request, type Outcome } from "./outcome.ts";
 import { planTowards, sessionStreams } from "./plan.ts";
 import { changed, type Negotiation } from "./state.ts";
-import { summarise } from "./summary.ts";
+import { summarise, summariseFailed } from "./summary.ts";
 
 /** Lets everything go. Keys follow as `zeroise`, since no state refers to them any more. */
 export const close = (state: Negotiation, effect?: Effect): Outcome => {
@@ -24,7 +24,7 @@ export const close = (state: Negotiation, effect?: Effect): Outcome => {
       origins,
       bodies: undefined,
       refused: reason,
-      closing: summarise(state),
+      closing: effect?.kind === "end-call" ? summariseFailed(state, effect.reason) : summarise(state),
     },
     effects: [...(effect === undefined ? [] : [effect]), ...release],
   };

@@ -1,6 +1,6 @@
 // Owns what becomes of each m-line of an offer that the UE makes, in whatever SIP message. Edits nothing.
 // TS 33.328 7.2.1 steps 1 to 3; RFC 4568 5.1.2. Unclear cases are refused: keys for the access never travel on to the core.
-import { attributeValues, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
+import { attributeValues, hasAttribute, type SdpDocument, type SdpMedia } from "@sallyport/sdp";
 import { suites, type Suite, type SuiteName } from "@sallyport/srtp";
 import type { ReasonCode } from "../reason.ts";
 import { acceptedSuites } from "../registration/policy.ts";
@@ -126,6 +126,7 @@ const noteSecured = (
   const { reason, mode } = protectedBy(wish.mode);
   const stream = index + 1;
   const lines = attributeValues(media.lines, "crypto").length;
+  const marked = hasAttribute(media.lines, "3ge2ae");
   step.evidence.push(
     {
       clause: "7.2.1",
@@ -149,7 +150,7 @@ const noteSecured = (
       clause: "7.2.1",
       step: "3",
       found,
-      changed: [...changed, "removed every crypto attribute and the indication"],
+      changed: [...changed, `removed every crypto attribute${marked ? " and the indication" : ""}`],
       origin: "access",
       stream,
       reason,

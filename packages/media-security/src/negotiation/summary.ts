@@ -30,11 +30,7 @@ const offered = (line: OfferedLine, index: number): StreamSummary => {
 
 const idle = new Set<ReasonCode>(["rejected-by-peer", "duplicate-line"]);
 
-/** What is in force, else what is being negotiated; after the end, what there was. */
-export const summarise = (state: Negotiation): NegotiationSummary => {
-  if (state.closing !== undefined) return state.closing;
-  const session = state.agreed ?? state.exchange?.answers.at(-1);
-  const streams = session === undefined ? (state.exchange?.lines ?? []).map(offered) : session.lines.map(agreed);
+const summaryOf = (streams: readonly StreamSummary[], refused: ReasonCode | undefined): NegotiationSummary => {
   const live = streams.filter((stream) => !idle.has(stream.reason));
   const kinds = new Set(live.map((stream) => stream.security));
   const [only] = kinds;
@@ -43,6 +39,26 @@ export const summarise = (state: Negotiation): NegotiationSummary => {
   const modes = new Set(live.flatMap(({ mode }) => mode ?? []));
   const [mode] = modes.size === 1 ? modes : [];
   const good = mode === "sdes-phone" ? "sdes-phone" : "secured";
-  const reason = odd?.reason ?? (live.length > 0 ? good : (state.refused ?? "not-requested"));
+  const nothing = refused ?? streams[0]?.reason ?? "not-requested";
+  const reason = odd?.reason ?? (live.length > 0 ? good : nothing);
   return { security, reason, mode, streams };
+};
+
+/** What is in force, else what is being negotiated; after the end, what there was. */
+export const summarise = (state: Negotiation): NegotiationSummary => {
+  if (state.closing !== undefined) return state.closing;
+  const session = state.agreed ?? state.exchange?.answers.at(-1);
+  const streams = session === undefined ? (state.exchange?.lines ?? []).map(offered) : session.lines.map(agreed);
+  return summaryOf(streams, state.refused);
+};
+
+/** Of a call that ends because nothing could be agreed: what was to be protected never was, and `reason` says why. */
+export const summariseFailed = (state: Negotiation, reason: ReasonCode): NegotiationSummary => {
+  const was = summarise(state);
+  if (state.agreed !== undefined) return was;
+  const streams = was.streams.map((each): StreamSummary => {
+    const { stream, media, security } = each;
+    return security === "e2ae" ? { stream, media, security: "none", reason } : each;
+  });
+  return summaryOf(streams, reason);
 };

@@ -109,6 +109,7 @@ export const recordOf = (view: CallView): Readonly<Record<string, unknown>> => (
   security: view.security,
   reason: view.reason,
   ended: view.ended?.reason,
+  why: view.ended?.detail === "" ? undefined : view.ended?.detail,
   durationMs: view.durationMs,
   media: view.media,
 });
