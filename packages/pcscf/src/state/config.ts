@@ -13,7 +13,7 @@ const keySource = {
 
 const oneSource = (source: { readonly file?: unknown; readonly env?: unknown }): boolean =>
   (source.file === undefined) !== (source.env === undefined);
-const oneSourceOnly = "give the key by file or by env, not both";
+const oneSourceOnly = "give the key by file or by env, by one of the two";
 
 export const storeSchema = z
   .strictObject({
