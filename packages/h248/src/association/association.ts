@@ -71,7 +71,9 @@ export const createAssociation = (options: AssociationOptions): Association => {
     if (transaction?.kind === "reply") {
       return outgoing.unreadable(transaction.id, mid, peer, `Code ${code} at octet ${offset}.`);
     }
-    const error = { code: h248Error, text: errorTexts[h248Error] ?? "" };
+    // Where and why, never a part of the message: it may hold keys.
+    const why = h248Error === 400 || h248Error === 403 ? `: ${code}` : "";
+    const error = { code: h248Error, text: `${errorTexts[h248Error] ?? code}${why} at octet ${offset}` };
     const body: H248Message["body"] =
       transaction === undefined
         ? { kind: "error", error }
