@@ -74,13 +74,17 @@ export interface Side {
   readonly marks: boolean;
 }
 
+/** `IN IP4 $` is what controllers write who do not care; nobody writes `IN IP6 $` so. */
+const asksForIpv6 = ({ local }: StreamOrder): boolean => {
+  const address = local?.kind === "describe" ? local.text.address : undefined;
+  return address?.kind === "choose" && address.family === "IP6";
+};
+
 /** The address family a description asks for: of what it gives, or of the `$` it leaves to us. */
 const familyOf = (order: StreamOrder): boolean | undefined => {
   const remote = order.remote?.kind === "describe" ? order.remote.text.address : undefined;
   if (remote?.kind === "given") return isIpv6Literal(remote.value);
-  const local = order.local?.kind === "describe" ? order.local.text.address : undefined;
-  // `IN IP4 $` is what controllers write who do not care.
-  return local?.kind === "choose" && local.family === "IP6" ? true : undefined;
+  return asksForIpv6(order) ? true : undefined;
 };
 
 const fits = (face: Interface, order: StreamOrder): boolean => {
@@ -93,7 +97,8 @@ const faceFor = (side: Side, held: HeldStream | undefined, order: StreamOrder): 
   const { realm } = order;
   const [only] = side.faces;
   if (realm === undefined && held !== undefined) return ok(held.face);
-  if (realm === undefined && side.faces.length === 1 && only !== undefined && fits(only, order)) return ok(only);
+  const free = realm === undefined && side.faces.length === 1;
+  if (free && only !== undefined && fits(only, order) && !asksForIpv6(order)) return ok(only);
   const inRealm = (face: Interface): boolean =>
     realm === undefined || realm.toLowerCase() === face.realm?.toLowerCase();
   if (held !== undefined) return inRealm(held.face) ? ok(held.face) : refusal(449, `ipdc/realm=${realm}`);
@@ -101,8 +106,8 @@ const faceFor = (side: Side, held: HeldStream | undefined, order: StreamOrder): 
   const [first] = faces;
   if (first === undefined) return refusal(449, `ipdc/realm=${realm}`);
   const face = faces.find((one) => fits(one, order));
-  // A Remote of the other family is refused where it is read.
-  if (face === undefined && order.remote?.kind !== "describe") return refusal(449, "Local c=IN IP6 $");
+  // A Remote of the other family is refused where it is read; an IPv6 address that was asked for is none of IPv4.
+  if (asksForIpv6(order) && !isIpv6Literal((face ?? first).address)) return refusal(449, "Local c=IN IP6 $");
   return ok(face ?? first);
 };
 

@@ -145,6 +145,12 @@ describe("H.248.41: realms", () => {
     expect(await at({ remote: there }, "core")).toBe("2001:db8:1::20");
     expect(await at({}, "core")).toBe("10.0.0.20");
 
+    // An address of the one family was asked for, and the far end is of the other: none can be both (H.248.1 7.1.8).
+    const here = { kind: "describe", text: remote("RTP/AVP") } as const;
+    expect(await at({ remote: here })).toBe("192.0.2.20");
+    expect(await at({ local: six, remote: here })).toBe(449);
+    expect(await at({ realm: "guests", local: six, remote: here })).toBe(449);
+
     const made = await pairOn(on, stream("RTP/AVP", { realm: "guests" }));
     expect(code(await change(on, made, "access", { realm: "guests" }))).toBeUndefined();
     expect(code(await change(on, made, "access", { realm: "outside" }))).toBe(449);
