@@ -346,6 +346,27 @@ describe("a gateway of another make", () => {
     await until("it is subtracted", () => left.size === 0);
   });
 
+  it("invariant 10: an answer to Add that names no context leaves none: what it made is found and subtracted", async () => {
+    const controller = await controllerFor([], { heartbeat: { intervalMs: 30, misses: 2 } });
+    const left = new Set<number>();
+    const { association, transport } = foreigner("<gw-a.example>", (actions) => {
+      const [action] = actions;
+      const [command] = must(action).commands;
+      if (command?.command === "Add") {
+        left.add(7);
+        return repliesOf(added.replace("Context = 7", "Context = $"));
+      }
+      if (command?.command === "Subtract" && typeof action?.context === "number") left.delete(action.context);
+      if (command?.command === "Subtract") return repliesOf(`Context = ${action?.context} { Subtract = * }`);
+      const there = action?.context === "*" ? [...left] : [];
+      const listed = there.map((context) => `Context = ${context} { AuditValue = ROOT }`);
+      return repliesOf(there.length === 0 ? "Context = - { AuditValue = ROOT }" : listed.join(", "));
+    });
+    await association.request(restart, { peer: await connectTo(transport, controller) }, { version: 1 });
+    await expect(controller.add("gw-a", reservation)).rejects.toMatchObject({ code: "SALLY_IQ_REPLY_INVALID" });
+    await until("it is subtracted", () => left.size === 0);
+  });
+
   it("TS 33.328 6.2.1.3: a plan for one side only is refused before anything is sent", async () => {
     const controller = await controllerFor();
     let adds = 0;

@@ -67,6 +67,8 @@ export const addContext = async (
   if (!added.ok) {
     // A gateway that keeps the commands before the failed one must not keep their context.
     if (added.error.context !== undefined) await link.tidy(added.error.context);
+    // Nor one that it does not name: it comes to light when contexts are compared.
+    else if (added.error.kind === "unusable") link.doubt();
     throw failureError(added.error, link.entry.id);
   }
   const { context, access, core } = added.value;
