@@ -194,6 +194,12 @@ describe("contexts and ROOT", () => {
     expect(await set(501)).toContain("ER=534");
   });
 
+  it("H.248.1 7.2.5: whoever asks for everything of ROOT is told what there is, and what is empty by its name", async () => {
+    const all = await make().run("Context = - { AuditValue = ROOT { Audit { Media, Events, Signals, Statistics } } }");
+    expect(all).not.toContain("ER=");
+    expect(all).toMatch(/\},E,SG,SA\}\}$/);
+  });
+
   describe("H.248.1 7.2.5, 7.2.6: a wildcarded response is one, with the union of what all show", () => {
     const second = {
       termination: "ip/1/core/2",

@@ -262,6 +262,35 @@ describe("commands", () => {
     });
   });
 
+  it("H.248.1 7.2.2: Modify of ALL goes to each termination the name matches, and is answered for each", async () => {
+    const order = "{ Media { Stream = 1 { LocalControl { Mode = Inactive } } } }";
+    const modified = async (name: string) => {
+      const on = gateway();
+      const replies = await run(on, `Context = 7 { Modify = ${name} ${order} }`);
+      const orders = on.handler.modifies.map(({ termination, streams }) => `${termination} ${streams[0]?.mode}`);
+      return { orders, said: replies.flatMap(({ commands }) => commands.map(({ termination }) => termination)) };
+    };
+    const [access, core] = ["ip/1/access/1", "ip/1/core/2"];
+    for (const all of ["*", "ip/*", "IP/1/*"]) {
+      expect(await modified(all)).toEqual({
+        orders: [`${access} inactive`, `${core} inactive`],
+        said: [access, core],
+      });
+    }
+    expect(await modified("ip/1/core/*")).toEqual({ orders: [`${core} inactive`], said: [core] });
+    expect(errorOf(await run(gateway(), `Context = 7 { Modify = ip/2/* ${order} }`))?.code).toBe(431);
+    expect(errorOf(await run(gateway(), `Context = 9 { Modify = * ${order} }`))?.code).toBe(411);
+    expect(errorOf(await run(gateway(), `Context = 7 { W-Modify = * ${order} }`))?.code).toBe(501);
+  });
+
+  it("H.248.8 error 433: Add of a termination that is in a context already", async () => {
+    for (const context of ["$", "7"]) {
+      const command = add("access").replace("ip/1/access/$", "IP/1/access/1");
+      const replies = await run(gateway(), `Context = ${context} { ${command} }`);
+      expect(errorOf(replies)).toEqual({ code: 433, text: "IP/1/access/1" });
+    }
+  });
+
   it("H.248.1 7.2.3: Subtract answers with statistics, summed where the version can not tell streams apart", async () => {
     const replies = await run(gateway(), "Context = 7 { Subtract = ip/1/access/1 }");
     expect(replies[0]?.commands[0]?.descriptors).toEqual([

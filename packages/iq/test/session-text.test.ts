@@ -96,6 +96,16 @@ describe("session descriptions", () => {
     if (read.ok) expect(writeSessionText(read.value)).toContain("m=audio $ RTP/SAVP -");
   });
 
+  it("RFC 4566 5.14: one port may be written as a number of ports; several are none a stream of RTP has", () => {
+    const portOf = (port: string) => {
+      const read = readSessionText(`v=0\nc=IN IP4 192.0.2.1\nm=audio ${port} RTP/AVP 0\n`);
+      return read.ok ? read.value.port : read.error.code;
+    };
+    expect(portOf("40000/1")).toEqual({ kind: "given", value: 40_000 });
+    expect(portOf("$/1")).toEqual({ kind: "choose" });
+    expect(["40000/2", "40000/", "/1", "40000/1/1"].map(portOf)).toEqual([474, 474, 474, 474]);
+  });
+
   it("RFC 4566 5.13: a description may have as many attributes as a browser's video has", () => {
     const feedback = Array.from({ length: 300 }, (_, at) => `a=rtcp-fb:${96 + (at % 32)} nack pli`).join("\r\n");
     const read = readSessionText(`v=0\r\nc=IN IP4 $\r\nm=video $ RTP/SAVPF 96\r\n${feedback}\r\na=rtcp-mux\r\n`);

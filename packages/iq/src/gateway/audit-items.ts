@@ -265,6 +265,11 @@ export const rootValue = (state: RootState, item: AuditItem): Shown => {
       const { request, events } = state.watch;
       return ok([events.length === 0 ? { kind: "events", events } : { kind: "events", requestId: request, events }]);
     }
+    case "statistics":
+      // There are none of ROOT: the bare name says so, as of any descriptor that is empty.
+      return item.items === undefined || item.items.length === 0
+        ? ok([{ kind: "bare", name: "Statistics" }])
+        : showCommon(item);
     default:
       return showCommon(item);
   }

@@ -4,7 +4,7 @@ import type { ActionReply, ActionRequest, CommandReply, CommandRequest, ContextI
 import type { Result } from "@sallyport/kit";
 import { ok } from "@sallyport/kit";
 import { h248Error, refusal } from "../profile/error-text.ts";
-import { readChoosePattern, root } from "../profile/names.ts";
+import { matchesName, readChoosePattern, root } from "../profile/names.ts";
 import { audit, auditContext } from "./audit.ts";
 import type { Audited } from "./audit.ts";
 import { noRootWatch } from "./decode-events.ts";
@@ -92,6 +92,11 @@ const append = (replies: Growing[], more: readonly ActionReply[]): void => {
   }
 };
 
+/** H.248.8 433: it is in a context already. */
+const isHeld = ({ handler }: Execution, name: string): boolean =>
+  /\d$/.test(name) &&
+  handler.contexts().some(({ terminations }) => terminations.some(({ termination }) => matchesName(name, termination)));
+
 const refused = (code: number, text: string): Outcome => Promise.resolve(h248Error(code, text));
 
 const add = async (run: Execution, command: CommandRequest, running: Running): Outcome => {
@@ -108,7 +113,7 @@ const add = async (run: Execution, command: CommandRequest, running: Running): O
   try {
     const realm = order.streams.find((stream) => stream.realm !== undefined)?.realm;
     const name = readChoosePattern(command.termination, { realm, sideOf: (one) => run.handler.sideOf?.(one) });
-    if (name === undefined) return h248Error(430, command.termination);
+    if (name === undefined) return h248Error(isHeld(run, command.termination) ? 433 : 430, command.termination);
     const bare = order.streams.find((stream) => stream.local?.kind !== "describe");
     if (bare !== undefined || order.streams.length === 0) {
       return h248Error(441, `Local of stream ${bare?.stream ?? 1}`);
@@ -152,12 +157,8 @@ const modifyOfRoot = (run: Execution, command: CommandRequest, running: Running)
   return undefined;
 };
 
-const modify = async (run: Execution, command: CommandRequest, running: Running): Outcome => {
-  const { context } = running;
+const modifyOne = async (run: Execution, command: CommandRequest, running: Running, context: number): Outcome => {
   const { termination } = command;
-  if (typeof context !== "number") return modifyOfRoot(run, command, running);
-  run.handler.touched?.(context, termination);
-  if (termination.includes("$") || termination.includes("*")) return h248Error(501, `Modify of ${termination}`);
   const decoded = decodeOrder(command, run.keysAllowed);
   if (!decoded.ok) return decoded.error;
   const order = decoded.value;
@@ -172,6 +173,32 @@ const modify = async (run: Execution, command: CommandRequest, running: Running)
   } finally {
     if (!taken) releaseOrder(order);
   }
+};
+
+/** H.248.1 7.2.2: each termination of the context that the name matches, one after the other. */
+const modifyEach = async (run: Execution, command: CommandRequest, running: Running, context: number): Outcome => {
+  const { termination: names } = command;
+  // One answer for all is asked of Subtract and the audits alone (TS 29.334 5.10).
+  if (command.wildcarded === true) return h248Error(501, `W-Modify of ${names}`);
+  const view = run.handler.contexts(context).find((one) => one.context === context);
+  if (view === undefined) return h248Error(411, String(context));
+  const matched = view.terminations.map(({ termination }) => termination).filter((one) => matchesName(names, one));
+  for (const termination of matched) {
+    const error = await modifyOne(run, { ...command, termination }, running, context);
+    if (error !== undefined) return error;
+  }
+  return matched.length === 0 ? h248Error(431, names) : undefined;
+};
+
+const modify = (run: Execution, command: CommandRequest, running: Running): Outcome => {
+  const { context } = running;
+  const { termination } = command;
+  if (typeof context !== "number") return Promise.resolve(modifyOfRoot(run, command, running));
+  run.handler.touched?.(context, termination);
+  if (termination.includes("$")) return refused(430, termination);
+  return termination.includes("*")
+    ? modifyEach(run, command, running, context)
+    : modifyOne(run, command, running, context);
 };
 
 const subtract = async (run: Execution, command: CommandRequest, running: Running): Outcome => {

@@ -48,11 +48,12 @@ export const readChoosePattern = (name: string, places: Places = {}): NamePatter
 export const terminationName = ({ group, realm, side }: NamePattern, id: number): string =>
   `ip/${group}/${realm ?? side}/${id}`;
 
-/** `*` alone, or a pattern whose last part is `*`. */
+/** `*` stands for one part of a name; as the last one for all that follow (`*`, `ip/*`, `ip/1/*`). H.248.1 6.2.2. */
 export const matchesName = (pattern: string, name: string): boolean => {
   if (pattern === "*" || pattern === name) return true;
   if (!pattern.includes("*")) return pattern.toLowerCase() === name.toLowerCase();
   const wanted = pattern.toLowerCase().split("/");
   const has = name.toLowerCase().split("/");
-  return wanted.length === has.length && wanted.every((part, index) => part === "*" || part === has[index]);
+  if (wanted.at(-1) === "*" ? wanted.length > has.length : wanted.length !== has.length) return false;
+  return wanted.every((part, index) => part === "*" || part === has[index]);
 };

@@ -86,6 +86,10 @@ const readPort = (value: string): Chosen<number> | undefined => {
   return given(Number(value));
 };
 
+/** RFC 4566 5.14: `<port>/<number of ports>`; one is what a port is without it. */
+const readMediaPort = (value: string): Chosen<number> | undefined =>
+  readPort(value.endsWith("/1") ? value.slice(0, -2) : value);
+
 const readRtcp = (value: string): SessionText["rtcp"] => {
   const blank = value.indexOf(" ");
   const port = readPort(blank === -1 ? value : value.slice(0, blank));
@@ -124,7 +128,7 @@ const readMediaLine = (draft: Draft, value: string): H248Error | undefined => {
   const all = wordsOf(value);
   const [media, portText, protocol] = all;
   const formats = all.slice(3);
-  const port = portText === undefined ? undefined : readPort(portText);
+  const port = portText === undefined ? undefined : readMediaPort(portText);
   const words = media !== undefined && mediaName.test(media) && formats.every((format) => formatName.test(format));
   if (!words || port === undefined || protocol === undefined || formats.length === 0) {
     return refusal(474, `m=${conceal(value)}`).error;
