@@ -111,6 +111,33 @@ const rows: readonly Row[] = [
     gives: ["timer, 100rel"],
     why: "early sessions have no keys of their own",
   })),
+  // TS 24.229 4.4, RFC 8496 5: the network alone vouches for a call, and says who is charged for it.
+  ...(
+    [
+      ["Attestation-Info", "A"],
+      ["Origination-Id", "b7d1"],
+      ["Priority-Verstat", "Emergency-Validation-Passed"],
+      ["P-Charge-Info", "<sip:ceo@home.example>"],
+      ["Relayed-Charge", "sip:ceo@home.example"],
+      ["Service-Interact-Info", "forged"],
+      ["Restoration-Info", "noresponse"],
+    ] as const
+  ).flatMap(([header, value]) =>
+    (["UE asks", "UE answers", "UE registers"] as const).map((way): Row => ({
+      way,
+      header,
+      says: [[header, value]],
+      gives: [],
+      why: "a UE is not of the trust domain",
+    })),
+  ),
+  {
+    way: "UE asks",
+    header: "P-Access-Network-Info",
+    says: [["P-Access-Network-Info", "3GPP-NR-FDD;network-provided=1"]],
+    gives: [`${dsl};network-provided`],
+    why: "a mark with a value is a mark to a lenient reader",
+  },
   // RFC 3325: identities.
   { way: "UE asks", header: "P-Asserted-Identity", says: [], gives: [mine], why: "the default identity is asserted" },
   {

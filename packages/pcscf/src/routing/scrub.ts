@@ -21,6 +21,14 @@ const fromUe = [
   "p-asserted-service",
   "p-private-network-indication",
   "feature-caps",
+  // TS 24.229 4.4, RFC 8496 5: who vouches for a call, who is charged for it, and what is wrong inside the network.
+  "attestation-info",
+  "origination-id",
+  "priority-verstat",
+  "p-charge-info",
+  "relayed-charge",
+  "service-interact-info",
+  "restoration-info",
 ] as const;
 // The access information of somebody else's UE and the hints of RFC 3325 and RFC 6050 end at the trust domain.
 const towardsUe = [
@@ -72,7 +80,7 @@ const staysOnNextHop = (tag: string, ends: ReadonlySet<string>, removed: Removed
   return hop === undefined;
 };
 
-const isNetworkProvided = (element: string): boolean => /;\s*network-provided\s*(?:;|$)/i.test(element);
+const isNetworkProvided = (element: string): boolean => /;\s*network-provided\s*(?:[;=]|$)/i.test(element);
 
 const droppedAll = (names: readonly string[]): readonly (readonly [string, Sieve<Removed>])[] =>
   names.map((name) => [name, dropped] as const);
