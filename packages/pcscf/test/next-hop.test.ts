@@ -258,8 +258,8 @@ it("RFC 3261 8.1.2, RFC 3263 4.1: ACK and BYE go by the transport that the remot
   const alice = await scenario.ue("alice");
   await alice.register();
   // The core is there on TCP alone, and its Contact says so.
-  const { byCaller } = await establishOriginating(scenario, alice);
-  const bye = alice.send(byCaller("BYE", 2));
+  const dialog = await establishOriginating(scenario, alice);
+  const bye = alice.send(dialog.byCaller("BYE", 2));
   scenario.core.respond(await scenario.core.expect("BYE"), 200);
   expect((await bye.final()).status).toBe(200);
 });
