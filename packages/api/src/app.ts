@@ -82,7 +82,8 @@ export const createApp = (edge: AskedEdge, asked: Asked): Hono => {
   const calls = (): readonly CallView[] => edge.calls();
 
   app.get("/v1", (c) => c.json({ apiVersion, paths: ["/metrics", "/v1/schemas", ...Object.keys(apiSchemas)] }));
-  app.get("/v1/schemas", (c) => c.json(described(apiSchemas)));
+  const schemas = described(apiSchemas);
+  app.get("/v1/schemas", (c) => c.json(schemas()));
   app.get("/v1/status", (c) => c.json(statusOf(edge, facts()) satisfies Status));
   app.get("/v1/registrations", (c) =>
     paged(c, edge.registrations(), (page, { offset }): Registrations => ({

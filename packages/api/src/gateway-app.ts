@@ -125,7 +125,8 @@ export const createGatewayApp = (gateway: AskedGateway, asked: Asked): Hono => {
   const { facts, log } = asked;
   const app = createGuarded(asked, () => false);
   app.get("/v1", (c) => c.json({ apiVersion, paths: ["/metrics", "/v1/schemas", ...Object.keys(gatewaySchemas)] }));
-  app.get("/v1/schemas", (c) => c.json(described(gatewaySchemas)));
+  const schemas = described(gatewaySchemas);
+  app.get("/v1/schemas", (c) => c.json(schemas()));
   app.get("/v1/media", (c) => c.json(mediaOf(gateway, facts().now)));
   app.get("/metrics", (c) => {
     const { certificates, cpuSeconds, memory, startedAt, version } = facts();

@@ -264,11 +264,15 @@ export const apiSchemas = {
 /** The same of a gateway's own interface. */
 export const gatewaySchemas = { "/v1/media": mediaLoadSchema } as const;
 
-/** What `/v1/schemas` answers. */
-export const described = (schemas: Readonly<Record<string, z.ZodType>>) => ({
-  apiVersion,
-  schemas: Object.fromEntries(Object.entries(schemas).map(([path, schema]) => [path, z.toJSONSchema(schema)])),
-});
+/** What `/v1/schemas` answers; written out when it is first asked for. */
+export const described = (schemas: Readonly<Record<string, z.ZodType>>): (() => object) => {
+  let answer: object | undefined;
+  return () =>
+    (answer ??= {
+      apiVersion,
+      schemas: Object.fromEntries(Object.entries(schemas).map(([path, schema]) => [path, z.toJSONSchema(schema)])),
+    });
+};
 
 export type MediaLoad = z.output<typeof mediaLoadSchema>;
 export type Status = z.output<typeof statusSchema>;

@@ -37,6 +37,8 @@ const limits = {
   headersMs: 5000,
   requestMs: 10_000,
   keepAliveMs: 5000,
+  /** On one connection: who sends them without waiting for answers must not hold up SIP. */
+  requests: 100,
 } as const;
 
 const listen = (server: Server, { address, port }: ApiConfig["listen"]): Promise<number> =>
@@ -87,6 +89,8 @@ const serve = async (config: ApiConfig, deps: ApiDeps, appOf: (asked: Asked) => 
     },
   }) as Server;
   server.maxConnections = limits.connections;
+  server.maxRequestsPerSocket = limits.requests;
+  server.on("dropRequest", (_request, socket) => socket.destroy());
   const port = await listen(server, config.listen);
   server.on("error", (error) => log.error("listener failed", { error: error.message }));
   const url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;

@@ -121,6 +121,20 @@ describe("the listener", () => {
     expect((await ask(api, "/v1/status")).status).toBe(200);
   });
 
+  it("RFC 9112 9.3.2: who sends requests without end and waits for no answer is cut off after a hundred", async () => {
+    let asked = 0;
+    const edge = fakeEdge();
+    api = await openApi({ ...edge, gateways: () => ((asked += 1), edge.gateways()) });
+    const socket = connect(api.port, api.address);
+    socket.on("error", () => undefined);
+    socket.resume();
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.write("GET /v1/gateways HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(5000));
+    await closed;
+    expect(asked).toBeLessThanOrEqual(100);
+    expect((await ask(api, "/v1/status")).status).toBe(200);
+  });
+
   it("close ends connections that were left open, and gives the port back", async () => {
     const first = await openApi(fakeEdge());
     const socket = connect(first.port, first.address);
