@@ -12,6 +12,10 @@ export const guessIndex = (highest: number, sequence: number): number => {
   return last - 32768 > sequence ? base + 65536 + sequence : base + sequence;
 };
 
+/** At ROC 0: what RFC 3711 3.3.1 takes for a packet of ROC -1. A receiver may try it at 0; a sender can not rely on that. */
+export const isBeforeAll = (highest: number, sequence: number): boolean =>
+  highest >= 0 && highest < 32768 && sequence - highest > 32768;
+
 /** The highest SRTP and SRTCP index used or verified under one key for one SSRC; -1 where there was none. */
 export interface HighestIndices {
   readonly rtp: number;

@@ -3,7 +3,7 @@
 import { srtpErrors } from "./errors.ts";
 import { liveKey, tellExpiring, type LiveKey, type SrtpKey } from "./keys.ts";
 import { rtpHeaderLength } from "./packet.ts";
-import { guessIndex, IndexWindow, type SrtpIndices } from "./replay.ts";
+import { guessIndex, IndexWindow, isBeforeAll, type SrtpIndices } from "./replay.ts";
 import { noneRefused, refuse, type SrtpCounters, type SrtpFailure, type SrtpResult } from "./result.ts";
 import type { Suite } from "./suites.ts";
 import { encryptedFlag, rtcpClearLength } from "./transform-port.ts";
@@ -103,7 +103,7 @@ export const createSrtpSender = (options: SrtpSenderOptions): SrtpSender => {
     const { used, restartAt } = source;
     const shifted = (sequence + source.shift) & 0xffff;
     const index = used.highest < 0 ? shifted : guessIndex(used.highest, shifted);
-    const state = used.check(index);
+    const state = isBeforeAll(used.highest, shifted) ? "too-old" : used.check(index);
     source.restartAt = -1;
     if (state === "fresh") return index;
     if (state === "replay") return -1;

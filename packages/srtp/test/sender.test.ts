@@ -82,6 +82,21 @@ describe("sender", () => {
     expect(sender.counters.carriedForward).toBe(0);
   });
 
+  it("RFC 3711 3.3.1: at ROC 0 nothing is sent that a receiver takes for one of before it: late at the start, or a long jump", () => {
+    const run = (sequences: readonly number[]) => {
+      const sender = senderOf(name);
+      return sequences.map((sequence) => {
+        const result = sender.protectRtp(rtp(sequence));
+        return result.ok ? result.index : result.code;
+      });
+    };
+    expect(run([0, 65_535, 1])).toEqual([0, "index-reuse", 1]);
+    expect(run([5, 50_000, 50_001, 50_002])).toEqual([5, "index-reuse", 6, 7]);
+    expect(run([5, 32_773])).toEqual([5, 32_773]);
+    expect(run([5, 32_774, 6])).toEqual([5, "index-reuse", 6]);
+    expect(run([65_535, 0, 65_534, 40_000])).toEqual([65_535, 65_536, 65_534, "index-reuse"]);
+  });
+
   it("invariant 4: whoever may not carry forward sends nothing of a source that started again", () => {
     let asked = 0;
     const sender = senderOf(name, {

@@ -16,6 +16,11 @@ inline int64_t guessIndex(int64_t highest, uint16_t sequence) noexcept {
   return last - 32768 > sequence ? base + 65536 + sequence : base + sequence;
 }
 
+/** At ROC 0: what RFC 3711 3.3.1 takes for a packet of ROC -1. A receiver may try it at 0; a sender can not rely on that. */
+inline bool isBeforeAll(int64_t highest, uint16_t sequence) noexcept {
+  return highest >= 0 && highest < 32768 && sequence - highest > 32768;
+}
+
 enum class Seen : uint8_t { fresh, replay, tooOld };
 
 /** The highest index and which of the 128 up to it were seen (RFC 3711 3.3.2: at least 64; RFC 3550 A.1: 100). */

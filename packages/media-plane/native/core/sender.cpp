@@ -21,7 +21,7 @@ int64_t indexFor(SendSource& source, uint16_t sequence, Jumps& jumps, uint64_t n
   auto const shifted = static_cast<uint16_t>(sequence + source.shift);
   int64_t const highest = source.used.highest();
   int64_t const index = highest < 0 ? shifted : guessIndex(highest, shifted);
-  Seen const seen = source.used.check(index);
+  Seen const seen = isBeforeAll(highest, shifted) ? Seen::tooOld : source.used.check(index);
   int32_t const restartAt = source.restartAt;
   source.restartAt = -1;
   if (seen == Seen::fresh) return index;

@@ -45,6 +45,16 @@ export const indicesContract = ({ bothWays, end, open }: Harness): void => {
       expect(world.plane.counters(world.access.leg)).toMatchObject({ carriedForward: 0, indexReuse: 0 });
     });
 
+    it("RFC 3711 3.3.1: a core source that starts at the wrap, its first packet late, stays at the ROC its receivers guess", async () => {
+      const world = await open();
+      const heard: unknown[] = [];
+      for (const sequence of [0, 65_535, 1]) {
+        const sealed = await through(world, rtp(sequence));
+        heard.push(sealed === undefined ? "refused" : world.ue.open("rtp", sealed).readUInt16BE(2));
+      }
+      expect(heard).toEqual([0, "refused", 1]);
+    });
+
     it("invariant 4: two sources of one SSRC may not jump for ever: eight times in ten seconds, then dropped and alarmed", async () => {
       const world = await open();
       let sent = 0;
