@@ -266,9 +266,6 @@ bool Leg::passes(Packet const& packet) const noexcept {
 
 void Leg::refused(Packet const& packet, Failure failure) noexcept {
   switch (failure) {
-    case Failure::replay:
-    case Failure::tooOld:
-      return counters_->replays.add(1);
     case Failure::sources:
       return counters_->sourcesRefused.add(1);
     case Failure::lifetime:
@@ -281,6 +278,7 @@ void Leg::refused(Packet const& packet, Failure failure) noexcept {
       return counters_->awaitingKeysDropped.add(1);
     case Failure::resources:
       return counters_->otherDropped.add(1);
+    // A clear packet may show any number, one of before too.
     default:
       return unverified(packet, failure);
   }
@@ -299,6 +297,7 @@ void Leg::unverified(Packet const& packet, Failure failure) noexcept {
     else raise(Alarm::clearOnProtected, packet.nowNs);
     return counters_->clearDropped.add(1);
   }
+  if (failure == Failure::replay || failure == Failure::tooOld) return counters_->replays.add(1);
   if (failure == Failure::tooShort || failure == Failure::malformed) return counters_->malformed.add(1);
   raise(Alarm::authentication, packet.nowNs);
   counters_->authenticationFailures.add(1);

@@ -275,9 +275,9 @@ export class Leg {
 
   #refused(kind: MediaKind, packet: Buffer, code: SrtpFailure): void {
     switch (code) {
+      // A clear packet may show any number, one of before too.
       case "replay":
       case "too-old":
-        return this.#drop("replays");
       case "short":
       case "malformed":
       case "mki":
@@ -308,6 +308,7 @@ export class Leg {
       else this.#probed = true;
       return this.#drop("clearDropped");
     }
+    if (code === "replay" || code === "too-old") return this.#drop("replays");
     if (code === "short" || code === "malformed") return this.#drop("malformed");
     this.#alarms.raise("authentication");
     this.#drop("authenticationFailures");

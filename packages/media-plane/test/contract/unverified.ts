@@ -25,6 +25,16 @@ export const unverifiedContract = ({ bothWays, open }: Harness): void => {
       expect(world.plane.events()).toEqual([{ kind: "alarm", leg, what: "clear-on-protected", count: 1 }]);
     });
 
+    it("invariant 3: clear media that shows a number of before is clear media and alarmed, not a replay", async () => {
+      const world = await open();
+      for (const sequence of [1000, 1001]) await world.fromUe("rtp", rtp(sequence, speech));
+      for (const sequence of [1001, 1000, 3]) world.ue.send("rtp", rtp(sequence, speech), world.port("access", "rtp"));
+      await world.fromUe("rtp", rtp(1002, speech));
+      const { leg } = world.access;
+      expect(counted(world.plane.counters(leg))).toEqual({ clearDropped: 3, rtpIn: 3 });
+      expect(world.plane.events()).toEqual([{ kind: "alarm", leg, what: "clear-on-protected", count: 1 }]);
+    });
+
     it("invariant 3: one clear RTCP APP packet, with which a phone probes the path, is dropped and counted, but no alarm; any more is", async () => {
       const world = await open();
       const app = Buffer.from("80cc00030000000150494e47504f4e47", "hex");
