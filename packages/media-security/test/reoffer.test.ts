@@ -51,6 +51,13 @@ describe("re-offers", () => {
     expect(planOf(effects).streams[0]).toMatchObject({ access: { mode: "send-only" }, core: { mode: "receive-only" } });
   });
 
+  it("RFC 3264 5.1: a line on hold both ways stops RTP at the gateway and leaves RTCP its way", () => {
+    const { call } = established();
+    call.offer("core", coreBody(2, "a=inactive"));
+    const effects = call.answer("access", [...head(1, 2), ...secureAudio(crypto(1, 0x11), "a=inactive")]);
+    expect(planOf(effects).streams[0]).toMatchObject({ access: { mode: "send-only" }, core: { mode: "send-only" } });
+  });
+
   it("invariant 1: a re-offer of a secured line without the indication keeps its keys from the core all the same", () => {
     const { call } = established();
     expect(forwarded(call.offer("access", [...head(1, 2), ...secureAudio(crypto(1, 0x77))]))).not.toMatch(

@@ -83,14 +83,16 @@ export const passageContract = ({ bothWays, open }: Harness): void => {
     });
 
     it.each([
-      ["send-receive", [true, true, true, true]],
-      ["send-only", [false, true, true, true]],
-      ["receive-only", [true, false, true, true]],
-      ["inactive", [false, false, false, false]],
+      ["send-receive", [true, true, true, true], "send-receive"],
+      ["send-only", [false, true, true, true], "send-receive"],
+      ["receive-only", [true, false, true, true], "send-receive"],
+      ["inactive", [false, false, false, false], "send-receive"],
+      // How a line that both parties hold is gated (RFC 3264 5.1).
+      ["send-only", [false, false, true, true], "send-only"],
     ] as const)(
       "H.248.1 7.1.7: mode %s towards the UE gates RTP, and only inactive stops RTCP",
-      async (mode, passes) => {
-        const world = await open({ access: { mode } });
+      async (mode, passes, inner) => {
+        const world = await open({ access: { mode }, core: { mode: inner } });
         const [rtpUp, rtpDown, rtcpUp, rtcpDown] = passes;
         for (const kind of kinds) {
           world.ue.send(kind, world.ue.seal(kind, packet(kind, 1)), world.port("access", kind));
@@ -112,7 +114,7 @@ export const passageContract = ({ bothWays, open }: Harness): void => {
           await world.core.take(kind, kind === "rtp" ? rtpOut : rtcpOut);
           await world.ue.take(kind, kind === "rtp" ? down.rtpOut : down.rtcpOut);
         }
-        world.plane.update(outside, { mode: "send-receive" });
+        for (const leg of [outside, inside]) world.plane.update(leg, { mode: "send-receive" });
         await bothWays(world, 2);
       },
     );

@@ -5,8 +5,10 @@ import type { CryptoAttribute } from "@sallyport/sdp";
 import type { GatewayPlan, GatewayStream, LegAddress, LegMode, LegWish, Side } from "./model.ts";
 import type { Exchange, InstalledStream, PartyEnd, Session } from "./state.ts";
 
+// RFC 3264 5.1: no direction stops RTCP, a gate that is shut would. Where nothing may be received on either side, no RTP is
+// sent on either.
 const modeOf = (sends: boolean, receives: boolean): LegMode =>
-  sends ? (receives ? "send-receive" : "send-only") : receives ? "receive-only" : "inactive";
+  receives ? (sends ? "send-receive" : "receive-only") : "send-only";
 
 /** The gateway need not know payload types. TS 23.334 8.2. */
 const anyFormat: readonly string[] = ["-"];
