@@ -2,7 +2,7 @@ import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { headerValue, headerValues, type TlsMaterial } from "@sallyport/sip";
+import { headerList, headerValue, headerValues, type TlsMaterial } from "@sallyport/sip";
 import { createAuthority, type TestAuthority } from "@sallyport/test-authority";
 import { bodyOf, establishOriginating } from "./support/calls.ts";
 import { createPeer } from "./support/peer.ts";
@@ -160,12 +160,18 @@ describe("TLS on both sides", () => {
 });
 
 describe("what the edge is for itself", () => {
-  it("RFC 3261 11: OPTIONS to the edge itself is answered here", async () => {
+  it("RFC 3261 11.2: OPTIONS to the edge itself is answered here, with what a proxy says of itself", async () => {
     scenario = await openScenario();
     const alice = await scenario.ue("alice");
     const point = scenario.edge.access[0];
     const answer = await alice.send(alice.request("OPTIONS", `sip:127.0.0.1:${point?.port}`)).final();
     expect(answer.status).toBe(200);
+    const said = ["accept", "accept-encoding", "accept-language", "allow"].map((name) => headerValue(answer, name));
+    expect(said).toEqual(["application/sdp", "identity", "en", undefined]);
+    expect(scenario.edge.counters().filter(({ name }) => name === "requests_refused_total")).toEqual([]);
+    expect(headerList(answer, "supported")).toEqual(
+      expect.arrayContaining(["path", "outbound", "sec-agree", "mediasec"]),
+    );
     expect(scenario.core.requests.all).toEqual([]);
   });
 });

@@ -6,6 +6,14 @@ import { headerList, type SipRequest } from "@sallyport/sip";
 // (RFC 3325 7), and the network has to do the rest.
 const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu", "gin", "privacy"]);
 
+/** RFC 3261 11.2: what a proxy says of itself. No Allow: it passes all methods on. */
+export const capabilities: readonly (readonly [string, string])[] = [
+  ["Accept", "application/sdp"],
+  ["Accept-Encoding", "identity"],
+  ["Accept-Language", "en"],
+  ["Supported", [...proxyTags].join(", ")],
+];
+
 /** The Proxy-Require tags we must answer 420 for. */
 export const unknownProxyTags = (request: SipRequest): readonly string[] =>
   headerList(request, "proxy-require").filter((tag) => !proxyTags.has(tag.toLowerCase()));

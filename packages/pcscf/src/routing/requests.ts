@@ -23,7 +23,7 @@ import { isEmergencyUri, unregisteredBinding } from "./emergency.ts";
 import { forwardRequest } from "./forwarding.ts";
 import { countDown, hasLooped, loopMark } from "./hops.ts";
 import { registeredAs } from "./identity.ts";
-import { unknownProxyTags } from "./option-tags.ts";
+import { capabilities, unknownProxyTags } from "./option-tags.ts";
 import type { ListeningPoint } from "./points.ts";
 import { refusalOfLostFlow } from "./outgoing.ts";
 import { arrive, type Arrived } from "./route.ts";
@@ -179,8 +179,9 @@ export const createRequests = (
       }
       if (hasLooped(request, () => loopMark(ctx.loopKey, request), ctx.points.isOurs)) return refuse(transaction, 482);
       const arrived = arrive(request, ctx.points, ctx.tokens);
-      // An OPTIONS that means us asks whether we live. RFC 3261 11.
-      if (request.method === "OPTIONS" && isForUs(ctx, arrived.request)) return refuse(transaction, 200);
+      // An OPTIONS that means us asks whether we live: no refusal, and not counted as one. RFC 3261 11.
+      if (request.method === "OPTIONS" && isForUs(ctx, arrived.request))
+        return transaction.refuse(200, undefined, capabilities);
       // REGISTER counts its own hops, after the checks that come before.
       const hops =
         request.method === "REGISTER" ? ({ ok: true, request: arrived.request } as const) : countDown(arrived.request);
