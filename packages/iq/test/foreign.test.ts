@@ -250,19 +250,21 @@ describe("a gateway of another make", () => {
     expect(controller.gateways()[0]?.state).toBe("down");
   });
 
-  it("H.248.1 7.2.8: an interface forced out of service is every call on it, in whatever form it is said", async () => {
+  it("H.248.1 7.2.8: an interface forced out of service is every call on it, in whatever form it is said, and what is left of them is subtracted", async () => {
     const notifications: IqNotification[] = [];
     const controller = await controllerFor(notifications);
+    const subtracted: unknown[] = [];
     let last = 6;
     const { association, transport } = foreigner("<gw-a.example>", (actions) => {
       const [command] = must(actions[0]).commands;
+      if (command?.command === "Subtract") subtracted.push(must(actions[0]).context);
       if (command?.command !== "Add") return [];
       last += 1;
       return repliesOf(added.replace("Context = 7", `Context = ${last}`).replaceAll(/core\/2/g, `core/${last}`));
     });
     const peer = await connectTo(transport, controller);
     await association.request(restart, { peer }, { version: 1 });
-    for (let calls = 0; calls < 2; calls++) await controller.add("gw-a", reservation);
+    for (let calls = 0; calls < 4; calls++) await controller.add("gw-a", reservation);
     const forced = (context: string, termination: string): Promise<number | undefined> =>
       code(
         association.request(
@@ -274,14 +276,22 @@ describe("a gateway of another make", () => {
       );
     const lost = (): readonly number[] =>
       notifications.splice(0).flatMap((one) => (one.kind === "context-lost" ? [one.context.context] : []));
-    expect(await forced("*", "ip/1/access/*")).toBeUndefined();
-    expect(lost()).toEqual([7, 8]);
-    expect(await forced("*", "*")).toBeUndefined();
-    expect(lost()).toEqual([7, 8]);
-    expect(await forced("*", "ip/1/core/8")).toBeUndefined();
-    expect(lost()).toEqual([8]);
     expect(await forced("*", "ip/2/*/*")).toBeUndefined();
     expect(lost()).toEqual([]);
+    expect(await forced("*", "ip/1/core/8")).toBeUndefined();
+    expect(lost()).toEqual([8]);
+    expect(await forced("9", "ip/1/access/1")).toBeUndefined();
+    expect(lost()).toEqual([9]);
+    expect(await forced("-", "ip/1/access/*")).toBeUndefined();
+    expect(lost()).toEqual([7, 10]);
+    await controller.add("gw-a", reservation);
+    expect(await forced("*", "*")).toBeUndefined();
+    expect(lost()).toEqual([11]);
+    expect(await forced("-", "ip/1/access/1")).toBe(411);
+    // Whoever controls it subtracts what is left: invariant 10.
+    await until("nothing is left there", () => subtracted.length === 5);
+    expect(subtracted).toEqual([8, 9, 7, 10, 11]);
+    expect(controller.contexts()).toEqual([]);
   });
 
   it.each([

@@ -77,13 +77,11 @@ const runCommand = (inbound: Inbound, action: ActionRequest, command: CommandReq
     case "ServiceChange": {
       const said = readServiceChange(command);
       if (!said.ok) return { ...plain, error: said.error };
-      const hit = action.context === "*" ? contextsOn(inbound.link, command.termination) : context;
+      // An interface is in no context of its own: some say it of all of them, some of the null context.
+      const whole = action.context === "*" || (action.context === "-" && command.termination.includes("*"));
+      const hit = whole ? contextsOn(inbound.link, command.termination) : context;
       if (hit === undefined) return { ...plain, error: h248Error(411, String(action.context)) };
-      if (said.value.method === "Forced") {
-        const gateway = inbound.link.entry.id;
-        for (const lost of [hit].flat())
-          inbound.notify({ kind: "context-lost", gateway, context: lost, reason: "forced" });
-      }
+      if (said.value.method === "Forced") inbound.link.takenOut([hit].flat());
       return plain;
     }
     default:

@@ -6,7 +6,7 @@ import { SallyportError } from "@sallyport/kit";
 import { iqErrors } from "../errors.ts";
 import { keysAllowed } from "../profile/keys-allowed.ts";
 import type { ServiceChange } from "../profile/services.ts";
-import type { IqProfile } from "../types.ts";
+import type { IqContext, IqProfile } from "../types.ts";
 import type { HeldContext, IqContextState } from "./held.ts";
 import { heldFrom } from "./held.ts";
 import { iqError, lostReply } from "./refusals.ts";
@@ -234,6 +234,15 @@ export class GatewayLink {
     }
   }
 
+  /** H.248.1 7.2.8: terminations of these were forced out of service. What is left of their contexts is ours to clean up. */
+  takenOut(contexts: readonly IqContext[]): void {
+    this.#lose(
+      contexts.flatMap(({ context }) => this.contexts.get(context) ?? []),
+      "forced",
+    );
+    for (const { context } of contexts) alone(this.#ports.log, this.#cleanUp(context));
+  }
+
   /** A command's outcome is not known. */
   doubt(): void {
     this.#agreement.doubt();
@@ -307,6 +316,12 @@ export class GatewayLink {
       this.drop(context.context);
       this.#ports.notify({ kind: "context-lost", gateway: this.entry.id, context, reason });
     }
+  }
+
+  async #cleanUp(context: number): Promise<void> {
+    // The reply to what was said goes first.
+    await new Promise(setImmediate);
+    await this.tidy(context);
   }
 
   /** Its calls are moved soon where another gateway can take them; else it has longer to come back with them. */
