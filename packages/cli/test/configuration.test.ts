@@ -31,6 +31,12 @@ const complaint = (text: string): string => {
 };
 
 describe("a configuration file", () => {
+  it("SALLY_CONFIG_VALUE: an empty path is no path, least of all the folder of the file", () => {
+    const paths = z.strictObject({ key: z.string().min(1).meta({ path: true }) });
+    expect(() => parseConfiguration("config/edge.yaml", 'key: ""\n', paths)).toThrow(/config\/edge\.yaml:1:6.*key/s);
+    expect(parseConfiguration("config/edge.yaml", "key: a.key\n", paths)).toEqual({ key: resolve("config/a.key") });
+  });
+
   it("gives its values, with paths taken from its own folder", () => {
     expect(parseConfiguration("config/edge.yaml", good, schema)).toEqual({
       name: "edge-a",

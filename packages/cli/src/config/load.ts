@@ -78,12 +78,12 @@ const reachesInto = (value: unknown, path: Path): unknown => {
   return at;
 };
 
-/** Turns relative paths into absolute ones: every string whose schema carries `.meta({ path: true })`. */
+/** Turns relative paths into absolute ones: every string whose schema carries `.meta({ path: true })`. An empty one is none. */
 const resolvePaths = (value: unknown, schema: unknown, folder: string): unknown => {
   if (!isRecord(schema)) return value;
   const choices = schema["anyOf"] ?? schema["oneOf"] ?? schema["allOf"];
   if (Array.isArray(choices)) return choices.reduce<unknown>((at, choice) => resolvePaths(at, choice, folder), value);
-  if (typeof value === "string") return schema["path"] === true ? resolve(folder, value) : value;
+  if (typeof value === "string") return schema["path"] === true && value !== "" ? resolve(folder, value) : value;
   if (Array.isArray(value)) return value.map((item) => resolvePaths(item, schema["items"], folder));
   if (!isRecord(value)) return value;
   const properties = isRecord(schema["properties"]) ? schema["properties"] : {};
