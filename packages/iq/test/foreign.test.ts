@@ -356,6 +356,16 @@ describe("a gateway of another make", () => {
     await until("it is subtracted", () => left.size === 0);
   });
 
+  it("H.248.1 8.2.2: the answers to the Adds of one context may come in an action each", async () => {
+    const controller = await controllerFor();
+    const { association, transport } = foreigner("<gw-a.example>", () => {
+      const [reply] = repliesOf(added);
+      return must(reply).commands.map((command) => ({ context: 7, commands: [command] }));
+    });
+    await association.request(restart, { peer: await connectTo(transport, controller) }, { version: 1 });
+    expect(await controller.add("gw-a", reservation)).toMatchObject({ context: { context: 7 } });
+  });
+
   it("invariant 10: an answer to Add that names no context leaves none: what it made is found and subtracted", async () => {
     const controller = await controllerFor([], { heartbeat: { intervalMs: 30, misses: 2 } });
     const left = new Set<number>();

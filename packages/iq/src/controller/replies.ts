@@ -94,13 +94,14 @@ export const readAdd = (
   streams: readonly StreamPlan[],
   replies: readonly ActionReply[],
 ): Result<{ readonly context: IqContext } & ReservedEnds, ReplyFailure> => {
-  const [reply] = replies;
   const number = replies.find((candidate) => typeof candidate.context === "number")?.context;
   const context = typeof number === "number" ? number : undefined;
   const error = firstError(replies);
   if (error !== undefined) return refused(error, context);
-  if (reply === undefined || context === undefined || replies.length !== 1) return unusable("no context", context);
-  const adds = reply.commands.filter((command) => command.command === "Add");
+  // H.248.1 8.2.2, E.14: the commands of one context may come in several actions, as they do in segments.
+  if (context === undefined || replies.some((reply) => reply.context !== context))
+    return unusable("no context", context);
+  const adds = replies.flatMap(({ commands }) => commands).filter((command) => command.command === "Add");
   const asked = sides.filter((side) => expectedOf(streams, side).length > 0);
   if (adds.length !== asked.length) return unusable("not one answer for each Add", context);
   const names = { access: "", core: "" };
