@@ -94,11 +94,13 @@ describe("terminating call", () => {
     expect(scenario.edge.calls()).toMatchObject([{ security: "none", reason: "ue-not-capable" }]);
   });
 
-  it("TS 33.328 7.3.1 step 5: an answer in the clear ends the call; ACK and BYE to the UE, 488 to the core", async () => {
+  it("TS 33.328 7.3.1 step 5: an answer in the clear ends the call; ACK and BYE to the UE, 488 to the core, which hears why (RFC 3261 20.43)", async () => {
     const sent = scenario.core.send(invite(coreSdp()));
     const arrived = await bob.expect("INVITE");
     bob.respond(arrived, 200, { headers: [["Contact", `<${bob.contact}>`]], body: sdp() });
-    expect((await sent.final()).status).toBe(488);
+    const refusal = await sent.final();
+    expect(refusal.status).toBe(488);
+    expect(headerValue(refusal, "warning")).toMatch(/^399 \S+ "[a-z -]+"$/);
     await bob.acks.next();
     const bye = await bob.expect("BYE");
     expect(headerValue(bye.request, "reason")).toContain("488");

@@ -90,7 +90,7 @@ export const endCall = (work: Work, reason: EndReason, status: number, detail: s
       work.effects.push({ kind: "cancel", exchange: exchange.id, reasons: [header] });
       stragglers = true;
     }
-    refuse(work, exchange, status);
+    refuse(work, exchange, status, detail);
     const refused = work.call.exchanges.get(exchange.id);
     if (refused !== undefined) putExchange(work, { ...refused, cancelled: true });
   }

@@ -98,7 +98,9 @@ export const iqSchema = <L extends z.ZodType>(listen: L) =>
       latch: z
         .boolean()
         .default(true)
-        .describe("Let the gateway follow the authenticated source of a UE's media (NAT)."),
+        .describe(
+          "Let the gateway send a UE's media to where its first authenticated packet came from (NAT, H.248.37 LATCH), until the UE names another address.",
+        ),
       inactivityMs: ms("End a call whose secured media is silent this long; 0 never", 0, 0, 3_600_000),
       commandTimeoutMs: ms("How long a gateway command may take", 4000, 100, 60_000),
       tryMs: ms("How long one gateway may take for a new call while others can still be asked", 1500, 50, 60_000),

@@ -1,4 +1,5 @@
 // Which option tags this proxy can honour. Pure. RFC 3261 16.3 step 5.
+import type { Side } from "@sallyport/media-security";
 import { headerList, type SipRequest } from "@sallyport/sip";
 
 // `mediasec` is in no registry: it lives in the draft and in the field, and must be known here all the same.
@@ -6,12 +7,15 @@ import { headerList, type SipRequest } from "@sallyport/sip";
 // (RFC 3325 7), and the network has to do the rest.
 const proxyTags = new Set(["mediasec", "sec-agree", "path", "outbound", "gruu", "gin", "privacy"]);
 
+/** RFC 3329 2.3, TS 33.328: matters of the UE and this edge, which the core hears nothing of. */
+const accessTags = new Set(["mediasec", "sec-agree"]);
+
 /** RFC 3261 11.2: what a proxy says of itself. No Allow: it passes all methods on. */
-export const capabilities: readonly (readonly [string, string])[] = [
+export const capabilities = (side: Side): readonly (readonly [string, string])[] => [
   ["Accept", "application/sdp"],
   ["Accept-Encoding", "identity"],
   ["Accept-Language", "en"],
-  ["Supported", [...proxyTags].join(", ")],
+  ["Supported", [...proxyTags].filter((tag) => side === "access" || !accessTags.has(tag)).join(", ")],
 ];
 
 /** The Proxy-Require tags we must answer 420 for. */

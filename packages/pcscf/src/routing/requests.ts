@@ -181,7 +181,7 @@ export const createRequests = (
       const arrived = arrive(request, ctx.points, ctx.tokens);
       // An OPTIONS that means us asks whether we live: no refusal, and not counted as one. RFC 3261 11.
       if (request.method === "OPTIONS" && isForUs(ctx, arrived.request))
-        return transaction.refuse(200, undefined, capabilities);
+        return transaction.refuse(200, undefined, capabilities(point.side));
       // REGISTER counts its own hops, after the checks that come before.
       const hops =
         request.method === "REGISTER" ? ({ ok: true, request: arrived.request } as const) : countDown(arrived.request);
