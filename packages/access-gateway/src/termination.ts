@@ -55,10 +55,10 @@ export const newTermination = (name: string, now: number): Termination => ({
   gone: false,
 });
 
-/** A plane's error as a command's error: the code says what, never a value. */
+/** A plane's error as a command's error: its catalogue says what, never a value. */
 const planeError = (error: unknown): H248Error =>
   error instanceof SallyportError
-    ? h248Error(error.h248Error ?? 500, error.code)
+    ? h248Error(error.h248Error ?? 500, `${error.summary} (${error.code})`)
     : h248Error(500, "media plane failure");
 
 const latchOf = (orders: readonly LatchOrder[], stream: number): LatchOrder["napt"] | undefined =>

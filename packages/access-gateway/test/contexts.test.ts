@@ -144,12 +144,15 @@ describe("contexts", () => {
     expect(on.contexts.terminations).toBe(4);
   });
 
-  it("invariant 10: error 510, no ports: neither context nor leg is left, whichever stream failed", async () => {
+  it("invariant 10: error 510, no ports, in words: neither context nor leg is left, whichever stream failed", async () => {
     for (const opens of [0, 1, 2]) {
       const on = make();
       on.plane.failOpenAfter(opens);
       const streams = [1, 2, 3].map((id) => stream("RTP/SAVP", { stream: id }));
-      expect(code(await on.contexts.handler.add(addTo("access", "new", streams)))).toBe(510);
+      expect(await on.contexts.handler.add(addTo("access", "new", streams))).toMatchObject({
+        ok: false,
+        error: { code: 510, text: "No pair of media ports is free. (SALLY_PLANE_PORTS)" },
+      });
       expect([on.contexts.size, on.plane.legs]).toEqual([0, 0]);
     }
   });

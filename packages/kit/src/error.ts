@@ -24,6 +24,7 @@ export interface ErrorOptionsAt {
 /** The base of every error that Sallyport throws. The message says what, where and what to do. */
 export class SallyportError extends Error {
   readonly code: string;
+  readonly summary: string;
   readonly detail: string;
   readonly where: string | undefined;
   readonly action: string;
@@ -39,6 +40,7 @@ export class SallyportError extends Error {
     );
     this.name = "SallyportError";
     this.code = code;
+    this.summary = entry.summary;
     this.detail = detail;
     this.where = options.where;
     this.action = entry.action;
