@@ -6,7 +6,7 @@ import type { EdgeCounters } from "./counters.ts";
 import type { Faults } from "./faults.ts";
 import type { Bindings } from "./registration/bindings.ts";
 import type { EntryPoints } from "./routing/next-hop.ts";
-import type { Points } from "./routing/points.ts";
+import type { Points } from "./listening/points.ts";
 import type { Tokens } from "./routing/token.ts";
 import type { CoreTrust } from "./routing/trust.ts";
 

@@ -11,4 +11,4 @@ export type { EndReason } from "./call/types.ts";
 export type { CounterName, CounterView } from "./counters.ts";
 export type { IqFactory } from "./iq/controller.ts";
 export type { RegistrationView } from "./registration/view.ts";
-export type { ListeningPoint } from "./routing/points.ts";
+export type { ListeningPoint } from "./listening/points.ts";

@@ -4,7 +4,7 @@ import { createRequest, headerList, parseMessage, writeMessage, type SipRequest 
 import { sdpBodyOf, withSdpBody } from "../src/body/sdp-body.ts";
 import { withoutKeying } from "../src/body/idle-sdp.ts";
 import { countDown, hasLooped, loopMark } from "../src/routing/hops.ts";
-import { createPoints } from "../src/routing/points.ts";
+import { createPoints } from "../src/listening/points.ts";
 import { arrive } from "../src/routing/route.ts";
 import { scrub } from "../src/routing/scrub.ts";
 import { createTokens } from "../src/routing/token.ts";

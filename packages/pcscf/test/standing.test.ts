@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { headerValue, headerValues, type Flow, type SipRequest } from "@sallyport/sip";
 import { createStanding } from "../src/admission/standing.ts";
 import type { EdgeConfigInput } from "../src/index.ts";
-import { createPoints, type ListeningPoint } from "../src/routing/points.ts";
+import { createPoints, type ListeningPoint } from "../src/listening/points.ts";
 import { hasLooped } from "../src/routing/hops.ts";
 import { arrive } from "../src/routing/route.ts";
 import { createTokens } from "../src/routing/token.ts";

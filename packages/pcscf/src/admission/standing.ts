@@ -1,7 +1,7 @@
 // Who is at the other end of a flow, as far as admission goes: somebody registered, somebody of the core, or a stranger; and
 // who may answer what was sent where. Pure but for the tables it reads. RFC 3261 17.1.3 and 18.1.2, RFC 5626 5.3.
 import type { Flow, SipTarget } from "@sallyport/sip";
-import type { Points } from "../routing/points.ts";
+import type { Points } from "../listening/points.ts";
 import type { CoreTrust } from "../routing/trust.ts";
 
 export interface Standing {

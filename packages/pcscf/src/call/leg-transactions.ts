@@ -17,7 +17,7 @@ import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
 import { acceptable, answerTowards, warning } from "../routing/answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type Outgoing } from "../routing/outgoing.ts";
-import type { ListeningPoint } from "../routing/points.ts";
+import type { ListeningPoint } from "../listening/points.ts";
 import { restoration } from "../routing/restoration.ts";
 import { sendRequest } from "../routing/sending.ts";
 import { withAnsweredInterval, withInterval } from "../routing/session-interval.ts";

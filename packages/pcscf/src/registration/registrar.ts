@@ -12,7 +12,7 @@ import { chargingFunctionsOf } from "../routing/charging.ts";
 import { countDown } from "../routing/hops.ts";
 import { unknownProxyTags } from "../routing/option-tags.ts";
 import { branchFor, coreTarget } from "../routing/outgoing.ts";
-import type { ListeningPoint } from "../routing/points.ts";
+import type { ListeningPoint } from "../listening/points.ts";
 import { pathUri } from "../routing/restoration.ts";
 import { inTimeMs, sendRequest } from "../routing/sending.ts";
 import { agree, type Agreement } from "./agreement.ts";

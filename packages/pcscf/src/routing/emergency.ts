@@ -5,7 +5,7 @@ import { noIndications, type MediaPolicyRule } from "@sallyport/media-security";
 import { headerValue, parseNameAddr, type Flow, type SipRequest } from "@sallyport/sip";
 import { accessNetworkOf } from "../registration/agreement.ts";
 import type { Binding } from "../registration/binding.ts";
-import type { ListeningPoint } from "./points.ts";
+import type { ListeningPoint } from "../listening/points.ts";
 
 /** A Request-URI of the emergency service, whatever its kind. */
 export const isEmergencyUri = (uri: string): boolean => /^urn:service:sos(?:\.|$)/i.test(uri);

@@ -16,7 +16,7 @@ import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
 import { acceptable, answerTowards } from "./answer.ts";
 import { branchFor, refusalOfLostFlow, towardsCore, towardsUe, type DialogHop } from "./outgoing.ts";
-import { uriOfHop, type ListeningPoint } from "./points.ts";
+import { uriOfHop, type ListeningPoint } from "../listening/points.ts";
 import { restoration } from "./restoration.ts";
 import { inTimeMs, sendRequest } from "./sending.ts";
 import { noteFlow } from "./ue-flow.ts";

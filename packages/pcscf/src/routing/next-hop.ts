@@ -13,7 +13,7 @@ import {
 } from "@sallyport/sip";
 import type { EdgeConfig } from "../config.ts";
 import { pcscfErrors } from "../errors.ts";
-import { pointTowards, type ListeningPoint } from "./points.ts";
+import { pointTowards, type ListeningPoint } from "../listening/points.ts";
 
 /** The entry points, and which of their servers failed lately. */
 export interface EntryPoints {

@@ -9,7 +9,7 @@ import { withAccessInfo } from "./access-info.ts";
 import { withCharging } from "./charging.ts";
 import { loopMark } from "./hops.ts";
 import { assertIdentity } from "./identity.ts";
-import { uriOfHop, type ListeningPoint } from "./points.ts";
+import { uriOfHop, type ListeningPoint } from "../listening/points.ts";
 import { alongRoutes, createsDialog, forceRoute, recordRoute } from "./route.ts";
 import { scrub } from "./scrub.ts";
 import { flowInDialog, flowTo } from "./ue-flow.ts";

@@ -24,7 +24,7 @@ import { forwardRequest } from "./forwarding.ts";
 import { countDown, hasLooped, loopMark } from "./hops.ts";
 import { registeredAs } from "./identity.ts";
 import { capabilities, unknownProxyTags } from "./option-tags.ts";
-import type { ListeningPoint } from "./points.ts";
+import type { ListeningPoint } from "../listening/points.ts";
 import { refusalOfLostFlow } from "./outgoing.ts";
 import { arrive, type Arrived } from "./route.ts";
 import { refusedInterval } from "./session-interval.ts";

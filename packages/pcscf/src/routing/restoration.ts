@@ -4,7 +4,7 @@ import { createResponse, tagOf, type ServerTransaction, type SipResponse } from 
 import type { EdgeContext } from "../context.ts";
 import type { Binding } from "../registration/binding.ts";
 import { isUnregistered } from "./emergency.ts";
-import { pointUri } from "./points.ts";
+import { pointUri } from "../listening/points.ts";
 
 /** Our URI in Path; undefined where nothing listens towards the next hop. `outbound`: we promise to keep the flow. */
 export const pathUri = (

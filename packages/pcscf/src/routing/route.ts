@@ -11,7 +11,7 @@ import {
   param,
   type SipRequest,
 } from "@sallyport/sip";
-import { pointUri, type ListeningPoint, type Points } from "./points.ts";
+import { pointUri, type ListeningPoint, type Points } from "../listening/points.ts";
 import type { Tokens } from "./token.ts";
 
 export interface Arrived {
