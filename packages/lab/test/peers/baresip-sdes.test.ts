@@ -258,7 +258,7 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       await frank.happened("CALL_CLOSED");
     });
 
-    it("invariant 3: the clear RTCP packet it sends at a call's start goes nowhere, is counted, and is no alarm", async () => {
+    it("invariant 3: the clear RTCP packet it sends at a call's start goes nowhere, is counted, and one alone is no alarm", async () => {
       const before = { alarms: alarms().length, packets: edges.a.tap.packets.length };
       const incoming = nextCall(carol);
       await dave.command("dial", carol.ue.impu);
@@ -287,7 +287,8 @@ describe.skipIf(!haveBaresip || !haveKamailio).each(["tls", "tcp"] as const)(
       expect(passed.map(({ octets }) => octets.toString("hex"))).toEqual(
         opened.filter((packet) => packet.slice(2, 4) === "cc"),
       );
-      expect(alarms().slice(before.alarms)).toEqual([]);
+      // On a busy machine it sends the clear one twice before it has its keys: that is told.
+      expect(alarms().slice(before.alarms)).toHaveLength(app.length > 1 ? 1 : 0);
     });
 
     it("invariant 1: nothing of it all crossed into the core", () => {
